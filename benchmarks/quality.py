@@ -1,0 +1,85 @@
+"""Exact-answer accuracy of a checkpoint on word problems, over tokens per step or any list of policies.
+
+    python benchmarks/quality.py --model nano --split test --limit 1000 --policy unmask:tokens_per_step=1 \
+        --policy unmask:tokens_per_step=4 --json benchmarks/results/nano_quality.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from typing import Any
+
+import torch
+import yaml
+
+import dlmsample as ds
+
+
+def parse_policy(text: str) -> tuple[ds.Policy, int | str | None]:
+    """``name:option=value,...``; the option ``block_length`` is the sampler's."""
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for item in filter(None, rest.split(",")):
+        key, _, value = item.partition("=")
+        options[key] = yaml.safe_load(value)
+    return ds.policy(name, **{k: v for k, v in options.items() if k != "block_length"}), options.get("block_length")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="nano")
+    parser.add_argument("--split", default="valid", choices=["valid", "test"])
+    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--max-new-tokens", type=int, default=160)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--dtype", default=None)
+    parser.add_argument("--policy", action="append", default=None, help="name:option=value,... (repeatable)")
+    parser.add_argument("--json", default=None, help="write the results here")
+    args = parser.parse_args()
+
+    model = ds.load(args.model, device=args.device, dtype=args.dtype)
+    task = ds.tasks.load("wordproblems", split=args.split, limit=args.limit)
+    examples = list(task)
+    device = torch.cuda.get_device_name() if model.device.type == "cuda" else f"{platform.machine()} CPU"
+    cells = []
+    for text in args.policy or [f"unmask:tokens_per_step={k}" for k in (1, 2, 3, 4, 8)]:
+        policy, block_length = parse_policy(text)
+        sampler = ds.Sampler(model, policy, block_length=block_length, batch_size=args.batch_size)
+        begun = time.perf_counter()
+        out = sampler.generate([e.prompt for e in examples], max_new_tokens=args.max_new_tokens, progress=True)
+        seconds = time.perf_counter() - begun
+        n = len(examples)
+        cell = {
+            "policy": text,
+            "accuracy": sum(task.score(e, t).correct for e, t in zip(examples, out.texts, strict=True)) / n,
+            "nfe": sum(s.nfe for s in out.stats) / n,
+            "steps": sum(s.steps for s in out.stats) / n,
+            "tokens": sum(s.tokens for s in out.stats) / n,
+            "edits_per_100": sum(s.edits_per_100 for s in out.stats) / n,
+            "wall_seconds": round(seconds, 1),
+        }
+        cells.append(cell)
+        print(json.dumps(cell), flush=True)
+    if args.json:
+        record = {
+            "command": "python " + " ".join(sys.argv),
+            "model": args.model,
+            "split": args.split,
+            "problems": len(examples),
+            "device": device,
+            "dtype": str(model.dtype),
+            "torch": torch.__version__,
+            "cells": cells,
+        }
+        with open(args.json, "w") as file:
+            json.dump(record, file, indent=1)
+            file.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""The state of a batch as tensors, and the pure function that advances it by one forward. No host synchronisation here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlmsample import rng
+from dlmsample.models.reader import Features, Layout
+from dlmsample.policies.base import Policy
+from dlmsample.predict import predict
+from dlmsample.types import Block, Prediction
+
+#: What a tick did to a row, read back by the host: it stays in its block, moved on to the next one, or is finished.
+STAYS, MOVED, FINISHED = 0, 1, 2
+
+
+class Counts(NamedTuple):
+    """Running figures, int64 ``[row]``; see :class:`~dlmsample.types.RowStats`."""
+
+    steps: Tensor
+    nfe: Tensor
+    fills: Tensor
+    replaces: Tensor
+    remasks: Tensor
+    forced: Tensor
+    stopped: Tensor  #: 1 once an EOS ended the row
+
+
+class Rows(NamedTuple):
+    """Everything a batch remembers between forwards; the row is the first axis of every tensor."""
+
+    canvas: Tensor  #: int64 ``[row, pos]``, with a block's width of spare positions at the end
+    prompt: Tensor  #: int64 ``[row]``, prompt length
+    key: Tensor  #: int64 ``[row]``, randomness of the row
+    start: Tensor  #: int64 ``[row]``, first position of the active block
+    step: Tensor  #: int64 ``[row]``, updates made in the active block
+    entering: Tensor  #: bool ``[row]``, the next forward is the first of its block
+    writing: Tensor  #: bool ``[row]``, the next forward only writes the finished block to the cache
+    finished: Tensor  #: bool ``[row]``
+    counts: Counts
+    state: Any  #: the policy's, or None before the first forward
+
+
+class Settings(NamedTuple):
+    """What stays the same over a run."""
+
+    policy: Policy
+    mask_id: int
+    eos_ids: Tensor  #: int64 ``[k]``
+    temperature: float
+    top_p: float
+    top_k: int | None
+    cached: bool
+
+
+class Change(NamedTuple):
+    """What a tick did to the active blocks, for the trace; ``[row, pos]`` and ``[row]``."""
+
+    before: Tensor
+    after: Tensor
+    pred: Prediction
+    start: Tensor  #: first canvas position of the block
+    step: Tensor  #: the row's updates before this one, over all blocks
+
+
+def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
+    """Apply ``f`` to the tensors of equally shaped NamedTuples; what is no tensor or tuple stays.
+
+    Example:
+        >>> tree_map(lambda a, b: a + b, Update(torch.tensor(1), torch.tensor(2)), Update(torch.tensor(3), torch.tensor(4)))
+        Update(tokens=tensor(4), done=tensor(6))
+    """
+    if isinstance(first, Tensor):
+        return f(first, *rest)
+    if isinstance(first, tuple):
+        parts = (tree_map(f, *parts) for parts in zip(first, *rest, strict=True))
+        return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+    return first
+
+
+def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
+    """The block each row stands at, as a policy sees it."""
+    positions = layout.window(rows.start)
+    answer = layout.length - rows.prompt
+    return Block(
+        tokens=rows.canvas.gather(1, positions),
+        editable=layout.holds(positions) & (positions >= rows.prompt[:, None]) & ~rows.finished[:, None],
+        step=rows.step,
+        start=(rows.start - rows.prompt).clamp(min=0),
+        stop=torch.minimum(rows.start + layout.width - rows.prompt, answer),
+        total=answer,
+        key=rng.fold(rows.key, (rows.start - layout.first) // layout.width, rows.step),
+        eos_ids=settings.eos_ids,
+        mask_id=settings.mask_id,
+    )
+
+
+def advance(
+    rows: Rows, layout: Layout, features: Features, settings: Settings
+) -> tuple[Rows, Tensor, Change]:
+    """One policy update for every row that needs one, from one forward.
+
+    1. Rows entering a block get a fresh policy state.
+    2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
+    3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
+    4. A row at the policy's bound fills what is left with the candidates and is marked forced.
+    5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the row moves on.
+    6. A row finishes with its last block, or with a block that holds an EOS.
+
+    Returns:
+        the rows; int8 ``[row]`` STAYS, MOVED or FINISHED; the change, for the trace.
+    """
+    policy = settings.policy
+    block = active_block(rows, layout, settings)
+    state = policy.init(block)
+    if rows.state is not None:
+        state = _choose(rows.entering, state, rows.state)
+
+    eos = policy.excludes_eos(state, block)
+    pred = predict(
+        features.logits,
+        block.tokens,
+        settings.mask_id,
+        key=block.key,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        top_k=settings.top_k,
+        excluded=None if eos is None else (eos, settings.eos_ids),
+        needs=policy.needs,
+        error=features.error,
+    )
+    next_state, update = policy.step(state, block, pred)
+
+    updating = ~(rows.writing | rows.finished)
+    state = _choose(updating, next_state, state)
+    tokens = torch.where(block.editable & updating[:, None], update.tokens, block.tokens)
+    left = block.editable & (tokens == settings.mask_id)
+    # done with a mask left would leak it into the output: such a row is cut short like one that reached its bound
+    over = updating & ((block.step + 1 >= policy.max_steps(block)) | update.done)
+    forced = over & (left.any(-1) | ~update.done)
+    tokens = torch.where(left & forced[:, None], pred.token, tokens)
+    done = over
+    changed = (tokens != block.tokens).any(-1)
+
+    is_eos = (block.is_eos(tokens) & block.editable).any(-1)
+    last = rows.start + layout.width >= layout.length
+    ends = done & (last | is_eos)
+    writing = done & ~ends & changed if settings.cached else torch.zeros_like(done)
+    moves = (done & ~ends & ~writing) | rows.writing
+
+    was, now = block.tokens == settings.mask_id, tokens == settings.mask_id
+    counts = Counts(
+        steps=rows.counts.steps + updating,
+        nfe=rows.counts.nfe + ~rows.finished,
+        fills=rows.counts.fills + (was & ~now).sum(-1),
+        replaces=rows.counts.replaces + (~was & ~now & (tokens != block.tokens)).sum(-1),
+        remasks=rows.counts.remasks + (~was & now).sum(-1),
+        forced=rows.counts.forced | forced,
+        stopped=rows.counts.stopped | (ends & is_eos),
+    )
+    after = rows._replace(
+        canvas=rows.canvas.scatter(1, layout.window(rows.start), tokens),
+        start=rows.start + layout.width * moves,
+        step=torch.where(moves, 0, rows.step + updating),
+        entering=moves,
+        writing=writing,
+        finished=rows.finished | ends,
+        counts=counts,
+        state=state,
+    )
+    outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, STAYS)).to(torch.int8)
+    return after, outcome, Change(block.tokens, tokens, pred, rows.start, rows.counts.steps)
+
+
+def _choose(mask: Tensor, yes: Any, no: Any) -> Any:
+    """Row by row, the tensors of ``yes`` where ``mask [row]``, else those of ``no``."""
+    return tree_map(lambda a, b: torch.where(mask.view(-1, *[1] * (a.dim() - 1)), a, b), yes, no)

@@ -1,0 +1,149 @@
+"""Denoiser: a checkpoint and the facts that decoding needs to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Attention = Literal["block_causal", "bidirectional"]
+Alignment = Literal["absolute", "prompt"]
+Prompt = str | Sequence[int] | Sequence[dict[str, str]]
+
+
+class Head(Protocol):
+    """A correction head: reads hidden states of the forward that is made anyway, says where the token is wrong.
+
+    On block-causal models it is called with the active block, on bidirectional ones with the whole canvas.
+    """
+
+    layer: int  #: which entry of the body's ``hidden_states`` it reads; -2 is the penultimate layer's output
+
+    def __call__(self, hidden: Tensor, positions: Tensor, valid: Tensor) -> Tensor:
+        """Error logit, float ``[row, pos]``, from ``hidden [row, pos, width]``, int positions and bool validity."""
+        ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a checkpoint must declare beside its weights; the ``dlmsample`` section of its ``config.json``."""
+
+    mask_id: int
+    eos_ids: tuple[int, ...]
+    block_length: int
+    attention: Attention = "block_causal"
+    block_alignment: Alignment = "absolute"
+    min_block_length: int = 1  #: shortest block the checkpoint was trained for
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """A masked-token predictor: a stock transformers module, its tokenizer and its :class:`Facts`.
+
+    ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and returns ``.logits``. It
+    may be moved or cast in place.
+    """
+
+    name: str
+    module: Any
+    tokenizer: Any | None
+    facts: Facts
+    head: Head | None = None
+
+    @property
+    def mask_id(self) -> int:
+        return self.facts.mask_id
+
+    @property
+    def eos_ids(self) -> tuple[int, ...]:
+        return self.facts.eos_ids
+
+    @property
+    def block_length(self) -> int:
+        return self.facts.block_length
+
+    @property
+    def attention(self) -> Attention:
+        return self.facts.attention
+
+    @property
+    def block_alignment(self) -> Alignment:
+        return self.facts.block_alignment
+
+    @property
+    def context(self) -> int:
+        """Positions a canvas may have, in tokens."""
+        return self.module.config.max_position_embeddings
+
+    @property
+    def vocab_size(self) -> int:
+        return self.module.config.vocab_size
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.module.parameters()).dtype
+
+    @property
+    def body(self) -> nn.Module:
+        """The module without its LM head: ids to hidden states."""
+        return self.module.get_decoder()
+
+    @property
+    def lm_head(self) -> nn.Module:
+        """Hidden states to logits."""
+        return self.module.get_output_embeddings()
+
+    def with_head(self, head: Head | None) -> Denoiser:
+        """The same checkpoint with a correction head attached."""
+        return replace(self, head=head)
+
+    def encode(self, prompt: Prompt, chat: bool | None = None) -> list[int]:
+        """Exactly the ids that ``generate`` puts in the canvas before the answer.
+
+        Args:
+            prompt: text, chat messages, or ids (taken as they are).
+            chat: None applies the tokenizer's chat template to text if it has one; False never does.
+
+        Raises:
+            ValueError: no tokenizer for a text, an id outside the vocabulary, or messages without a template.
+        """
+        if not isinstance(prompt, str) and all(isinstance(i, int) and not isinstance(i, bool) for i in prompt):
+            return self._checked(list(prompt))  # type: ignore[arg-type]
+        tokenizer = self._tokenizer("encode text")
+        messages = prompt
+        if isinstance(prompt, str):
+            try:
+                prompt.encode()
+            except UnicodeEncodeError as e:
+                raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
+            if chat is False or (chat is None and not tokenizer.chat_template):
+                return tokenizer.encode(prompt)
+            messages = [{"role": "user", "content": prompt}]
+        if not all(isinstance(m, dict) and "role" in m and "content" in m for m in messages):
+            raise ValueError("a prompt is a text, a list of ids, or a list of messages {'role', 'content'}")
+        if not tokenizer.chat_template:
+            raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        return tokenizer.encode(text, add_special_tokens=False)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Ids to text, special tokens left out."""
+        return self._tokenizer("decode text").decode(list(ids), skip_special_tokens=True)
+
+    def _tokenizer(self, purpose: str) -> Any:
+        if self.tokenizer is None:
+            raise ValueError(f"{self.name} has no tokenizer to {purpose}: give prompts as lists of ids, read `.tokens`")
+        return self.tokenizer
+
+    def _checked(self, ids: list[int]) -> list[int]:
+        outside = [i for i in ids if not 0 <= i < self.vocab_size]
+        if outside:
+            raise ValueError(f"id {outside[0]} is outside the vocabulary of {self.name} (0..{self.vocab_size - 1})")
+        return ids

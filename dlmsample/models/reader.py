@@ -1,0 +1,207 @@
+"""Forwards of the active block: with an exact block cache, or over the whole canvas. One reader serves one batch.
+
+Rows are right-padded and stand at their own offsets, so nothing depends on how long the neighbours are. Both readers give the
+same numbers for block-causal models; only the cached one is fast, only the whole-canvas one is right for bidirectional models.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from dlmsample.models import masks
+from dlmsample.models.base import Denoiser
+
+
+class Features(NamedTuple):
+    """What one forward says of the active block."""
+
+    logits: Tensor  #: ``[row, pos, vocab]``
+    error: Tensor | None  #: float ``[row, pos]`` error logit, when a head was asked for
+
+
+class Layout(NamedTuple):
+    """Where the rows of a batch keep what."""
+
+    first: Tensor  #: int64 ``[row]``, first position of the first active block
+    length: Tensor  #: int64 ``[row]``, positions of the row's canvas
+    width: int  #: positions of a block
+    one_prompt_block: bool  #: what precedes ``first`` is one block (else: blocks of ``width``)
+
+    def blocks(self, positions: Tensor) -> Tensor:
+        """Block index of each position ``[row, pos]``, rising from left to right."""
+        index = (positions - self.first[:, None]).div(self.width, rounding_mode="floor")
+        return index.clamp(min=-1) if self.one_prompt_block else index
+
+    def window(self, start: Tensor) -> Tensor:
+        """int64 ``[row, width]``: the canvas positions of each row's active block."""
+        return start[:, None] + torch.arange(self.width, device=start.device)
+
+    def holds(self, positions: Tensor) -> Tensor:
+        """bool: the positions ``[row, pos]`` that are part of the row's canvas."""
+        return positions < self.length[:, None]
+
+    def keep(self, rows: Tensor) -> Layout:
+        """The layout of these rows (int64 indices)."""
+        return self._replace(first=self.first[rows], length=self.length[rows])
+
+
+class Reader(Protocol):
+    """Forwards of the active blocks of a batch."""
+
+    cached: bool  #: a finished block must be written before the row moves on
+
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
+        """One forward over the blocks at ``start [row]``; no active block reaches beyond position ``extent``."""
+        ...
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but these (int64 indices)."""
+        ...
+
+
+class BlockCache(Cache):
+    """Keys and values of every layer in preallocated buffers, written at each row's own positions.
+
+    The active block is written over itself at every forward; a block becomes history when its row's start moves past it, so
+    what history holds is always the last forward over that block.
+    """
+
+    def __init__(self, rows: int, capacity: int) -> None:
+        super().__init__(layers=[])
+        self._rows, self._capacity = rows, capacity
+        self._buffers: list[tuple[Tensor, Tensor]] = []
+        self._at = torch.empty(0, dtype=torch.long)
+        self._extent = 0
+
+    def aim(self, positions: Tensor, extent: int) -> None:
+        """Where the next forward writes, int64 ``[row, pos]``, and how far it reads."""
+        self._at, self._extent = positions, extent
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        if layer_idx == len(self._buffers):
+            shape = (self._rows, key_states.shape[1], self._capacity, key_states.shape[3])
+            self._buffers.append((key_states.new_zeros(shape), value_states.new_zeros(shape)))
+        at = self._at[:, None, :, None].expand_as(key_states)
+        keys, values = self._buffers[layer_idx]
+        keys.scatter_(2, at, key_states)
+        values.scatter_(2, at, value_states)
+        return keys[:, :, : self._extent], values[:, :, : self._extent]
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these (int64 indices)."""
+        self._rows = len(rows)
+        self._buffers = [(k[rows], v[rows]) for k, v in self._buffers]
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        return 0  # positions and masks are always given, nothing is derived from a length
+
+
+class CachedReader:
+    """Exact block cache for block-causal models: the prompt's blocks once, then only the active block."""
+
+    cached = True
+
+    def __init__(self, model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, score: bool) -> None:
+        self._model, self._score = model, score
+        self._cache = BlockCache(*canvas.shape)
+        if prefill:
+            positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
+            mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
+            self._cache.aim(positions, prefill)
+            _body(model, canvas[:, :prefill], positions, mask, self._cache)
+
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
+        positions = layout.window(start)
+        end = torch.minimum(start + layout.width, layout.length)[:, None]
+        mask = (torch.arange(extent, device=canvas.device) < end)[:, None, None]
+        self._cache.aim(positions, extent)
+        out = _body(
+            self._model,
+            canvas.gather(1, positions),
+            positions,
+            mask.expand(-1, -1, layout.width, -1),
+            self._cache,
+            self._score,
+        )
+        error = _error(self._model, out, positions, layout.holds(positions)) if self._score else None
+        return Features(self._model.lm_head(out.last_hidden_state), error)
+
+    def keep(self, rows: Tensor) -> None:
+        self._cache.keep(rows)
+
+
+class WholeReader:
+    """No cache: every forward sees the whole canvas; the LM head runs on the active block only."""
+
+    cached = False
+
+    def __init__(self, model: Denoiser, score: bool) -> None:
+        self._model, self._score = model, score
+
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
+        model, longest = self._model, canvas.shape[1] - layout.width
+        causal = model.attention == "block_causal"
+        end = min(extent, longest) if causal else longest
+        positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
+        valid = layout.holds(positions)
+        mask = masks.block_causal(layout.blocks(positions), valid) if causal else masks.bidirectional(valid)
+        out = _body(model, canvas[:, :end], positions, mask, None, self._score)
+
+        active = layout.window(start).clamp(max=end - 1)  # what a short last block lacks is never read
+        error = None
+        if self._score and causal:  # the head attends within the active block only
+            error = _error(model, out, active, layout.holds(layout.window(start)), at=active)
+        elif self._score:
+            error = _error(model, out, positions, valid).gather(1, active)
+        return Features(model.lm_head(_take(out.last_hidden_state, active)), error)
+
+    def keep(self, rows: Tensor) -> None:
+        """Nothing is remembered between forwards."""
+
+
+def open_reader(
+    model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, *, cache: bool, score: bool
+) -> Reader:
+    """The reader for a batch: cached where the attention makes that exact and ``cache`` is on.
+
+    Args:
+        model: the checkpoint.
+        canvas: int64 ``[row, pos]``, with one block's width of spare positions behind the longest row.
+        layout: where the rows stand.
+        prefill: the largest ``layout.first``, known to the host.
+        cache: use the exact block cache if there is one.
+        score: also run the model's correction head.
+    """
+    if cache and model.attention == "block_causal":
+        return CachedReader(model, canvas, layout, prefill, score)
+    return WholeReader(model, score)
+
+
+def _body(
+    model: Denoiser, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None, hidden: bool = False
+) -> Any:
+    return model.body(
+        input_ids=ids,
+        position_ids=positions,
+        attention_mask=mask,
+        past_key_values=cache,
+        use_cache=cache is not None,
+        output_hidden_states=hidden,
+    )
+
+
+def _error(model: Denoiser, out: Any, positions: Tensor, valid: Tensor, at: Tensor | None = None) -> Tensor:
+    """The head's error logits, from the hidden states it reads (only those ``at`` these positions)."""
+    assert model.head is not None
+    hidden = out.hidden_states[model.head.layer]
+    return model.head(hidden if at is None else _take(hidden, at), positions, valid)
+
+
+def _take(hidden: Tensor, index: Tensor) -> Tensor:
+    return hidden.gather(1, index[..., None].expand(-1, -1, hidden.shape[-1]))

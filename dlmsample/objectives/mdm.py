@@ -1,0 +1,61 @@
+"""MDM: the plain masked-diffusion objective, the baseline of every matched one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from dlmsample.objectives.base import Corrupted, Draft, Ids, Objective
+from dlmsample.rng import fold, uniform
+
+_RATE, _MASK = 1, 2
+"""Counters that separate this rule's two kinds of draws."""
+
+
+class MDM(Objective):
+    """Mask at a random rate and predict what was masked (D3IM/SCOPE Eq. 3.1).
+
+    Rule: ``t ~ U(0, 1)``, ``p = (1 - eps) t + eps``; each editable token becomes the mask id with
+    probability p; the loss of a row is ``sum over masked of CE / p``, divided by the number of its editable
+    positions; the batch's is the mean over rows. ``t`` is drawn per sequence, and per block when ``blocks``
+    is given.
+
+    Args:
+        eps: lowest mask probability, in (0, 1]; bounds the weight 1/p.
+
+    Source: arXiv:2606.01026, Eq. 3.1 (the LLaDA loss). ``t`` per block is what block-causal models need:
+    each noisy block is a canvas of its own. No other deviation.
+
+    Example:
+        >>> clean, editable = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[False, True, True, True]])
+        >>> out = MDM(eps=1.0).corrupt(clean, editable, torch.tensor([3]), ids=Ids(mask=2))
+        >>> out.input.tolist(), bool(out.weights.sum() == 1)
+        ([[5, 2, 2, 2]], True)
+    """
+
+    name: ClassVar[str] = "mdm"
+    eps: float = Field(default=1e-3, gt=0, le=1)
+
+    def corrupt(
+        self,
+        clean: Tensor,
+        editable: Tensor,
+        keys: Tensor,
+        draft: Draft | None = None,
+        blocks: Tensor | None = None,
+        *,
+        ids: Ids,
+    ) -> Corrupted:
+        """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``."""
+        rows = keys[:, None]
+        positions = torch.arange(clean.shape[1], device=clean.device)
+        # A draw per position from its block's counter: equal within a block, no gather needed.
+        t = uniform(fold(rows, _RATE, torch.zeros_like(clean) if blocks is None else blocks))
+        p = (1 - self.eps) * t + self.eps
+        masked = editable & (uniform(fold(rows, _MASK, positions)) < p)
+        length = editable.sum(1, keepdim=True).clamp(min=1)
+        weights = torch.where(masked, 1 / (p * length), 0.0)
+        return Corrupted(clean.masked_fill(masked, ids.mask), clean, weights, {"masked": masked})

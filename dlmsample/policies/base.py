@@ -1,0 +1,51 @@
+"""The contract of a policy: frozen, validated options and pure functions over tensors whose first axis is the row."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from dlmsample.types import Block, Prediction, Update
+
+
+class Stateless(NamedTuple):
+    """State of a policy that remembers nothing within a block."""
+
+
+class Policy(BaseModel, ABC):
+    """A decoding rule. Subclass it, declare options as pydantic fields, give ``step`` (and ``init`` if it has state).
+
+    ``init`` and ``step`` are pure; state is a NamedTuple of tensors whose first axis is the row, and is made anew whenever a
+    row enters a block. A step runs without host synchronisation and without a Python branch on data (the protocol tests run it
+    under ``FakeTensorMode``). Rows stand at different blocks and steps: read ``block.step``, never count in Python.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[str]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Which optional numbers of :class:`~dlmsample.types.Prediction` the policy reads: entropy, margin, error."""
+        return frozenset()
+
+    def init(self, block: Block) -> Any:
+        """State of a row on entering ``block``."""
+        return Stateless()
+
+    @abstractmethod
+    def step(self, state: Any, block: Block, pred: Prediction) -> tuple[Any, Update]:
+        """One update from one forward: the next state, the block's next tokens, and which rows are done with it."""
+
+    @abstractmethod
+    def max_steps(self, block: Block) -> Tensor:
+        """int64 ``[row]``: a bound on the updates this block can take. The sampler enforces it."""
+
+    def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
+        """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""
+        return None

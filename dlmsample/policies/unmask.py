@@ -1,0 +1,83 @@
+"""Unmask: commit masked positions and never look back; the fill rule every other policy is compared with."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from dlmsample.policies import fill
+from dlmsample.policies.base import Policy
+from dlmsample.policies.edit import apply
+from dlmsample.types import Block, Prediction, Update
+
+
+class Unmask(Policy):
+    """Commit the most confident masked positions of each step; committed tokens are never revised.
+
+    Rule (LLaDA, arXiv:2502.09992, low-confidence remasking; threshold form: Fast-dLLM, arXiv:2505.22618): step s of a block
+    commits the ``n_s`` masked positions that rank first. ``tokens_per_step=k``: n_s = k. ``steps=N``: the budget of the whole
+    answer, shared by the blocks in proportion and split evenly within a block, the remainder on the earliest steps.
+    ``threshold=τ``: every position with ``c > τ``, at least ``min_commit``. ``entropy_bound=b``: in order of rising entropy while
+    the sum of the previous ones is <= b nats. Give one of the four; none of them: one token per step.
+
+    Args:
+        tokens_per_step: tokens, >= 1.
+        steps: policy updates for the whole answer, >= 1.
+        threshold: probability in [0, 1], strict.
+        entropy_bound: nats, >= 0.
+        min_commit: tokens a threshold step commits at least.
+        score: what ranks the positions: confidence, margin, entropy or random.
+
+    Raises:
+        ValueError: more than one budget, or an option out of range.
+
+    Example:
+        >>> Unmask(tokens_per_step=2).model_dump(exclude_none=True)
+        {'tokens_per_step': 2, 'min_commit': 1, 'score': 'confidence'}
+
+    Deviation: the mask id is never a candidate and confidence is float32 (LLaDA: model dtype, mask id allowed).
+    """
+
+    name: ClassVar[str] = "unmask"
+    summary: ClassVar[str] = "commit the most confident masks, never revise"
+    paper: ClassVar[str] = "arXiv:2502.09992"
+
+    tokens_per_step: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1)] | None = None
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    entropy_bound: Annotated[float, Field(ge=0)] | None = None
+    min_commit: Annotated[int, Field(ge=1)] = 1
+    score: fill.Score = "confidence"
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        budgets = ("tokens_per_step", "steps", "threshold", "entropy_bound")
+        given = [name for name in budgets if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of {', '.join(budgets)}, not {' and '.join(given)}")
+        return self
+
+    @property
+    def needs(self) -> frozenset[str]:
+        extra = frozenset({"entropy"}) if self.entropy_bound is not None else frozenset()
+        return fill.SCORE_NEEDS[self.score] | extra
+
+    def step(self, state: Any, block: Block, pred: Prediction) -> tuple[Any, Update]:
+        tokens = apply(block, self._chosen(block, pred), pred.token)
+        done = ~(block.editable & (tokens == block.mask_id)).any(-1)
+        return state, Update(tokens, done)
+
+    def _chosen(self, block: Block, pred: Prediction) -> Tensor:
+        if self.threshold is not None:
+            return fill.threshold(block, pred, self.threshold, self.min_commit, self.score)
+        if self.entropy_bound is not None:
+            return fill.entropy_bound(block, pred, self.entropy_bound)
+        if self.steps is not None:
+            count, _ = fill.even_split(block.size, fill.share(self.steps, block), block.step)
+            return fill.quota(block, pred, count, self.score)
+        return fill.quota(block, pred, self.tokens_per_step or 1, self.score)
+
+    def max_steps(self, block: Block) -> Tensor:
+        return block.size

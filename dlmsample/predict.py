@@ -1,0 +1,118 @@
+"""Logits of the active block -> numbers per position, once. The only place that sees the vocabulary axis."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import torch
+from torch import Tensor
+
+from dlmsample import rng
+from dlmsample.types import Prediction
+
+# First counter folded into a step key: which draw it is. Policies use the later ones.
+SAMPLE, FILL_ORDER, ERROR_SCORE = 0, 1, 2
+_LARGE = 1e30  # what an infinite logit becomes: still dominates, but differences stay finite
+
+
+def predict(
+    logits: Tensor,
+    current: Tensor,
+    mask_id: int,
+    *,
+    key: Tensor | None = None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    excluded: tuple[Tensor, Tensor] | None = None,
+    needs: Collection[str] = (),
+    error: Tensor | None = None,
+) -> Prediction:
+    """Reduce logits to candidate, confidence, current-token probability and what else the policy needs.
+
+    The mask id, and the excluded ids, get logit -inf first. With ``l`` the float32 logits and ``x`` a token,
+    ``odds(x) = Σ_{j≠x} exp(l_j − l_x)`` and ``p(x) = 1 / (1 + odds(x))``: no softmax is materialised. The candidate is the
+    argmax (ties to the lower id), or, at ``temperature > 0``, a sample from ``softmax(l / temperature)`` after top-k, then
+    top-p; its confidence is always that of the untempered softmax (a decision; LLaDA2.x uses the tempered one).
+
+    Args:
+        logits: ``[row, pos, vocab]``, any float dtype.
+        current: int64 ``[row, pos]``, the tokens the forward saw.
+        mask_id: never a candidate.
+        key: int64 ``[row]``, needed when ``temperature > 0``.
+        temperature: 0 is greedy.
+        top_p: nucleus mass in (0, 1].
+        top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
+        excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
+        needs: any of ``entropy``, ``margin``, ``error``.
+        error: float ``[row, pos]`` error logit of the correction head.
+
+    Returns:
+        :class:`~dlmsample.types.Prediction`, every field ``[row, pos]``.
+
+    Example:
+        >>> import torch
+        >>> p = predict(torch.tensor([[[0.0, 2.0, 9.0]]]), torch.tensor([[0]]), mask_id=2)
+        >>> p.token.item(), round(p.prob.item(), 4), round(p.current_prob.item(), 4)
+        (1, 0.8808, 0.1192)
+    """
+    vocab = torch.arange(logits.shape[-1], device=logits.device)
+    banned = (vocab == mask_id)[None]
+    if excluded is not None:
+        rows, ids = excluded
+        banned = banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))
+    logits = logits.float().nan_to_num(nan=-_LARGE, posinf=_LARGE, neginf=-_LARGE)
+    logits = logits.masked_fill(banned[:, None], -torch.inf)
+
+    best = logits.amax(-1, keepdim=True)
+    if temperature > 0:
+        assert key is not None, "sampling needs a key per row"
+        token = _sample(logits, key, temperature, top_p, top_k)
+    else:
+        token = logits.argmax(-1)
+    mass = torch.exp(logits - best)
+    odds, current_odds = _odds(mass, token), _odds(mass, current)
+
+    entropy = margin = None
+    if "entropy" in needs:
+        log_p = logits - best - mass.sum(-1, keepdim=True).log()
+        entropy = -(log_p.exp() * log_p.clamp(min=-_LARGE)).sum(-1)
+    if "margin" in needs:
+        top2 = mass.topk(2, dim=-1).values / mass.sum(-1, keepdim=True)
+        margin = top2[..., 0] - top2[..., 1]
+    return Prediction(
+        token=token,
+        prob=1 / (1 + odds),
+        odds=odds,
+        current_prob=1 / (1 + current_odds),
+        current_odds=current_odds,
+        entropy=entropy,
+        margin=margin,
+        error=torch.sigmoid(error.float()) if "error" in needs and error is not None else None,
+    )
+
+
+def _odds(mass: Tensor, token: Tensor) -> Tensor:
+    """Odds against ``token`` from unnormalised masses; its own mass is left out, not subtracted, to keep precision."""
+    index = token[..., None]
+    rest = mass.scatter(-1, index, 0.0).sum(-1)
+    return (rest / mass.gather(-1, index)[..., 0]).nan_to_num(nan=torch.inf, posinf=torch.inf)
+
+
+def _sample(logits: Tensor, key: Tensor, temperature: float, top_p: float, top_k: int | None) -> Tensor:
+    """Gumbel-max sample of every position, with noise that depends on (key, position, token id) alone."""
+    logits = logits / temperature
+    if top_k is not None and top_k < logits.shape[-1]:
+        kth = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < kth, -torch.inf)
+    if top_p < 1:
+        ordered, order = torch.sort(logits, dim=-1, descending=True, stable=True)
+        p = torch.softmax(ordered, -1)
+        before = p.cumsum(-1) - p
+        drop = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= top_p)
+        drop = drop & (logits < ordered[..., :1])  # the most probable token always stays
+        logits = logits.masked_fill(drop, -torch.inf)
+    positions = torch.arange(logits.shape[1], device=logits.device)[:, None]
+    vocab = torch.arange(logits.shape[-1], device=logits.device)
+    noise = rng.gumbel(rng.fold(key[:, None, None], SAMPLE, positions, vocab))
+    return (logits + noise).argmax(-1)

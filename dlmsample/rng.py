@@ -1,0 +1,73 @@
+"""Counter-based randomness: a draw is a pure function of integers, so it never depends on batch, order or device.
+
+A *key* is an int64 tensor (or, for a whole sequence, one Python int made by :func:`sequence_key`). ``fold`` mixes
+counters into it, ``uniform`` and ``gumbel`` turn it into numbers. Only integer tensor operations that wrap at 64 bits are
+used, so every device computes the same bits and nothing has to be synchronised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_MASK64 = (1 << 64) - 1
+
+
+def _signed(x: int) -> int:
+    """The int64 with the same 64 bits as ``x``."""
+    x &= _MASK64
+    return x - (1 << 64) if x >> 63 else x
+
+
+_GOLDEN, _MIX_1, _MIX_2 = (
+    _signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Logical (not arithmetic) shift of int64."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def fold(key: Tensor, *counters: Tensor | int) -> Tensor:
+    """Mix integer counters into keys, one after another (SplitMix64's finaliser); shapes broadcast.
+
+    Example:
+        >>> import torch
+        >>> key = torch.tensor([1, 2])
+        >>> bool((fold(key, 7) == torch.stack([fold(key[0], 7), fold(key[1], 7)])).all())
+        True
+    """
+    for counter in counters:
+        step = (counter + 1) * _GOLDEN
+        key = key + (step if isinstance(step, Tensor) else _signed(step))
+        key = (key ^ _shift_right(key, 30)) * _MIX_1
+        key = (key ^ _shift_right(key, 27)) * _MIX_2
+        key = key ^ _shift_right(key, 31)
+    return key
+
+
+def uniform(key: Tensor) -> Tensor:
+    """float32 draws strictly inside (0, 1), one for each key: the top 23 bits, centred in their cell."""
+    return (_shift_right(key, 41).to(torch.float32) + 0.5) * 2.0**-23
+
+
+def gumbel(key: Tensor) -> Tensor:
+    """Standard Gumbel draws (float32), one for each key; ``argmax(logits + gumbel)`` samples from softmax(logits)."""
+    return -torch.log(-torch.log(uniform(key)))
+
+
+def sequence_key(seed: int, ids: Sequence[int], *counters: int) -> int:
+    """A 64-bit key (as a signed int) from a seed, token ids and counters; the same on every platform.
+
+    Example:
+        >>> sequence_key(0, [1, 2, 3]) == sequence_key(0, [1, 2, 3]) != sequence_key(0, [1, 2, 3], 1)
+        True
+    """
+    words = [_signed(seed), *counters, *ids]
+    digest = hashlib.blake2b(struct.pack(f"<{len(words)}q", *words), digest_size=8).digest()
+    return struct.unpack("<q", digest)[0]

@@ -1,0 +1,70 @@
+"""Tasks: examples with gold answers and scorers, found by name. Imports neither torch nor transformers."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from importlib import import_module
+from typing import Any
+
+from dlmsample.tasks.base import Example, Score, Task
+
+__all__ = ["Example", "Score", "Task", "list_tasks", "load"]
+
+_TASKS = {
+    "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
+}
+
+
+def list_tasks() -> list[str]:
+    """The names that ``load`` knows, sorted.
+
+    Example:
+        >>> "wordproblems" in list_tasks()
+        True
+    """
+    return sorted(_TASKS)
+
+
+def task_class(name: str) -> type[Task]:
+    """The class behind a task's name, imported on demand. Errors: ValueError for an unknown name."""
+    if name not in _TASKS:
+        near = difflib.get_close_matches(str(name), _TASKS, n=1, cutoff=0.4)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown task {name!r}.{hint} Known tasks: {', '.join(list_tasks())}")
+    module, attribute = _TASKS[name].split(":")
+    return getattr(import_module(module), attribute)
+
+
+def task_options(name: str) -> dict[str, Any]:
+    """The options of a task with their defaults: the keyword-only arguments of its class.
+
+    Example:
+        >>> task_options("wordproblems")
+        {'seed': 0, 'min_steps': 5, 'max_steps': 8}
+    """
+    parameters = inspect.signature(task_class(name)).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+
+def load(name: str, split: str = "test", limit: int | None = None, **options: Any) -> Task:
+    """One split of a task; ``limit`` keeps the first N examples of its fixed order (None: all).
+
+    ``options`` are the task's own (see ``task_options``). Errors: ValueError for an unknown name, split or
+    option, or a limit below 1, naming what is valid.
+
+    Example:
+        >>> task = load("wordproblems", split="test", limit=3)
+        >>> len(task), task.score(task[0], task[0].reference).correct
+        (3, True)
+    """
+    cls = task_class(name)
+    valid = task_options(name)
+    for option in options:
+        if option not in valid:
+            near = difflib.get_close_matches(option, valid, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(
+                f"task {name} has no option {option!r}.{hint} Options: {', '.join(valid) or 'none'}"
+            )
+    return cls(split, limit, **options)

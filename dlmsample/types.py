@@ -1,0 +1,130 @@
+"""The values that flow between the stages: Prediction -> Policy -> Update, and what a run returns."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+from torch import Tensor
+
+
+class Prediction(NamedTuple):
+    """What the model says of the active block, reduced to numbers per position; all ``[row, pos]``, float32.
+
+    Probabilities are the model's softmax at temperature 1 without the mask id. ``odds`` is the odds *against*,
+    ``Σ_{j≠x} exp(l_j − l_x)``: the reverse order of the probability, but without its ties near 1.
+    """
+
+    token: Tensor  #: int64, the candidate x̂ (argmax, or a sample); never the mask id
+    prob: Tensor  #: c, probability of the candidate
+    odds: Tensor  #: odds against the candidate
+    current_prob: Tensor  #: q, probability of the token standing there (0 for a mask)
+    current_odds: Tensor  #: odds against the token standing there
+    entropy: Tensor | None = None  #: nats; only when the policy needs it
+    margin: Tensor | None = None  #: top-1 minus top-2 probability; only when the policy needs it
+    error: Tensor | None = None  #: P_error of the correction head; only when the policy needs it
+
+
+class Block(NamedTuple):
+    """The active block as a policy sees it: one row per sequence, each at its own block and step.
+
+    A prompt's tail or the padding after a short last block may stand in it: ``editable`` says what may change.
+    """
+
+    tokens: Tensor  #: int64 ``[row, pos]``, as the forward saw them
+    editable: Tensor  #: bool ``[row, pos]``
+    step: Tensor  #: int64 ``[row]``, policy updates made in this block so far
+    start: Tensor  #: int64 ``[row]``, first answer position of the block, counted from the answer's first
+    stop: Tensor  #: int64 ``[row]``, one past its last answer position
+    total: Tensor  #: int64 ``[row]``, answer positions of the whole canvas
+    key: Tensor  #: int64 ``[row]``, randomness of this row, block and step
+    eos_ids: Tensor  #: int64 ``[k]``
+    mask_id: int
+
+    @property
+    def masked(self) -> Tensor:
+        """bool ``[row, pos]``: editable positions that hold the mask id."""
+        return self.editable & (self.tokens == self.mask_id)
+
+    @property
+    def visible(self) -> Tensor:
+        """bool ``[row, pos]``: editable positions that hold a token."""
+        return self.editable & (self.tokens != self.mask_id)
+
+    @property
+    def size(self) -> Tensor:
+        """int64 ``[row]``: the number of editable positions, the papers' n."""
+        return self.editable.sum(-1)
+
+    def is_eos(self, tokens: Tensor) -> Tensor:
+        """bool, shaped like ``tokens``."""
+        return (tokens[..., None] == self.eos_ids).any(-1)
+
+
+class Update(NamedTuple):
+    """What one policy step decided."""
+
+    tokens: Tensor  #: int64 ``[row, pos]``, the block's next tokens (mask id = masked)
+    done: Tensor  #: bool ``[row]``, the block is finished
+
+
+EventKind = Literal["fill", "replace", "remask"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of one position.
+
+    ``probability`` is the new token's for a fill or a replacement, the old token's for a remask, both from the forward
+    that led to the change.
+    """
+
+    kind: EventKind
+    step: int  #: the row's policy updates before this one, over all blocks
+    block: int  #: counted from the row's first active block
+    position: int  #: counted from the answer's first position
+    old: int
+    new: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class RowStats:
+    """What a row cost and did; README "Counting" defines each figure."""
+
+    steps: int  #: policy updates, one forward each
+    nfe: int  #: steps + forwards that only wrote a finished block to the cache
+    prefill: int  #: forwards over the prompt before the first step (0 or 1)
+    tokens: int  #: generated tokens up to the first EOS, EOS excluded
+    fills: int
+    replaces: int
+    remasks: int
+    edits_per_100: float  #: 100 · (replaces + remasks) / max(tokens, 1)
+    tokens_per_forward: float  #: tokens / max(nfe, 1)
+    forced: bool  #: the bound on steps was reached and the rest was filled as it stood
+    finish_reason: Literal["eos", "length", "stop"]
+
+    def asdict(self) -> dict[str, Any]:
+        """The figures as a plain dict."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Output:
+    """The result of :meth:`dlmsample.Sampler.generate`, one entry per prompt, in the prompts' order."""
+
+    tokens: list[list[int]]  #: generated ids up to the first EOS, EOS excluded
+    stats: list[RowStats]
+    trace: list[list[Event]] | None = None  #: only with ``record=True``
+    decoded: list[str] | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The generated texts.
+
+        Raises:
+            ValueError: the model has no tokenizer.
+        """
+        if self.decoded is None:
+            raise ValueError("the model has no tokenizer to make text: read `.tokens`")
+        return self.decoded
