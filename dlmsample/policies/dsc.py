@@ -92,7 +92,9 @@ class DSC(Policy):
         return pred.error
 
     def max_steps(self, block: Block) -> Tensor:
-        """⌈5n/k⌉ + 1 full steps, and one more for each remask that can follow a step with fewer than k masks left."""
-        k, n = self.tokens_per_step, block.size
-        partial = 0 if k == 1 or self.max_remasks == 0 else _REMASKS_PER_POSITION * n
-        return (5 * n + k - 1) // k + 1 + partial
+        """⌈n/k⌉ + 4n: a step fills k masks or all of them, so a remask costs one further step at most.
+
+        (The ⌈5n/k⌉ + 1 one would expect does not hold: with fewer than k masks left, a step fills fewer than k.)
+        """
+        fills = (block.size + self.tokens_per_step - 1) // self.tokens_per_step
+        return fills + (_REMASKS_PER_POSITION * block.size if self.max_remasks else 0)

@@ -1,0 +1,137 @@
+"""What the user typed -> prompts, a block length, a policy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from dlmsample.registry import policy_class, unknown
+
+
+def read_prompts(prompt: str) -> list[str]:
+    """The prompt itself, or with ``-`` every non-empty line of standard input.
+
+    Raises:
+        ValueError: nothing to answer, or a line that is not UTF-8.
+    """
+    if prompt != "-":
+        if not prompt.strip():
+            raise ValueError("the prompt is empty: give some text, or - to read prompts from standard input")
+        return [prompt]
+    raw = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    lines = (_decode(number, line) for number, line in enumerate(raw.split(b"\n"), 1))
+    prompts = [line for line in lines if line.strip()]
+    if not prompts:
+        raise ValueError("no non-empty line on standard input: write a prompt a line")
+    return prompts
+
+
+def _decode(number: int, line: bytes) -> str:
+    try:
+        return line.removesuffix(b"\r").decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as e:
+        byte = e.object[e.start]
+        raise ValueError(
+            f"line {number} of standard input is not UTF-8 (0x{byte:02x} at byte {e.start + 1}): "
+            "convert it, for example with iconv -t UTF-8"
+        ) from e
+
+
+def block_length(given: str | None) -> int | Literal["all"] | None:
+    """A number of tokens, ``all``, or None.
+
+    Raises:
+        ValueError: neither.
+    """
+    if given is None or given == "all":
+        return given
+    try:
+        return int(given)
+    except ValueError as e:
+        raise ValueError(f'--block-length is a number of tokens or "all", not {given!r}') from e
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """``["threshold=0.2"]`` -> ``{"threshold": 0.2}``; values are YAML scalars.
+
+    Raises:
+        ValueError: no ``=``, no value, a value that is no scalar, or the same option twice.
+
+    Example:
+        >>> parse_settings(["threshold=0.2", "steps=null"])
+        {'threshold': 0.2, 'steps': None}
+    """
+    import yaml
+
+    options: dict[str, Any] = {}
+    for setting in settings:
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"--set takes option=value, like threshold=0.2 (null for none), not {setting!r}")
+        if key in options:
+            raise ValueError(f"--set {key} is given twice: keep one")
+        try:
+            options[key] = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError) as e:
+            raise ValueError(f"--set {setting!r}: the value is no YAML: put it in quotes") from e
+        if isinstance(options[key], (dict, list, set)):
+            raise ValueError(f"--set {setting!r}: the value must be one YAML scalar, like 0.2, true or null")
+    return options
+
+
+#: pydantic's error type -> what it means, in terms of its context.
+_MEANING = {
+    "less_than_equal": "must be <= {le}",
+    "less_than": "must be < {lt}",
+    "greater_than_equal": "must be >= {ge}",
+    "greater_than": "must be > {gt}",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be one of {expected}",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+}
+
+
+def make_policy(name: str, options: dict[str, Any]) -> Any:
+    """The policy, or one line about the first thing wrong with it.
+
+    Raises:
+        ValueError: no such policy, no such option, or an option out of range.
+
+    Example:
+        >>> make_policy("t2m", {"threshold": 1.5})
+        Traceback (most recent call last):
+        ValueError: t2m: threshold must be <= 1 (got 1.5)
+    """
+    cls = policy_class(name)
+    for option in options:
+        if option not in cls.model_fields:
+            raise unknown(f"option of policy {name}", option, cls.model_fields)
+    from pydantic import ValidationError
+
+    try:
+        return cls(**options)
+    except ValidationError as e:
+        raise ValueError(f"{name}: {'; '.join(_meaning(dict(error)) for error in e.errors())}") from e
+
+
+def _meaning(error: dict[str, Any]) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:
+        return message
+    option = error["loc"][0]
+    if error["type"] == "missing":
+        return f"{option} must be given: --set {option}=..."
+    said = message
+    if error["type"] in _MEANING:
+        bounds = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
+        said = _MEANING[error["type"]].format(**bounds)
+    return f"{option} {said} (got {_shown(error['input'])})"
+
+
+def _shown(value: Any) -> str:
+    """A value as it would be written after ``--set``."""
+    names = {None: "null", True: "true", False: "false"}
+    return names[value] if value is None or isinstance(value, bool) else repr(value)

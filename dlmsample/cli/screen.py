@@ -1,0 +1,114 @@
+"""Where output goes: a terminal, a pipe, or a file that appears only when it is complete."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from dlmsample.cli.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NO_TERMINAL_WIDTH = 100_000  # nothing is cut or wrapped for a reader that has no width
+
+
+def console(stream: TextIO) -> Console:
+    """A rich console without markup; colour only on a terminal, and not with NO_COLOR."""
+    from rich.console import Console
+
+    terminal = stream.isatty()
+    return Console(
+        file=stream,
+        force_terminal=terminal,
+        color_system="auto" if terminal and not os.environ.get("NO_COLOR") else None,
+        width=None if terminal else _NO_TERMINAL_WIDTH,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+
+
+def say(screen: Console, text: str) -> None:
+    """Write untrusted text as it is; on a terminal control characters are shown escaped."""
+    screen.file.write((visible(text) if screen.is_terminal else text) + "\n")
+
+
+@contextmanager
+def sink(path: str | None) -> Iterator[TextIO]:
+    """Standard output, or a buffer that becomes the file when the block ends well."""
+    if path is None:
+        yield sys.stdout
+        return
+    buffer = io.StringIO()
+    yield buffer
+    _write(_checked(path), buffer.getvalue())
+
+
+def check_writable(path: str | None) -> None:
+    """Find out now, before any work, that a file cannot be written.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if path is None:
+        return
+    target = _checked(path)
+    if _replaceable(target):
+        try:
+            tempfile.TemporaryFile(dir=target.parent).close()
+        except OSError as e:
+            raise _unwritable(path, e.strerror or str(e)) from e
+
+
+def _checked(path: str) -> Path:
+    target = Path(path)
+    try:
+        if _replaceable(target):
+            target = target.resolve()  # a link stays a link: the file behind it is replaced
+        if not path or target.is_dir():
+            raise _unwritable(path, "it is a folder: name a file")
+        if not target.parent.is_dir():
+            raise _unwritable(path, f"folder {str(target.parent)!r} does not exist: create it first")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise _unwritable(path, "permission denied: choose another path")
+    except (OSError, RuntimeError) as e:
+        raise _unwritable(path, str(e)) from e
+    return target
+
+
+def _replaceable(target: Path) -> bool:
+    """Whether a new file can take the place; a device or a pipe is written to instead."""
+    return target.is_file() or not target.exists()
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a temporary file beside the target and rename it."""
+    try:
+        if not _replaceable(target):
+            target.write_text(text, encoding="utf-8", newline="\n")
+            return
+        umask = os.umask(0)
+        os.umask(umask)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
+        try:
+            with open(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(name, mode)
+            os.replace(name, target)
+        except BaseException:
+            os.unlink(name)
+            raise
+    except OSError as e:
+        raise _unwritable(str(target), e.strerror or str(e)) from e
+
+
+def _unwritable(path: str, why: str) -> ValueError:
+    return ValueError(f"cannot write {path!r} (--output): {why}")

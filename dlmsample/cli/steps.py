@@ -1,0 +1,130 @@
+"""``--show steps``: the canvas after every step, from the recorded events alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from dlmsample.cli.text import visible
+from dlmsample.types import Event
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Kind = Literal["mask", "kept", "fill", "replace", "remask"]
+
+
+class Cell(NamedTuple):
+    """One position of the canvas after a step."""
+
+    kind: Kind
+    token: int | None  #: what stands there; for a remask what stood there; None: a mask
+
+
+class Frame(NamedTuple):
+    """The canvas after one step."""
+
+    step: int
+    block: int
+    cells: list[Cell]
+
+
+class Look(NamedTuple):
+    """How a kind of cell is drawn: its style where there is colour, its mark where there is none."""
+
+    style: str
+    mark: str
+    past: str
+
+
+_LOOKS: dict[Kind, Look] = {
+    "mask": Look("dim", "{}", "masked"),
+    "kept": Look("", "{}", "kept"),
+    "fill": Look("bold green", "[+{}]", "filled"),
+    "replace": Look("bold yellow", "[~{}]", "replaced"),
+    "remask": Look("red strike", "[-{}]", "remasked"),
+}
+_LEGEND: tuple[Kind, ...] = ("mask", "fill", "replace", "remask")
+_CHANGES: tuple[Kind, ...] = ("fill", "replace", "remask")
+_MASK = "_"
+_RUN = 16  # a run of equal cells that would be longer, in characters, is drawn once with its count
+
+
+def frames(events: Iterable[Event], length: int) -> Iterator[Frame]:
+    """Replay the events of one row on a canvas of ``length`` masks; a step without events gives no frame.
+
+    Example:
+        >>> [frame.cells for frame in frames([Event("fill", 0, 0, 1, 2, 7, 0.9)], 2)]
+        [[Cell(kind='mask', token=None), Cell(kind='fill', token=7)]]
+    """
+    tokens: list[int | None] = [None] * length
+    for step, group in groupby(events, key=lambda event: event.step):
+        cells = [Cell("mask" if token is None else "kept", token) for token in tokens]
+        block = 0
+        for event in group:
+            block = event.block
+            remask = event.kind == "remask"
+            tokens[event.position] = None if remask else event.new
+            cells[event.position] = Cell(event.kind, event.old if remask else event.new)
+        yield Frame(step, block, cells)
+
+
+def show(screen: Console, events: Iterable[Event], length: int, piece: Callable[[int], str]) -> None:
+    """Print a legend and every step of one row.
+
+    Args:
+        screen: where; colour or marks as it can.
+        events: of one row, in order.
+        length: answer positions of the canvas.
+        piece: the text of a token id; untrusted.
+    """
+    from rich.text import Text
+
+    colour = screen.color_system is not None
+    legend = Text("legend: ")
+    for kind in _LEGEND:
+        legend.append_text(_drawn(Cell(kind, None), _MASK if kind == "mask" else "token", colour))
+        legend.append(f" {_LOOKS[kind].past}  ")
+    _print(screen, legend[: len(legend) - 2])
+    for frame in frames(events, length):
+        counts = Counter(cell.kind for cell in frame.cells)
+        changes = ", ".join(f"{counts[kind]} {_LOOKS[kind].past}" for kind in _CHANGES if counts[kind])
+        heading = f"step {frame.step + 1}, block {frame.block + 1}: {changes}"
+        _print(screen, Text(heading, "bold" if colour else ""))
+        _print(screen, canvas(frame.cells, piece, colour))
+
+
+def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> Text:
+    """One canvas as styled text; long runs of equal cells are drawn once, with their number."""
+    from rich.text import Text
+
+    line = Text()
+    for cell, run in groupby(cells):
+        count = len(list(run))
+        text = _MASK if cell.token is None else _safe(piece(cell.token))
+        drawn = _drawn(cell, text, colour)
+        if len(drawn) * count > _RUN and count > 1:
+            line.append_text(drawn).append(f"×{count} ", "dim" if colour else "")
+        else:
+            for _ in range(count):
+                line.append_text(drawn)
+    return line
+
+
+def _drawn(cell: Cell, text: str, colour: bool) -> Text:
+    from rich.text import Text
+
+    look = _LOOKS[cell.kind]
+    return Text(text, look.style) if colour else Text(look.mark.format(text))
+
+
+def _safe(text: str) -> str:
+    """A token's text on one line."""
+    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
+
+
+def _print(screen: Console, line: Text) -> None:
+    screen.print(line, soft_wrap=not screen.is_terminal, overflow="fold")

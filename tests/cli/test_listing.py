@@ -1,0 +1,58 @@
+"""``policies``, ``models``, ``tasks``."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import dlmsample
+from dlmsample.cli import listing
+from tests.cli.conftest import Call
+
+
+def test_policies_with_defaults_and_papers(call: Call) -> None:
+    code, out, err = call("policies")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines()}
+    for name in dlmsample.list_policies():
+        assert "arXiv:" in rows[name]
+    assert "tokens_per_step=null" in rows["unmask"]
+    assert "max_ratio=0.25" in rows["t2m"]
+
+
+@pytest.mark.parametrize("command", ["policies", "models", "tasks"])
+def test_json_lists(command: str, call: Call) -> None:
+    code, out, err = call(command, "--json")
+    assert (code, err) == (0, "")
+    rows = json.loads(out)
+    assert rows
+    assert all(row["name"] and row["summary"] for row in rows)
+
+
+def test_json_defaults_make_the_policy(call: Call) -> None:
+    for row in json.loads(call("policies", "--json").out):
+        assert dlmsample.policy(row["name"], **row["options"]).model_dump() == row["options"]
+
+
+def test_tables_name_what_there_is(call: Call) -> None:
+    assert "nano" in call("models").out
+    assert "wordproblems" in call("tasks").out
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_narrow_terminal_loses_nothing(columns: str, terminal_call: Call) -> None:
+    narrow = terminal_call("policies", COLUMNS=columns, NO_COLOR="1").out
+    assert max(map(len, narrow.splitlines())) <= int(columns)
+    wide = terminal_call("policies", COLUMNS="500", NO_COLOR="1").out
+    letters = [sorted(c for c in text if c.isalnum() or c in "=,.…") for text in (narrow, wide)]
+    assert letters[0] == letters[1]
+
+
+def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlmsample import registry
+
+    monkeypatch.setitem(registry._POLICIES, "broken", "no_such_package:Broken")
+    rows = {row["name"]: row for row in listing.policies()}
+    assert "cannot be imported" in rows["broken"]["summary"]
+    assert rows["t2m"]["options"]

@@ -1,0 +1,103 @@
+"""Every mistake of a user: exit code 2, exactly one line that names the remedy, no standard output."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import dlmsample
+from tests.cli.conftest import Call
+
+G = ("generate", "x")
+
+#: words typed, what is on standard input, and what the line must hold
+MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
+    "command": (("genrate", "x"), b"", "did you mean 'generate'"),
+    "option": ((*G, "--polcy", "t2m"), b"", "did you mean '--policy'"),
+    "option before the command": (("--versio",), b"", "did you mean '--version'"),
+    "no prompt": (("generate",), b"", "PROMPT"),
+    "prompt without quotes": (("generate", "two", "words"), b"", "quote"),
+    "prompt with a dash": (("generate", "-5 + 3"), b"", "goes after --"),
+    "too many words for a list": (("models", "x"), b"", "dlmsample models --help"),
+    "no value": ((*G, "--top-k"), b"", "requires an argument"),
+    "no number": ((*G, "--seed", "x"), b"", "'--seed'"),
+    "no new tokens": ((*G, "--max-new-tokens", "0"), b"", "'--max-new-tokens'"),
+    "empty prompt": (("generate", ""), b"", "prompt is empty"),
+    "blank prompt": (("generate", " \n\t "), b"", "prompt is empty"),
+    "empty input": (("generate", "-"), b"", "prompt a line"),
+    "blank input": (("generate", "-"), b"\n  \r\n\n", "prompt a line"),
+    "input in latin-1": (("generate", "-"), b"good\ncaf\xe9\n", "line 2 of standard input is not UTF-8"),
+    "two views": ((*G, "--json", "--show", "steps"), b"", "one of them"),
+    "view": ((*G, "--show", "setps"), b"", "did you mean 'steps'"),
+    "policy": ((*G, "--policy", "t2mm"), b"", "did you mean 't2m'"),
+    "set without =": ((*G, "--set", "threshold"), b"", "option=value"),
+    "set without value": ((*G, "--set", "threshold="), b"", "option=value"),
+    "set a list": ((*G, "--set", "threshold=[1]"), b"", "scalar"),
+    "set no YAML": ((*G, "--set", "threshold=[1"), b"", "quotes"),
+    "set twice": ((*G, "--set", "threshold=1", "--set", "threshold=1"), b"", "twice"),
+    "set unknown": ((*G, "--policy", "t2m", "--set", "treshold=1"), b"", "did you mean 'threshold'"),
+    "set out of range": (
+        (*G, "--policy", "t2m", "--set", "threshold=1.5"), b"", "t2m: threshold must be <= 1 (got 1.5)"
+    ),
+    "set infinite": ((*G, "--policy", "t2m", "--set", "threshold=.nan"), b"", "must be a finite number"),
+    "set no steps": ((*G, "--policy", "d3im", "--set", "steps=0"), b"", "steps must be >= 1"),
+    "set half a step": ((*G, "--policy", "d3im", "--set", "steps=1.5"), b"", "steps must be a whole number"),
+    "set a word": ((*G, "--policy", "d3im", "--set", "eos=never"), b"", "must be one of 'confidence'"),
+    "set two budgets": ((*G, "--set", "steps=3", "--set", "threshold=0.3"), b"", "unmask: give one of"),
+    "two mistakes": ((*G, "--policy=d3im", "--set", "steps=0", "--set", "t2m=x"), b"", "; t2m must be true"),
+    "no head": ((*G, "--policy", "dsc"), b"", "scorer"),
+    "model": ((*G, "--model", "nan"), b"", "did you mean 'nano'"),
+    "model path": ((*G, "--model", "./nowhere"), b"", "path of a folder"),
+    "device": ((*G, "--device", "banana"), b"", "device 'banana'"),
+    "dtype": ((*G, "--dtype", "floot32"), b"", "did you mean 'float32'"),
+    "family": ((*G, "--family", "stok"), b"", "did you mean 'stock'"),
+    "block length": ((*G, "--block-length", "1"), b"", '"all"'),
+    "block length negative": ((*G, "--block-length", "-8"), b"", '"all"'),
+    "block length word": ((*G, "--block-length", "whole"), b"", '"all"'),
+    "long prompt": ((*G, "--max-new-tokens", "100000"), b"", "shorten the prompt or lower"),
+    "mask in the prompt": (("generate", "a <|mask|> b"), b"", "fill"),
+    "temperature": ((*G, "--temperature", "-1"), b"", "0 or more"),
+    "temperature nan": ((*G, "--temperature", "nan"), b"", "0 or more"),
+    "top-p": ((*G, "--top-p", "0"), b"", "(0, 1]"),
+    "top-k": ((*G, "--top-k", "0"), b"", "1 or more"),
+    "batch size": ((*G, "--batch-size", "0"), b"", "1 or more"),
+    "output folder": ((*G, "--output", "/nowhere/at/all"), b"", "create it"),
+    "output is a folder": ((*G, "--output", "/"), b"", "name a file"),
+    "output without a name": ((*G, "--output", ""), b"", "name a file"),
+    "output in /proc": ((*G, "--output", "/proc/x"), b"", "cannot write '/proc/x'"),
+}
+
+
+@pytest.mark.parametrize("case", MISTAKES)
+def test_mistake_is_one_line_with_the_remedy(case: str, call: Call) -> None:
+    args, stdin, remedy = MISTAKES[case]
+    code, out, err = call(*args, stdin=stdin)
+    assert (code, out) == (2, "")
+    assert err.startswith("dlmsample: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert remedy in err
+
+
+@pytest.mark.parametrize(("file", "remedy"), [("", "config.json"), ("config.json", "model.safetensors")])
+def test_folder_that_is_no_checkpoint(file: str, remedy: str, call: Call, tmp_path: Path) -> None:
+    if file:
+        (tmp_path / file).write_text("{}")
+    code, out, err = call("generate", "x", "--model", str(tmp_path))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert remedy in err
+
+
+def test_control_characters_in_a_mistake_are_escaped(call: Call) -> None:
+    err = call("generate", "x", "--policy", "a\x1b[2J\nb").err
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+
+
+def test_unwritable_output_is_found_first(
+    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(dlmsample, "load", lambda *a, **k: pytest.fail("loaded"))
+    assert call("generate", "x", "--output", str(tmp_path / "no" / "file")).code == 2
+    assert list(tmp_path.iterdir()) == []

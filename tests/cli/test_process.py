@@ -1,0 +1,94 @@
+"""What only a process of its own can show: imports, signals, pipes, streams."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from dlmsample import __version__
+from tests.cli.conftest import Call
+
+COMMAND = [sys.executable, "-m", "dlmsample"]
+HEAVY = ("torch", "transformers", "tokenizers", "peft", "numpy")
+
+
+def imported(*args: str) -> tuple[int, list[str]]:
+    """Exit code of a command and which heavy packages it imported."""
+    code = (
+        "import sys; from dlmsample.cli.main import run; code = run(sys.argv[1:]); "
+        f"print(code, *(m for m in {HEAVY} if m in sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True)
+    status, *packages = done.stderr.splitlines()[-1].split()
+    return int(status), packages
+
+
+@pytest.mark.parametrize("args", [["--help"], ["generate", "--help"], ["-h"], ["--version"], [], ["tasks"]])
+def test_imports_nothing_heavy(args: list[str]) -> None:
+    assert imported(*args) == (0, [])
+
+
+@pytest.mark.xfail(reason="dlmsample.models.load imports models.base, and so torch, at its top")
+def test_models_imports_nothing_heavy() -> None:
+    assert imported("models") == (0, [])
+
+
+def test_early_mistakes_import_nothing_heavy() -> None:
+    for args in (["generate", " "], ["genrate"], ["generate", "x", "--policy", "t2"]):
+        assert imported(*args) == (2, [])
+
+
+def test_help_has_examples(call: Call) -> None:
+    for args in (["--help"], ["generate", "--help"], []):
+        code, out, err = call(*args)
+        assert (code, err) == (0, "")
+        assert 'dlmsample generate "Ann has 3 pens' in out
+
+
+def test_version(call: Call) -> None:
+    assert call("--version") == (0, f"dlmsample {__version__}\n", "")
+
+
+def test_generate_reads_standard_input_and_writes_one_line_a_prompt() -> None:
+    args = [*COMMAND, "generate", "-", "--json", "--max-new-tokens", "8"]
+    done = subprocess.run(args, input=b"one\n\ntwo\n", capture_output=True)
+    assert (done.returncode, done.stderr, done.stdout.count(b"\n")) == (0, b"", 2)
+
+
+def test_standard_input_that_is_not_utf8() -> None:
+    done = subprocess.run([*COMMAND, "generate", "-"], input=b"ok\n\xff\n", capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+    assert b"line 2" in done.stderr
+
+
+def test_closed_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([*COMMAND, "tasks", "--json"], stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_closed_streams() -> None:
+    assert subprocess.run(["sh", "-c", f"{' '.join(COMMAND)} tasks <&- >&- 2>&-"]).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_interrupt_while_torch_is_imported() -> None:
+    process = subprocess.Popen(
+        [*COMMAND, "generate", "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while process.poll() is None and "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"dlmsample: interrupted\n")

@@ -1,0 +1,112 @@
+"""The Sampler against the naive oracle: token for token, step for step, forward for forward."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+
+import dlmsample as ds
+from dlmsample.sampler import _row_keys
+from dlmsample.types import Event
+from tests.oracle import OracleRun, decode
+from tests.toys import VOCAB, random_model
+
+SETTINGS: list[tuple[str, dict[str, Any]]] = [
+    ("unmask", {}),
+    ("unmask", {"steps": 7}),
+    ("unmask", {"threshold": 0.5, "min_commit": 2}),
+    ("unmask", {"tokens_per_step": 3, "score": "margin"}),
+    ("unmask", {"tokens_per_step": 2, "score": "random"}),
+    ("unmask", {"steps": 5, "score": "entropy"}),
+    ("unmask", {"entropy_bound": 3.0}),
+    ("t2t", {"edit_threshold": 0.3}),
+    ("t2t", {"fill_threshold": 0.3, "edit_threshold": 0.0, "max_post_steps": 2}),
+    ("t2t", {"edit_threshold": None}),
+    ("t2m", {}),
+    ("t2m", {"detector": "t2t_remask", "threshold": 0.3, "max_remasks": 3, "max_ratio": 0.5}),
+    ("t2m", {"detector": "logit_diff", "threshold": 0.05, "max_remasks": 2, "min_per_step": 0}),
+    ("t2m", {"max_remasks": 0}),
+    ("d3im", {"steps": 12}),
+    ("d3im", {"steps": 40, "eos": "none"}),
+    ("d3im", {"steps": 9, "t2t": False}),
+    ("d3im", {"steps": 9, "t2m": False, "eos": "logit_nonfinal"}),
+    ("d3im", {"steps": 9, "t2m": False, "t2t": False, "eos": "none"}),
+    ("d3im", {"steps": 6, "eos": "logit_all"}),
+    ("dsc", {"scorer": "random"}),
+    ("dsc", {"scorer": "random", "tokens_per_step": 3, "stride": 1, "max_remasks": 1, "buffer": 1}),
+    ("dsc", {"scorer": "random", "tokens_per_step": 1, "stride": 1, "max_remasks": 3, "threshold": 0.2, "buffer": 0}),
+]
+IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'default'}" for name, options in SETTINGS]
+
+
+def replay(oracle: OracleRun, mask_id: int) -> list[tuple[int, int, int, int]]:
+    """(step, offset in block, old, new) of every change the oracle made."""
+    return [
+        (number, at, old, new)
+        for number, step in enumerate(oracle.steps)
+        for at, (old, new) in enumerate(zip(step.before, step.after, strict=True))
+        if old != new
+    ]
+
+
+def changes(events: list[Event], prompt: int, first: int, width: int) -> list[tuple[int, int, int, int]]:
+    """The Sampler's events in the same form."""
+    return [(e.step, e.position + prompt - first - e.block * width, e.old, e.new) for e in events]
+
+
+def compare(model: ds.Denoiser, prompts: list[list[int]], policy: str, options: dict[str, Any], new: int, **kw: Any) -> None:
+    sampler = ds.Sampler(model, ds.policy(policy, **options), **kw)
+    out = sampler.generate(prompts, max_new_tokens=new, seed=5, record=True)
+    assert out.trace is not None
+    for i, (prompt, key) in enumerate(zip(prompts, _row_keys(5, prompts), strict=True)):
+        options_kw = {"block_length": None, **kw}
+        run = decode(model, prompt, policy, options, max_new_tokens=new, row_key=key, **options_kw)
+        stats, where = out.stats[i], f"row {i} of {len(prompts)}, prompt of {len(prompt)}"
+        assert out.tokens[i] == run.tokens, where
+        assert stats.steps == len(run.steps), where
+        assert stats.finish_reason == run.finish_reason, where
+        assert stats.nfe == (run.nfe_cached if model.attention == "block_causal" else len(run.steps)), where
+        assert not stats.forced, where
+        width = new if kw.get("block_length") == "all" else (kw.get("block_length") or model.block_length)
+        first = sampler._first_block(len(prompt))
+        assert changes(out.trace[i], len(prompt), first, width) == replay(run, model.mask_id), where
+
+
+@pytest.mark.parametrize(("policy", "options"), SETTINGS, ids=IDS)
+@pytest.mark.parametrize("alignment", ["prompt", "absolute"])
+@pytest.mark.parametrize("attention", ["block_causal", "bidirectional"])
+def test_random_models(attention: str, alignment: str, policy: str, options: dict[str, Any], full: bool) -> None:
+    draw = random.Random(f"{attention}{alignment}{policy}{options}")
+    model = random_model(attention, alignment, seed=draw.randrange(1000))
+    cells = [(T, b) for T in (0.0, 1.2) for b in (None, "all", 5)]
+    for temperature, block_length in cells if full else draw.sample(cells, 1):
+        prompts = [[draw.randrange(3, VOCAB) for _ in range(n)] for n in draw.sample([1, 5, 8, 9, 17, 20], 5 if full else 2)]
+        filters: dict[str, Any] = {"top_p": 0.9, "top_k": 20} if temperature else {}
+        compare(model, prompts, policy, options, 13, temperature=temperature, block_length=block_length, **filters)
+
+
+@pytest.mark.parametrize(("policy", "options"), SETTINGS, ids=IDS)
+def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: bool) -> None:
+    draw = random.Random(f"{policy}{options}")
+    examples = ds.tasks.load("wordproblems", split="valid", limit=1000)
+    picked = [examples[i] for i in draw.sample(range(1000), 50 if full else 2)]
+    prompts = [nano.encode(e.prompt) for e in picked]
+    # the gold solution's first half stands as the answer's beginning, so that the run reaches its end and its EOS
+    halves = [nano.encode(e.completion, chat=False) for e in picked]
+    prompts = [p + h[: max(0, len(h) - 24)] for p, h in zip(prompts, halves, strict=True)]
+    for block_length in (None, "all", 8) if full else (draw.choice([None, "all", 8]),):
+        compare(nano, prompts, policy, options, 40, block_length=block_length)
+
+
+def test_nano_sampled(nano: ds.Denoiser, full: bool) -> None:
+    examples = ds.tasks.load("wordproblems", split="valid", limit=20)
+    prompts = [nano.encode(e.prompt) for e in list(examples)[: 20 if full else 3]]
+    for policy, options in (("unmask", {"tokens_per_step": 2}), ("t2t", {}), ("d3im", {"steps": 20})):
+        compare(nano, prompts, policy, options, 40, temperature=1.0, top_p=0.95)
+
+
+def test_default_dtype_is_float32(nano: ds.Denoiser) -> None:
+    assert nano.dtype == torch.float32

@@ -1,0 +1,77 @@
+"""Data flows one way: a module imports only from earlier stages."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import dlmsample
+
+ROOT = Path(dlmsample.__file__).parent
+#: Stage of each module or subpackage: imports go to the same or a lower number, never up.
+STAGE = {
+    "rng": 0,
+    "types": 0,
+    "registry": 0,
+    "progress": 0,
+    "tasks": 0,
+    "models": 1,
+    "predict": 1,
+    "policies": 2,
+    "objectives": 2,
+    "batch": 3,
+    "trace": 4,
+    "train": 4,
+    "sampler": 5,
+    "cli": 6,
+    "__main__": 7,
+}
+#: Pairs of stages that must not know each other at all, though their numbers would allow it.
+APART = {("policies", "models"), ("objectives", "policies"), ("tasks", "models"), ("train", "policies"), ("train", "sampler")}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names under ``dlmsample`` that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        if names == ["dlmsample"] and isinstance(node, ast.ImportFrom):
+            names = [f"dlmsample.{a.name}" for a in node.names]
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("dlmsample.")}
+    return found
+
+
+FILES = [p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_backwards(path: Path) -> None:
+    own = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    builder = path.name == "build_tokenizer.py"  # a tool that reads task text to make a data file, not a library module
+    for other in imported(path) & STAGE.keys():
+        assert STAGE[other] <= STAGE[own], f"{own} imports {other}, a later stage"
+        assert builder or (own, other) not in APART | {(b, a) for a, b in APART}, f"{own} must not know {other}"
+
+
+def test_every_module_has_a_stage_and_stays_small() -> None:
+    for path in FILES:
+        assert path.relative_to(ROOT).parts[0].removesuffix(".py") in STAGE
+        assert len(path.read_text().splitlines()) <= 310, f"{path.name} has grown too large to read"
+
+
+def test_importing_the_package_is_light() -> None:
+    code = "import sys, dlmsample; print([m for m in ('torch', 'transformers', 'pydantic') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_loading_nano_imports_no_peft() -> None:
+    code = "import sys, dlmsample as ds; ds.load('nano'); print('peft' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip().endswith("False")

@@ -1,0 +1,86 @@
+"""predict: against a float64 softmax, ties, exclusions, sampling."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from dlmsample import rng
+from dlmsample.predict import predict
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_numbers_equal_a_float64_softmax(dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(0)
+    logits = (torch.randn(3, 5, 40, generator=g) * 6).to(dtype)
+    current = torch.randint(0, 40, (3, 5), generator=g)
+    pred = predict(logits, current, mask_id=7, needs={"entropy", "margin"})
+    exact = logits.double()
+    exact[..., 7] = -torch.inf
+    p = exact.softmax(-1)
+    assert torch.equal(pred.token, p.argmax(-1))
+    assert torch.allclose(pred.prob.double(), p.amax(-1), atol=1e-6)
+    assert torch.allclose(pred.current_prob.double(), p.gather(-1, current[..., None])[..., 0], atol=1e-6)
+    top = p.topk(2).values
+    assert pred.margin is not None
+    assert pred.entropy is not None
+    assert torch.allclose(pred.margin.double(), top[..., 0] - top[..., 1], atol=1e-6)
+    assert torch.allclose(pred.entropy.double(), torch.special.entr(p).sum(-1), atol=1e-5)
+    assert torch.equal(pred.current_prob[current == 7], torch.zeros((current == 7).sum()))
+
+
+def test_odds_order_where_probabilities_tie() -> None:
+    logits = torch.zeros(1, 2, 4)
+    logits[0, 0, 1], logits[0, 1, 1] = 20.0, 21.0
+    pred = predict(logits, torch.zeros(1, 2, dtype=torch.long), mask_id=3)
+    assert pred.prob[0, 0] == pred.prob[0, 1] == 1
+    assert pred.odds[0, 1] < pred.odds[0, 0]
+
+
+def test_ties_go_to_the_lower_id_and_the_mask_never_wins() -> None:
+    logits = torch.tensor([[[1.0, 5.0, 9.0, 5.0]]])
+    assert predict(logits, torch.tensor([[0]]), mask_id=2).token.item() == 1
+    for value in (torch.nan, torch.inf, -torch.inf):
+        assert predict(torch.full((1, 1, 4), value), torch.tensor([[0]]), mask_id=0).token.item() == 1
+
+
+def test_excluded_ids_are_excluded_by_row() -> None:
+    logits = torch.tensor([[[1.0, 9.0, 0.0, 0.0]]]).repeat(2, 1, 1)
+    current = torch.tensor([[1], [1]])
+    pred = predict(logits, current, mask_id=3, excluded=(torch.tensor([True, False]), torch.tensor([1, 2])))
+    assert pred.token.flatten().tolist() == [0, 1]
+    assert pred.current_prob[0, 0] == 0
+    assert pred.current_prob[1, 0] > 0.99
+
+
+def test_sampling_follows_the_tempered_filtered_softmax() -> None:
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0, 9.0]).log_softmax(-1).expand(1, 20000, 5)
+    current = torch.zeros(1, 20000, dtype=torch.long)
+    key = torch.tensor([11])
+    for temperature, top_p, top_k, kept in ((1.0, 1.0, None, 4), (0.5, 1.0, None, 4), (2.0, 0.8, None, 3), (1.0, 1.0, 2, 2)):
+        pred = predict(logits, current, 4, key=key, temperature=temperature, top_p=top_p, top_k=top_k)
+        want = (logits[0, 0, :4] / temperature).softmax(-1)
+        want[kept:] = 0
+        want = want / want.sum()
+        share = torch.bincount(pred.token.flatten(), minlength=4)[:4] / 20000
+        sigma = (want * (1 - want) / 20000).sqrt()
+        assert ((share - want).abs() <= 4 * sigma + 1e-9).all()
+        # confidence is always the untempered one
+        p = logits[0, 0, :4].softmax(-1)
+        assert torch.allclose(pred.prob, p[pred.token], atol=1e-6)
+
+
+def test_a_draw_depends_on_its_own_counters_only() -> None:
+    key = torch.tensor([1, 2, 3])
+    wide = rng.uniform(rng.fold(key[:, None], 0, torch.arange(10)))
+    assert torch.equal(wide[1:2, :4], rng.uniform(rng.fold(key[1:2, None], 0, torch.arange(4))))
+    assert ((wide > 0) & (wide < 1)).all()
+    assert rng.fold(torch.tensor(5), 1).item() != rng.fold(torch.tensor(5), 2).item()
+
+
+def test_uniform_is_uniform() -> None:
+    u = rng.uniform(rng.fold(torch.tensor([9]), torch.arange(100_000)))
+    counts = torch.histc(u, 20, 0, 1)
+    assert ((counts - 5000).abs() < 4 * (5000 * 0.95) ** 0.5).all()
+    pairs = torch.stack([u[:-1], u[1:]])
+    assert torch.corrcoef(pairs)[0, 1].abs() < 4 / 100_000**0.5
