@@ -49,7 +49,7 @@ _EXPORTS = {
     "load": "models.load",
     "policy": "registry",
 }
-__all__ = [*_EXPORTS, "tasks"]  # noqa: PLE0604
+__all__ = [*_EXPORTS, "tasks"]
 
 
 def __getattr__(name: str) -> Any:

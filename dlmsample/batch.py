@@ -1,4 +1,4 @@
-"""The state of a batch as tensors, and the pure function that advances it by one forward. No host synchronisation here."""
+"""The state of a batch as tensors, and the pure function that advances it by one forward; no host sync here."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
     """Apply ``f`` to the tensors of equally shaped NamedTuples; what is no tensor or tuple stays.
 
     Example:
-        >>> tree_map(lambda a, b: a + b, Update(torch.tensor(1), torch.tensor(2)), Update(torch.tensor(3), torch.tensor(4)))
+        >>> from dlmsample.types import Update
+        >>> one, two = Update(torch.tensor(1), torch.tensor(2)), Update(torch.tensor(3), torch.tensor(4))
+        >>> tree_map(lambda a, b: a + b, one, two)
         Update(tokens=tensor(4), done=tensor(6))
     """
     if isinstance(first, Tensor):
@@ -99,16 +101,15 @@ def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
     )
 
 
-def advance(
-    rows: Rows, layout: Layout, features: Features, settings: Settings
-) -> tuple[Rows, Tensor, Change]:
+def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) -> tuple[Rows, Tensor, Change]:
     """One policy update for every row that needs one, from one forward.
 
     1. Rows entering a block get a fresh policy state.
     2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
     3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
     4. A row at the policy's bound fills what is left with the candidates and is marked forced.
-    5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the row moves on.
+    5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
+       row moves on.
     6. A row finishes with its last block, or with a block that holds an EOS.
 
     Returns:

@@ -31,9 +31,10 @@ def predict(
     """Reduce logits to candidate, confidence, current-token probability and what else the policy needs.
 
     The mask id, and the excluded ids, get logit -inf first. With ``l`` the float32 logits and ``x`` a token,
-    ``odds(x) = Σ_{j≠x} exp(l_j − l_x)`` and ``p(x) = 1 / (1 + odds(x))``: no softmax is materialised. The candidate is the
-    argmax (ties to the lower id), or, at ``temperature > 0``, a sample from ``softmax(l / temperature)`` after top-k, then
-    top-p; its confidence is always that of the untempered softmax (a decision; LLaDA2.x uses the tempered one).
+    ``odds(x) = Σ_{j≠x} exp(l_j − l_x)`` and ``p(x) = 1 / (1 + odds(x))``: no softmax is materialised. The
+    candidate is the argmax (ties to the lower id), or, at ``temperature > 0``, a sample from ``softmax(l /
+    temperature)`` after top-k, then top-p; its confidence is always that of the untempered softmax (a decision;
+    LLaDA2.x uses the tempered one).
 
     Args:
         logits: ``[row, pos, vocab]``, any float dtype.

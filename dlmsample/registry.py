@@ -25,7 +25,7 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
 
     Example:
         >>> str(unknown("policy", "t2n", ["t2m", "t2t"]))
-        "unknown policy 't2n'; did you mean 't2m'? Known: t2m, t2t"
+        "unknown policy 't2n'; did you mean 't2t'? Known: t2m, t2t"
     """
     names = sorted(known)
     near = get_close_matches(str(name), names, n=1, cutoff=0.5)

@@ -1,8 +1,8 @@
 """Counter-based randomness: a draw is a pure function of integers, so it never depends on batch, order or device.
 
-A *key* is an int64 tensor (or, for a whole sequence, one Python int made by :func:`sequence_key`). ``fold`` mixes
-counters into it, ``uniform`` and ``gumbel`` turn it into numbers. Only integer tensor operations that wrap at 64 bits are
-used, so every device computes the same bits and nothing has to be synchronised.
+A *key* is an int64 tensor (or, for a whole sequence, one Python int made by :func:`sequence_key`). ``fold``
+mixes counters into it, ``uniform`` and ``gumbel`` turn it into numbers. Only integer tensor operations that
+wrap at 64 bits are used, so every device computes the same bits and nothing has to be synchronised.
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ def _signed(x: int) -> int:
     return x - (1 << 64) if x >> 63 else x
 
 
-_GOLDEN, _MIX_1, _MIX_2 = (
-    _signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-)
+_GOLDEN, _MIX_1, _MIX_2 = (_signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:

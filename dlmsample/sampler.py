@@ -40,14 +40,15 @@ class Sampler:
         top_p: nucleus mass in (0, 1].
         top_k: candidates kept before top-p; None keeps all.
         batch_size: rows in one forward.
-        cache: use the exact block cache where there is one; False forwards the whole canvas (the same tokens, slower).
+        cache: use the exact block cache where there is one; False forwards the whole canvas (same tokens, slower).
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
 
     Example:
         >>> import dlmsample as ds
-        >>> out = ds.Sampler(ds.load("nano"), ds.T2T()).generate(["Ann has 3 pens and buys 4. How many?"], max_new_tokens=32)
+        >>> sampler = ds.Sampler(ds.load("nano"), ds.T2T())
+        >>> out = sampler.generate(["Ann has 3 pens and buys 4. How many?"], max_new_tokens=32)
         >>> len(out.texts)
         1
     """
@@ -70,7 +71,7 @@ class Sampler:
                 raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
         elif block_length is not None and block_length < least:
             raise ValueError(
-                f"{model.name} cannot decode blocks of {block_length} tokens: give {least} or more, or \"all\""
+                f'{model.name} cannot decode blocks of {block_length} tokens: give {least} or more, or "all"'
             )
         if not 0 <= temperature < float("inf"):
             raise ValueError(f"temperature must be 0 or more, not {temperature}")
@@ -82,8 +83,8 @@ class Sampler:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         if "error" in policy.needs and model.head is None:
             raise ValueError(
-                f'{policy.name} reads a correction head and {model.name} has none: set scorer="random", '
-                "or attach one with model.with_head(head)"
+                f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
+                "(--set scorer=random), or attach one with model.with_head(head)"
             )
         self.model, self.policy = model, policy
         self.block_length = model.block_length if block_length is None else block_length
@@ -177,8 +178,10 @@ class Sampler:
             reader.keep(kept)
 
         lengths = [len(p) for p in prompts]
-        events = [[] for _ in prompts] if recorder is None else recorder.events(
-            lengths, first, layout.width, self.model.mask_id
+        events = (
+            [[] for _ in prompts]
+            if recorder is None
+            else recorder.events(lengths, first, layout.width, self.model.mask_id)
         )
         results = []
         for place, length in enumerate(lengths):
@@ -188,9 +191,7 @@ class Sampler:
             results.append(_Result(answer, _stats(counts, len(answer), prefill), events[place]))
         return results
 
-    def _open(
-        self, prompts: list[list[int]], keys: list[int], first: list[int], new: int
-    ) -> tuple[Rows, Layout]:
+    def _open(self, prompts: list[list[int]], keys: list[int], first: list[int], new: int) -> tuple[Rows, Layout]:
         """The canvases of a batch, right-padded, each row at its first active block."""
         device = self.model.device
         width = new if isinstance(self.block_length, str) else self.block_length
@@ -234,11 +235,13 @@ class Sampler:
         marker = model.tokenizer.mask_token if model.tokenizer is not None else None
         ids = model.encode(prompt, chat)
         if model.mask_id in ids or (isinstance(prompt, str) and marker and marker in prompt):
-            raise ValueError("the prompt holds a mask: generate() only answers; Sampler.fill decodes masks inside a text")
+            raise ValueError(
+                "the prompt holds a mask: generate() only answers; Sampler.fill decodes masks inside a text"
+            )
         if len(ids) + new > model.context:
             raise ValueError(
                 f"a prompt of {len(ids)} tokens and {new} new ones exceed the context of {model.name} "
-                f"({model.context}): shorten the prompt or lower max_new_tokens"
+                f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
             )
         return ids
 
@@ -250,7 +253,8 @@ class _Result(NamedTuple):
 
 
 def _row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
-    """A 64-bit key per prompt: of (its seed, its ids) and, with one seed for all, how many equal prompts came before."""
+    """A 64-bit key per prompt: of (its seed, its ids) and, with one seed for all, how many equal prompts came
+    before."""
     if not isinstance(seed, int):
         if len(seed) != len(ids):
             raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")

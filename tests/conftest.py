@@ -1,4 +1,5 @@
-"""Shared fixtures. ``--full`` (``make test-full``) runs the large counts; without it each test takes a sample of them."""
+"""Shared fixtures. ``--full`` (``make test-full``) runs the large counts; without it each test takes a sample
+of them."""
 
 from __future__ import annotations
 

@@ -180,9 +180,7 @@ def rank_by_confidence(positions: list[int], numbers: list[Numbers]) -> list[int
     return sorted(positions, key=lambda i: (numbers[i].odds, i))
 
 
-def threshold_fill(
-    masked: list[int], numbers: list[Numbers], ranked: list[int], tau: float, least: int
-) -> list[int]:
+def threshold_fill(masked: list[int], numbers: list[Numbers], ranked: list[int], tau: float, least: int) -> list[int]:
     """Every masked position with c > τ; if fewer than ``least``, the first ``least`` ranked instead."""
     chosen = [i for i in masked if numbers[i].prob > f32(tau)]
     return chosen if len(chosen) >= least else ranked[:least]
@@ -376,9 +374,7 @@ class T2M:
 
 
 class D3IM:
-    def __init__(
-        self, block: Block, *, steps: int = 64, t2t: bool = True, t2m: bool = True, eos: str = "confidence"
-    ):
+    def __init__(self, block: Block, *, steps: int = 64, t2t: bool = True, t2m: bool = True, eos: str = "confidence"):
         assert eos in ("none", "confidence", "logit_nonfinal", "logit_all")
         self.block, self.t2t, self.t2m, self.eos = block, t2t, t2m, eos
         self.steps = share_of_steps(steps, block.a, block.b, block.total)
@@ -577,9 +573,7 @@ def decode(
             logits = forward(model, canvas, mask)[start:end]
             key = fold(row, index, step)
             numbers = [
-                read_position(
-                    logits[i], seen[i], i, key, mask_id, rule.excluded(step), temperature, top_p, top_k
-                )
+                read_position(logits[i], seen[i], i, key, mask_id, rule.excluded(step), temperature, top_p, top_k)
                 for i in range(end - start)
             ]
             after = rule.update(step, key, seen, numbers)

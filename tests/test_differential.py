@@ -57,7 +57,9 @@ def changes(events: list[Event], prompt: int, first: int, width: int) -> list[tu
     return [(e.step, e.position + prompt - first - e.block * width, e.old, e.new) for e in events]
 
 
-def compare(model: ds.Denoiser, prompts: list[list[int]], policy: str, options: dict[str, Any], new: int, **kw: Any) -> None:
+def compare(
+    model: ds.Denoiser, prompts: list[list[int]], policy: str, options: dict[str, Any], new: int, **kw: Any
+) -> None:
     sampler = ds.Sampler(model, ds.policy(policy, **options), **kw)
     out = sampler.generate(prompts, max_new_tokens=new, seed=5, record=True)
     assert out.trace is not None
@@ -83,7 +85,9 @@ def test_random_models(attention: str, alignment: str, policy: str, options: dic
     model = random_model(attention, alignment, seed=draw.randrange(1000))
     cells = [(T, b) for T in (0.0, 1.2) for b in (None, "all", 5)]
     for temperature, block_length in cells if full else draw.sample(cells, 1):
-        prompts = [[draw.randrange(3, VOCAB) for _ in range(n)] for n in draw.sample([1, 5, 8, 9, 17, 20], 5 if full else 2)]
+        prompts = [
+            [draw.randrange(3, VOCAB) for _ in range(n)] for n in draw.sample([1, 5, 8, 9, 17, 20], 5 if full else 2)
+        ]
         filters: dict[str, Any] = {"top_p": 0.9, "top_k": 20} if temperature else {}
         compare(model, prompts, policy, options, 13, temperature=temperature, block_length=block_length, **filters)
 

@@ -78,5 +78,7 @@ def test_modes_of_t2t() -> None:
 @pytest.mark.parametrize(("k", "nfe"), [(1, 20), (3, 8), (8, 3)])
 def test_quota_forwards(k: int, nfe: int) -> None:
     """⌈8/k⌉ + ⌈8/k⌉ + ⌈4/k⌉ steps for 20 tokens in blocks of 8."""
-    out = ds.Sampler(scripted_model(hashed, eos_ids=()), ds.Unmask(tokens_per_step=k)).generate([[5]], max_new_tokens=20)
+    out = ds.Sampler(scripted_model(hashed, eos_ids=()), ds.Unmask(tokens_per_step=k)).generate(
+        [[5]], max_new_tokens=20
+    )
     assert out.stats[0].steps == out.stats[0].nfe == nfe

@@ -31,7 +31,13 @@ STAGE = {
     "__main__": 7,
 }
 #: Pairs of stages that must not know each other at all, though their numbers would allow it.
-APART = {("policies", "models"), ("objectives", "policies"), ("tasks", "models"), ("train", "policies"), ("train", "sampler")}
+APART = {
+    ("policies", "models"),
+    ("objectives", "policies"),
+    ("tasks", "models"),
+    ("train", "policies"),
+    ("train", "sampler"),
+}
 
 
 def imported(path: Path) -> set[str]:

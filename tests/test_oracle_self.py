@@ -70,9 +70,7 @@ def fake(table=None, prompt=(), attention="bidirectional", alignment="prompt", b
 
 def run(table, length, policy, options, prompt=(), block_length="all", **rest):
     model = fake(table, prompt)
-    return decode(
-        model, list(prompt), policy, options, block_length=block_length, max_new_tokens=length, **rest
-    )
+    return decode(model, list(prompt), policy, options, block_length=block_length, max_new_tokens=length, **rest)
 
 
 def afters(result):
@@ -131,9 +129,7 @@ def test_quota_gives_the_remainder_to_the_earliest_steps():
     assert [quota(2, 4, s) for s in range(4)] == [1, 1, 0, 0]
 
 
-@pytest.mark.parametrize(
-    ("steps", "shares"), [(10, [4, 4, 2]), (3, [1, 1, 1]), (2, [1, 1, 1]), (5, [2, 2, 1])]
-)
+@pytest.mark.parametrize(("steps", "shares"), [(10, [4, 4, 2]), (3, [1, 1, 1]), (2, [1, 1, 1]), (5, [2, 2, 1])])
 def test_a_budget_is_shared_in_proportion(steps, shares):
     # T = 20 in blocks of 8, 8, 4. For 5: floor(2.0) = 2, floor(4.0) - 2 = 2, 5 - 4 = 1.
     # For 2: max(1, floor(0.8)) = 1, floor(1.6) - 0 = 1, 2 - 1 = 1.

@@ -57,7 +57,12 @@ def test_sampling_follows_the_tempered_filtered_softmax() -> None:
     logits = torch.tensor([2.0, 1.0, 0.0, -1.0, 9.0]).log_softmax(-1).expand(1, 20000, 5)
     current = torch.zeros(1, 20000, dtype=torch.long)
     key = torch.tensor([11])
-    for temperature, top_p, top_k, kept in ((1.0, 1.0, None, 4), (0.5, 1.0, None, 4), (2.0, 0.8, None, 3), (1.0, 1.0, 2, 2)):
+    for temperature, top_p, top_k, kept in (
+        (1.0, 1.0, None, 4),
+        (0.5, 1.0, None, 4),
+        (2.0, 0.8, None, 3),
+        (1.0, 1.0, 2, 2),
+    ):
         pred = predict(logits, current, 4, key=key, temperature=temperature, top_p=top_p, top_k=top_k)
         want = (logits[0, 0, :4] / temperature).softmax(-1)
         want[kept:] = 0

@@ -61,9 +61,7 @@ def generate(
     prompt: Annotated[
         str, typer.Argument(metavar="PROMPT", help="The prompt; - reads one a line from standard input.")
     ],
-    policy: Annotated[
-        str, typer.Option(metavar="NAME", help="Decoding rule; see dlmsample policies.")
-    ] = "unmask",
+    policy: Annotated[str, typer.Option(metavar="NAME", help="Decoding rule; see dlmsample policies.")] = "unmask",
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Embedded model, folder, or hub id; see dlmsample models.")
     ] = "nano",
@@ -87,9 +85,7 @@ def generate(
     dtype: Annotated[
         str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")
     ] = None,
-    raw: Annotated[
-        bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")
-    ] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")] = False,
     show: Annotated[
         str | None, typer.Option(metavar="steps", help="Print the canvas step by step, changes marked.")
     ] = None,
@@ -99,9 +95,7 @@ def generate(
     trust_remote_code: Annotated[
         bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
     ] = False,
-    family: Annotated[
-        str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")
-    ] = None,
+    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
     output: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")
     ] = None,

@@ -43,8 +43,8 @@ class Facts:
 class Denoiser:
     """A masked-token predictor: a stock transformers module, its tokenizer and its :class:`Facts`.
 
-    ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and returns ``.logits``. It
-    may be moved or cast in place.
+    ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and
+    returns ``.logits``. It may be moved or cast in place.
     """
 
     name: str

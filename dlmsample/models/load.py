@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlmsample.models.base import Denoiser, Facts
 from dlmsample.registry import unknown
 
+if TYPE_CHECKING:  # listing what is embedded needs no torch
+    from dlmsample.models.base import Denoiser, Facts
+
 #: Embedded checkpoints: name -> (folder inside the package, what it is).
-EMBEDDED = {"nano": ("models/nano", "7 M block-diffusion model for grade-school word problems, trained by this project")}
+EMBEDDED = {
+    "nano": ("models/nano", "7 M block-diffusion model for grade-school word problems, trained by this project")
+}
 #: The section of ``config.json`` that declares a checkpoint's :class:`Facts`.
 SECTION = "dlmsample"
 
@@ -29,9 +33,9 @@ def load(
 ) -> Denoiser:
     """Load a checkpoint and what decoding needs to know about it.
 
-    A checkpoint is a stock transformers decoder whose ``config.json`` has a ``dlmsample`` section (mask id, EOS ids, block
-    length, attention, alignment), as this project's trainer writes it. Weights load from safetensors only. A folder without a
-    tokenizer loads too: prompts then are lists of ids.
+    A checkpoint is a stock transformers decoder whose ``config.json`` has a ``dlmsample`` section (mask id, EOS
+    ids, block length, attention, alignment), as this project's trainer writes it. Weights load from safetensors
+    only. A folder without a tokenizer loads too: prompts then are lists of ids.
 
     Args:
         name: an embedded model (``nano``), a folder, or a hub id.
@@ -51,7 +55,10 @@ def load(
         (32, 'block_causal')
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM
+
+    from dlmsample.models.base import Denoiser
 
     if family not in (None, "stock"):
         raise unknown("family", family, ["stock"])
@@ -74,9 +81,9 @@ def load(
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
         )
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as e:
         raise ValueError(
-            f"cannot load the weights of {name!r}: {_line(e)} (needed: model.safetensors beside config.json)"
+            f"cannot load the weights of {name!r}: {_line(e)} (needed: a model.safetensors that fits config.json)"
         ) from e
     return Denoiser(name, module.to(target).eval(), _tokenizer(where, trust_remote_code), facts)
 
@@ -98,6 +105,8 @@ def _locate(name: str) -> str:
 
 
 def _facts(name: str, config: Any, mask_id: int | None, eos_ids: Sequence[int] | None) -> Facts:
+    from dlmsample.models.base import Facts
+
     declared = getattr(config, SECTION, None)
     if not isinstance(declared, dict):
         raise ValueError(
@@ -107,7 +116,9 @@ def _facts(name: str, config: Any, mask_id: int | None, eos_ids: Sequence[int] |
     try:
         facts = Facts(**{**declared, "eos_ids": tuple(declared["eos_ids"])})
     except (KeyError, TypeError) as e:
-        raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json is incomplete or has unknown keys: {e}") from e
+        raise ValueError(
+            f"the {SECTION!r} section of {name!r}'s config.json is incomplete or has unknown keys: {e}"
+        ) from e
     if mask_id is not None:
         facts = replace(facts, mask_id=mask_id)
     if eos_ids is not None:
@@ -123,7 +134,10 @@ def _tokenizer(where: str, trust_remote_code: bool) -> Any | None:
         return None
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+    try:
+        return AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+    except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
+        raise ValueError(f"cannot read the tokenizer in {where}: {_line(e)}; repair or remove its files") from e
 
 
 def _device(device: Any) -> Any:
@@ -131,9 +145,11 @@ def _device(device: Any) -> Any:
 
     try:
         target = torch.device(device or "cpu")
-        torch.empty(0, device=target)
-    except (RuntimeError, AssertionError) as e:
-        raise ValueError(f"device {device!r} cannot be used here: {_line(e)}") from e
+        torch.zeros(1, device=target).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        raise ValueError(
+            f"device {device!r} cannot be used here ({_line(e)}): use cpu, or cuda where there is one"
+        ) from e
     return target
 
 
@@ -149,7 +165,9 @@ def _dtype(dtype: Any) -> Any:
 
 
 def _line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    """The first sentence of an error's message."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].split(". ")[0].rstrip(".")[:200]
 
 
 def describe() -> list[dict[str, Any]]:

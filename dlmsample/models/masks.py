@@ -1,7 +1,7 @@
 """Boolean attention masks, ``[row, 1, query, key]``, True = visible. Never additive floats: SDPA would add a 0/1 mask.
 
-A *block index* per position says it all: 0 for the prompt block, 1, 2, ... for what follows. Padding keys are invisible;
-padding queries see themselves, so that no softmax is empty.
+A *block index* per position says it all: 0 for the prompt block, 1, 2, ... for what follows. Padding keys are
+invisible; padding queries see themselves, so that no softmax is empty.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def bidirectional(valid: Tensor) -> Tensor:
 def two_stream(noisy_blocks: Tensor, noisy_valid: Tensor, clean_blocks: Tensor, clean_valid: Tensor) -> Tensor:
     """Training mask over ``noisy ‖ clean``: one pass gives the loss of every block of a block-causal model.
 
-    A noisy query sees the noisy keys of its own block and the clean keys of earlier blocks; a clean query sees the clean
-    keys of its own and of earlier blocks, and no noisy key.
+    A noisy query sees the noisy keys of its own block and the clean keys of earlier blocks; a clean query sees
+    the clean keys of its own and of earlier blocks, and no noisy key.
 
     Args:
         noisy_blocks: int ``[row, n]`` block index of the noisy positions (usually the answer only).

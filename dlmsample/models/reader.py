@@ -1,7 +1,8 @@
 """Forwards of the active block: with an exact block cache, or over the whole canvas. One reader serves one batch.
 
-Rows are right-padded and stand at their own offsets, so nothing depends on how long the neighbours are. Both readers give the
-same numbers for block-causal models; only the cached one is fast, only the whole-canvas one is right for bidirectional models.
+Rows are right-padded and stand at their own offsets, so nothing depends on how long the neighbours are. Both
+readers give the same numbers for block-causal models; only the cached one is fast, only the whole-canvas one is
+right for bidirectional models.
 """
 
 from __future__ import annotations
@@ -66,8 +67,8 @@ class Reader(Protocol):
 class BlockCache(Cache):
     """Keys and values of every layer in preallocated buffers, written at each row's own positions.
 
-    The active block is written over itself at every forward; a block becomes history when its row's start moves past it, so
-    what history holds is always the last forward over that block.
+    The active block is written over itself at every forward; a block becomes history when its row's start moves
+    past it, so what history holds is always the last forward over that block.
     """
 
     def __init__(self, rows: int, capacity: int) -> None:
@@ -165,9 +166,7 @@ class WholeReader:
         """Nothing is remembered between forwards."""
 
 
-def open_reader(
-    model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, *, cache: bool, score: bool
-) -> Reader:
+def open_reader(model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, *, cache: bool, score: bool) -> Reader:
     """The reader for a batch: cached where the attention makes that exact and ``cache`` is on.
 
     Args:

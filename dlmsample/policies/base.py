@@ -18,9 +18,10 @@ class Stateless(NamedTuple):
 class Policy(BaseModel, ABC):
     """A decoding rule. Subclass it, declare options as pydantic fields, give ``step`` (and ``init`` if it has state).
 
-    ``init`` and ``step`` are pure; state is a NamedTuple of tensors whose first axis is the row, and is made anew whenever a
-    row enters a block. A step runs without host synchronisation and without a Python branch on data (the protocol tests run it
-    under ``FakeTensorMode``). Rows stand at different blocks and steps: read ``block.step``, never count in Python.
+    ``init`` and ``step`` are pure; state is a NamedTuple of tensors whose first axis is the row, and is made
+    anew whenever a row enters a block. A step runs without host synchronisation and without a Python branch on
+    data (the protocol tests run it under ``FakeTensorMode``). Rows stand at different blocks and steps: read
+    ``block.step``, never count in Python.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -21,22 +21,24 @@ class D3IMState(NamedTuple):
 class D3IM(Policy):
     """Re-predict every position of the block at each step, keep the k most confident candidates, mask the rest.
 
-    Rule (arXiv:2606.01026, Algorithm 1, App. B): step s keeps ``k_s`` candidates, the running total of the Unmask quota; the final
-    step accepts all. A token may be kept, overwritten or demoted in one step. All S steps are made. No thresholds.
+    Rule (arXiv:2606.01026, Algorithm 1, App. B): step s keeps ``k_s`` candidates, the running total of the
+    Unmask quota; the final step accepts all. A token may be kept, overwritten or demoted in one step. All S
+    steps are made. No thresholds.
 
     Args:
         steps: policy updates for the whole answer, shared by the blocks in proportion.
         t2t: a visible position's candidate is the new prediction (False: its standing token, with confidence q).
         t2m: visible positions compete and may be masked again (False: all are kept, only the masked ones compete).
-        eos: ``confidence``: on non-final steps a candidate that is EOS ranks after every other; ``none``; ``logit_nonfinal``,
-            ``logit_all``: EOS gets logit -inf on the non-final / on all steps (App. B.2, Table 6).
+        eos: ``confidence``: on non-final steps a candidate that is EOS ranks after every other; ``none``;
+            ``logit_nonfinal``, ``logit_all``: EOS gets logit -inf on the non-final / on all steps (App. B.2, Table 6).
 
     Example:
         >>> D3IM(steps=32).model_dump()
         {'steps': 32, 't2t': True, 't2m': True, 'eos': 'confidence'}
 
-    Deviations: the schedule ("the same linear schedule"), the value of the EOS confidence and the rule of ``t2t=False`` are not
-    printed; ours are above. With both channels off a full block ends at once, so that with ``eos="none"`` it is Unmask.
+    Deviations: the schedule ("the same linear schedule"), the value of the EOS confidence and the rule of
+    ``t2t=False`` are not printed; ours are above. With both channels off a full block ends at once, so that
+    with ``eos="none"`` it is Unmask.
     """
 
     name: ClassVar[str] = "d3im"

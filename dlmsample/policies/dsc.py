@@ -26,9 +26,10 @@ class DSCState(NamedTuple):
 class DSC(Policy):
     """Fill k tokens a step; every d-th step reset the K tokens the correction head suspects most, behind a FIFO buffer.
 
-    Rule (arXiv:2601.06428, Algorithm 1): step N of a block fills the k most confident masks. When ``N mod d = d − 1`` the head
-    scores the canvas this forward saw; of its visible editable positions the top K by ``P_error`` that exceed ``threshold`` and are
-    not in the buffer are reset to mask and pushed. The head reads hidden states of the same forward.
+    Rule (arXiv:2601.06428, Algorithm 1): step N of a block fills the k most confident masks. When ``N mod d = d
+    − 1`` the head scores the canvas this forward saw; of its visible editable positions the top K by
+    ``P_error`` that exceed ``threshold`` and are not in the buffer are reset to mask and pushed. The head reads
+    hidden states of the same forward.
 
     Args:
         tokens_per_step: k.
@@ -42,8 +43,9 @@ class DSC(Policy):
         >>> DSC(scorer="random").needs
         frozenset()
 
-    Deviations: the buffer and N restart with each block; it runs until the block is full (Algorithm 1 prints T steps); after 4n
-    remasks in a block remasking stops, so that it always ends; the head gives an *error* probability (the paper's signs conflict).
+    Deviations: the buffer and N restart with each block; it runs until the block is full (Algorithm 1 prints T
+    steps); after 4n remasks in a block remasking stops, so that it always ends; the head gives an *error*
+    probability (the paper's signs conflict).
     """
 
     name: ClassVar[str] = "dsc"

@@ -21,9 +21,10 @@ def settled(
 ) -> tuple[Tensor, Tensor]:
     """The *done* rule of T2T and T2M (arXiv:2602.08676, 2604.18738).
 
-    A block is done after a step whose forward saw no mask in it and in which no edit fired, so that the last fill is examined
-    once. At most ``max_post_steps`` forwards of a block see it free of masks, counted over the whole block and checked before
-    the forward. With editing off no such forward is made. A block is never left with a mask in it.
+    A block is done after a step whose forward saw no mask in it and in which no edit fired, so that the last
+    fill is examined once. At most ``max_post_steps`` forwards of a block see it free of masks, counted over the
+    whole block and checked before the forward. With editing off no such forward is made. A block is never left
+    with a mask in it.
 
     Args:
         block: as the forward saw it.

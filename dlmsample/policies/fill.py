@@ -26,8 +26,8 @@ SCORE_NEEDS: dict[Score, frozenset[str]] = {
 def order(score: Score, block: Block, pred: Prediction) -> Tensor:
     """float ``[row, pos]``: the lower, the sooner a position is filled.
 
-    ``confidence``: odds against the candidate (LLaDA); ``margin``: largest top-1/top-2 margin first; ``entropy``: lowest
-    entropy first (Dream, arXiv:2508.15487); ``random``: a uniform draw.
+    ``confidence``: odds against the candidate (LLaDA); ``margin``: largest top-1/top-2 margin first;
+    ``entropy``: lowest entropy first (Dream, arXiv:2508.15487); ``random``: a uniform draw.
     """
     positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
     rules = {
@@ -44,12 +44,11 @@ def quota(block: Block, pred: Prediction, count: Tensor | int, score: Score = "c
     return lowest(order(score, block, pred), block.masked, count)
 
 
-def threshold(
-    block: Block, pred: Prediction, level: float, min_commit: int = 1, score: Score = "confidence"
-) -> Tensor:
-    """Every masked position with ``c > level``; where fewer than ``min_commit`` qualify, the first ``min_commit`` instead.
+def threshold(block: Block, pred: Prediction, level: float, min_commit: int = 1, score: Score = "confidence") -> Tensor:
+    """Every masked position with ``c > level``, but at least ``min_commit`` of them.
 
-    The rule of LLaDA2.x (arXiv:2602.08676) and Fast-dLLM (arXiv:2505.22618). Returns bool ``[row, pos]``.
+    Where fewer than ``min_commit`` qualify, the first ``min_commit`` by ``score`` are taken instead. The rule of
+    LLaDA2.x (arXiv:2602.08676) and Fast-dLLM (arXiv:2505.22618). Returns bool ``[row, pos]``.
     """
     sure = block.masked & (pred.prob > level)
     enough = sure.sum(-1, keepdim=True) >= min_commit
@@ -72,8 +71,8 @@ def entropy_bound(block: Block, pred: Prediction, bound: float) -> Tensor:
 def share(steps: int, block: Block) -> Tensor:
     """int64 ``[row]``: the block's part of a budget of ``steps`` for the whole answer.
 
-    The block over answer positions [a, b) of T gets ``max(1, ⌊steps·b/T⌋ − ⌊steps·a/T⌋)``: LLaDA's equal split where blocks
-    are equal.
+    The block over answer positions [a, b) of T gets ``max(1, ⌊steps·b/T⌋ − ⌊steps·a/T⌋)``: LLaDA's equal split
+    where blocks are equal.
     """
     total = block.total.clamp(min=1)
     return (steps * block.stop // total - steps * block.start // total).clamp(min=1)

@@ -52,12 +52,13 @@ _DETECTORS = {"low_prob": (_low_prob, 0.3), "t2t_remask": (_t2t_remask, 0.9), "l
 class T2M(Policy):
     """Fill above a threshold and reset suspicious tokens to mask, under two safety caps.
 
-    Rule (arXiv:2604.18738, Eqs. 2–5, Algorithm 1): threshold fill as in T2T; then, among the editable positions visible
-    *before* the fill, the detector flags suspects. A position is reset at most ``max_remasks`` times in a block (C_max), and at most
-    ``max(min_per_step, ⌊max_ratio·|E|⌋)`` positions a step (ρ_max), the worst first. Done as in T2T.
+    Rule (arXiv:2604.18738, Eqs. 2–5, Algorithm 1): threshold fill as in T2T; then, among the editable positions
+    visible *before* the fill, the detector flags suspects. A position is reset at most ``max_remasks`` times in
+    a block (C_max), and at most ``max(min_per_step, ⌊max_ratio·|E|⌋)`` positions a step (ρ_max), the worst
+    first. Done as in T2T.
 
     Args:
-        detector: ``low_prob``: q < τ; ``t2t_remask``: c > τ and x̂ ≠ z; ``logit_diff``: q fell by more than τ in one step.
+        detector: ``low_prob``: q < τ; ``t2t_remask``: c > τ and x̂ ≠ z; ``logit_diff``: q fell by more than τ in a step.
         threshold: τ, a probability; None: 0.3, 0.9, 0.3 by detector.
         max_remasks: C_max; 0 switches editing off.
         max_ratio: ρ_max, a share of the visible editable positions.
@@ -69,8 +70,8 @@ class T2M(Policy):
         >>> T2M(detector="t2t_remask").level
         0.9
 
-    Deviations (the text and its code disagree): |E| is counted before the fill, q is computed with the token visible, and
-    counters are never reset in mid-block.
+    Deviations (the text and its code disagree): |E| is counted before the fill, q is computed with the token
+    visible, and counters are never reset in mid-block.
     """
 
     name: ClassVar[str] = "t2m"
@@ -104,9 +105,7 @@ class T2M(Policy):
         tokens = edit.apply(block, chosen, pred.token, remask=reset)
         standing = torch.where(chosen, pred.prob, pred.current_prob)
         previous = torch.where(tokens == block.mask_id, 0.0, standing)
-        done, post = edit.settled(
-            block, tokens, reset.any(-1), state.post, self.max_post_steps, self.max_remasks > 0
-        )
+        done, post = edit.settled(block, tokens, reset.any(-1), state.post, self.max_post_steps, self.max_remasks > 0)
         return T2MState(post, state.remasks + reset, previous), Update(tokens, done)
 
     def max_steps(self, block: Block) -> Tensor:

@@ -20,9 +20,10 @@ class T2TState(NamedTuple):
 class T2T(Policy):
     """Fill above one threshold and, from the same forward, replace committed tokens the model now disagrees with.
 
-    Rule (LLaDA2.1, arXiv:2602.08676; SGT2T §3.1): masked positions with ``c > fill_threshold`` are filled (at least one); every
-    position visible *before* that fill with ``c > edit_threshold`` and ``x̂ ≠ z`` becomes ``x̂``. A block is done after a step whose
-    forward saw no mask and in which no edit fired; see :func:`dlmsample.policies.edit.settled`.
+    Rule (LLaDA2.1, arXiv:2602.08676; SGT2T §3.1): masked positions with ``c > fill_threshold`` are filled (at
+    least one); every position visible *before* that fill with ``c > edit_threshold`` and ``x̂ ≠ z`` becomes
+    ``x̂``. A block is done after a step whose forward saw no mask and in which no edit fired; see
+    :func:`dlmsample.policies.edit.settled`.
 
     Args:
         fill_threshold: probability, strict (τ_m2t).

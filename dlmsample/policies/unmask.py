@@ -16,11 +16,12 @@ from dlmsample.types import Block, Prediction, Update
 class Unmask(Policy):
     """Commit the most confident masked positions of each step; committed tokens are never revised.
 
-    Rule (LLaDA, arXiv:2502.09992, low-confidence remasking; threshold form: Fast-dLLM, arXiv:2505.22618): step s of a block
-    commits the ``n_s`` masked positions that rank first. ``tokens_per_step=k``: n_s = k. ``steps=N``: the budget of the whole
-    answer, shared by the blocks in proportion and split evenly within a block, the remainder on the earliest steps.
-    ``threshold=τ``: every position with ``c > τ``, at least ``min_commit``. ``entropy_bound=b``: in order of rising entropy while
-    the sum of the previous ones is <= b nats. Give one of the four; none of them: one token per step.
+    Rule (LLaDA, arXiv:2502.09992, low-confidence remasking; threshold form: Fast-dLLM, arXiv:2505.22618): step
+    s of a block commits the ``n_s`` masked positions that rank first. ``tokens_per_step=k``: n_s = k.
+    ``steps=N``: the budget of the whole answer, shared by the blocks in proportion and split evenly within a
+    block, the remainder on the earliest steps. ``threshold=τ``: every position with ``c > τ``, at least
+    ``min_commit``. ``entropy_bound=b``: in order of rising entropy while the sum of the previous ones is <= b
+    nats. Give one of the four; none of them: one token per step.
 
     Args:
         tokens_per_step: tokens, >= 1.

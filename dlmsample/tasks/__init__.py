@@ -64,7 +64,5 @@ def load(name: str, split: str = "test", limit: int | None = None, **options: An
         if option not in valid:
             near = difflib.get_close_matches(option, valid, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(
-                f"task {name} has no option {option!r}.{hint} Options: {', '.join(valid) or 'none'}"
-            )
+            raise ValueError(f"task {name} has no option {option!r}.{hint} Options: {', '.join(valid) or 'none'}")
     return cls(split, limit, **options)

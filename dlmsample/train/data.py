@@ -53,9 +53,7 @@ def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, att
     return window + prompt + (window - 1) // block * block
 
 
-def draw_windows(
-    keys: Tensor, answers: Tensor, options: WindowSection, own: int, least: int
-) -> tuple[Tensor, Tensor]:
+def draw_windows(keys: Tensor, answers: Tensor, options: WindowSection, own: int, least: int) -> tuple[Tensor, Tensor]:
     """Window and block lengths, int64 ``[row]``, each from its row's key.
 
     Rule: W uniform in ``[answer, window_max]``, or up to ``long_window_max`` with probability
@@ -157,9 +155,7 @@ class Steps(Dataset[list[Rows]]):
         answers = self.encoder.answers([example.completion for example in examples])
         lengths = torch.tensor([len(ids) for ids in answers])
         geometry = config.geometry
-        window, block = draw_windows(
-            keys, lengths, config.windows, geometry.block_length, geometry.min_block_length
-        )
+        window, block = draw_windows(keys, lengths, config.windows, geometry.block_length, geometry.min_block_length)
         prompt = np.array([len(ids) for ids in prompts])
         total = input_lengths(prompt, window.numpy(), block.numpy(), geometry.attention)
         return [

@@ -133,9 +133,7 @@ class Trainer:
             with torch.no_grad():
                 return self.model(batch, tokens)
 
-        corrupted = self.objective.corrupt(
-            batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=self.ids
-        )
+        corrupted = self.objective.corrupt(batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=self.ids)
         return self.objective.loss(self.model(batch, corrupted.input), corrupted)
 
     def save(self) -> None:
@@ -159,9 +157,7 @@ class Trainer:
         return {
             "recipe": self.recipe,
             "command": "python -m dlmsample.train " + shlex.join(sys.argv[1:]),
-            "device": torch.cuda.get_device_name(device)
-            if device.type == "cuda"
-            else f"{platform.machine()} CPU",
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU",
             "processes": self.accelerator.num_processes,
             "torch": torch.__version__,
             "step": self.step,
@@ -187,9 +183,7 @@ class Trainer:
         old = TrainConfig.model_validate(state["config"]).identity()
         new = self.config.identity()
         if changed := sorted(key for key in new if old[key] != new[key]):
-            raise TrainError(
-                f"{self.out} holds a run with another {', '.join(changed)}: choose another --out"
-            )
+            raise TrainError(f"{self.out} holds a run with another {', '.join(changed)}: choose another --out")
         # Tied tensors are stored once; the module ties them itself.
         self.module.load_state_dict(model, strict=False)
         self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]

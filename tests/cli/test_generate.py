@@ -86,9 +86,7 @@ def test_several_prompts_are_numbered(call: Call, tiny: Any) -> None:
 
 
 @pytest.mark.parametrize("show", [(), ("--show", "steps")])
-def test_terminal_sees_no_foreign_control_characters(
-    show: tuple[str, ...], terminal_call: Call, tiny: Any
-) -> None:
+def test_terminal_sees_no_foreign_control_characters(show: tuple[str, ...], terminal_call: Call, tiny: Any) -> None:
     """The random model says ESC[2J and C1 CSI among its words."""
     code, out, _ = terminal_call("generate", "-", *RANDOM, *show, stdin=b"[bold]a\nb\x1b[2Jc\n")
     assert code == 0
@@ -160,9 +158,7 @@ def test_output_to_a_device(call: Call, tiny: Any) -> None:
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
-def test_interrupt_while_decoding(
-    call: Call, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupt_while_decoding(call: Call, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dlmsample.Sampler, "_decode", lambda *a: signal.raise_signal(signal.SIGINT))
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(main.interrupt, "say", lambda: None)

@@ -38,7 +38,9 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "set twice": ((*G, "--set", "threshold=1", "--set", "threshold=1"), b"", "twice"),
     "set unknown": ((*G, "--policy", "t2m", "--set", "treshold=1"), b"", "did you mean 'threshold'"),
     "set out of range": (
-        (*G, "--policy", "t2m", "--set", "threshold=1.5"), b"", "t2m: threshold must be <= 1 (got 1.5)"
+        (*G, "--policy", "t2m", "--set", "threshold=1.5"),
+        b"",
+        "t2m: threshold must be <= 1 (got 1.5)",
     ),
     "set infinite": ((*G, "--policy", "t2m", "--set", "threshold=.nan"), b"", "must be a finite number"),
     "set no steps": ((*G, "--policy", "d3im", "--set", "steps=0"), b"", "steps must be >= 1"),
@@ -95,9 +97,7 @@ def test_control_characters_in_a_mistake_are_escaped(call: Call) -> None:
     assert err.count("\n") == 1
 
 
-def test_unwritable_output_is_found_first(
-    call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_unwritable_output_is_found_first(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(dlmsample, "load", lambda *a, **k: pytest.fail("loaded"))
     assert call("generate", "x", "--output", str(tmp_path / "no" / "file")).code == 2
     assert list(tmp_path.iterdir()) == []

@@ -34,7 +34,6 @@ def test_imports_nothing_heavy(args: list[str]) -> None:
     assert imported(*args) == (0, [])
 
 
-@pytest.mark.xfail(reason="dlmsample.models.load imports models.base, and so torch, at its top")
 def test_models_imports_nothing_heavy() -> None:
     assert imported("models") == (0, [])
 

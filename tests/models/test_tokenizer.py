@@ -109,9 +109,7 @@ def test_a_completion_continues_the_prompt_as_the_template_would(tokenizer: Any)
         ex = problem("train", index, 0, 2, 8)
         user = {"role": "user", "content": ex.prompt}
         prompt = tokenizer.apply_chat_template([user], add_generation_prompt=True, return_dict=False)
-        whole = tokenizer.apply_chat_template(
-            [user, {"role": "assistant", "content": ex.reference}], tokenize=False
-        )
+        whole = tokenizer.apply_chat_template([user, {"role": "assistant", "content": ex.reference}], tokenize=False)
         assert prompt + tokenizer.encode(ex.completion) == tokenizer.encode(whole.removesuffix("\n"))
 
 

@@ -59,9 +59,7 @@ def test_options_reach_the_generator() -> None:
         ("wordproblems", {"seed": 1.5}, "seed .* must be an integer"),
     ],
 )
-def test_mistakes_are_value_errors_that_name_the_remedy(
-    name: str, options: dict[str, Any], message: str
-) -> None:
+def test_mistakes_are_value_errors_that_name_the_remedy(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load(name, **options)
 

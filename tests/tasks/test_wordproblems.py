@@ -120,8 +120,7 @@ def test_a_problem_is_a_pure_function_of_its_arguments() -> None:
 def test_a_problem_never_changes() -> None:
     """Pinned text: the shipped weights and every published number rest on this stream."""
     assert problem("test", 0, 0, 2, 2) == Example(
-        "In the car, Ella had 29 blocks. Ella found 3 bundles with 6 blocks in each."
-        " So how many blocks has Ella got?",
+        "In the car, Ella had 29 blocks. Ella found 3 bundles with 6 blocks in each. So how many blocks has Ella got?",
         "47",
         "All bundles: 3 * 6 = 18. With these: 29 + 18 = 47.\n#### 47",
     )

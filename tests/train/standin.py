@@ -25,9 +25,7 @@ def write_tokenizer(folder: Path) -> Path:
     raw = Tokenizer(models.BPE(vocab=vocab, merges=[]))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
-    outer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", mask_token="<mask>"
-    )
+    outer = PreTrainedTokenizerFast(tokenizer_object=raw, pad_token="<pad>", eos_token="<eos>", mask_token="<mask>")
     outer.chat_template = "{% for m in messages %}Q: {{ m['content'] }}{% endfor %}{{ '\nA:' }}"
     outer.save_pretrained(folder)
     return folder

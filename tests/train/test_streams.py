@@ -45,9 +45,7 @@ def test_two_streams_equal_a_plain_forward_of_every_block(config: TrainConfig, m
                 index = torch.where(at < prompt, 0, (at - prompt) // block + 1)[None]
                 mask = block_causal(index, torch.ones_like(index, dtype=torch.bool))
                 plain = model.module(input_ids=ids[None], position_ids=at[None], attention_mask=mask).logits
-                torch.testing.assert_close(
-                    logits[r, start:end], plain[0, prompt + start :], atol=1e-5, rtol=1e-5
-                )
+                torch.testing.assert_close(logits[r, start:end], plain[0, prompt + start :], atol=1e-5, rtol=1e-5)
                 blocks_seen += 1
     assert blocks_seen > 16
 

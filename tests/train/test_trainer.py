@@ -79,9 +79,7 @@ def test_the_result_is_a_stock_checkpoint(undisturbed: tuple[Path, Path]) -> Non
 
 
 @pytest.mark.parametrize("after", [3, 6])
-def test_kill_and_resume_end_bitwise_equal(
-    undisturbed: tuple[Path, Path], tmp_path: Path, after: int
-) -> None:
+def test_kill_and_resume_end_bitwise_equal(undisturbed: tuple[Path, Path], tmp_path: Path, after: int) -> None:
     """kill -9 once ``after`` metrics lines exist, then the same command again, to the end."""
     path, whole = undisturbed
     out = tmp_path / "out"
@@ -118,9 +116,7 @@ def test_stop_and_go_on(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     assert_same_end(whole, out)
 
 
-def test_an_incomplete_checkpoint_is_ignored_and_removed(
-    undisturbed: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_an_incomplete_checkpoint_is_ignored_and_removed(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     path, whole = undisturbed
     out = tmp_path / "out"
     shutil.copytree(whole, out)
