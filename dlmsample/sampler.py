@@ -69,9 +69,10 @@ class Sampler:
         if isinstance(block_length, str):
             if block_length != "all":
                 raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
-        elif block_length is not None and block_length < least:
+        elif block_length is not None and not least <= block_length <= model.context:
             raise ValueError(
-                f'{model.name} cannot decode blocks of {block_length} tokens: give {least} or more, or "all"'
+                f"{model.name} cannot decode blocks of {block_length} tokens: "
+                f'give {least} to {model.context}, or "all" for the whole answer'
             )
         if not 0 <= temperature < float("inf"):
             raise ValueError(f"temperature must be 0 or more, not {temperature}")

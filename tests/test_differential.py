@@ -101,8 +101,11 @@ def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: boo
     # the gold solution's first half stands as the answer's beginning, so that the run reaches its end and its EOS
     halves = [nano.encode(e.completion, chat=False) for e in picked]
     prompts = [p + h[: max(0, len(h) - 24)] for p, h in zip(prompts, halves, strict=True)]
-    for block_length in (None, "all", 8) if full else (draw.choice([None, "all", 8]),):
-        compare(nano, prompts, policy, options, 40, block_length=block_length)
+    lengths = [None, "all", 8]
+    if not full:
+        lengths = [draw.choice(lengths)]
+    for share, block_length in enumerate(lengths):
+        compare(nano, prompts[share :: len(lengths)], policy, options, 40, block_length=block_length)
 
 
 def test_nano_sampled(nano: ds.Denoiser, full: bool) -> None:
