@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import torch
 
-from dlmsample import rng
 from dlmsample.batch import FINISHED, MOVED, Counts, Rows, Settings, advance, tree_map
+from dlmsample.inputs import integer, row_keys
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.reader import Layout, open_reader
 from dlmsample.policies.base import Policy
@@ -65,22 +64,24 @@ class Sampler:
         *,
         cache: bool = True,
     ) -> None:
+        if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
+            raise ValueError("Sampler takes a model from dlmsample.load and a policy such as Unmask() or policy(name)")
         least = model.facts.min_block_length
         if isinstance(block_length, str):
             if block_length != "all":
                 raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
-        elif block_length is not None and not least <= block_length <= model.context:
+        elif block_length is not None and not least <= integer("block_length", block_length) <= model.context:
             raise ValueError(
                 f"{model.name} cannot decode blocks of {block_length} tokens: "
                 f'give {least} to {model.context}, or "all" for the whole answer'
             )
-        if not 0 <= temperature < float("inf"):
-            raise ValueError(f"temperature must be 0 or more, not {temperature}")
-        if not 0 < top_p <= 1:
+        if not isinstance(temperature, (int, float)) or not 0 <= temperature < float("inf"):
+            raise ValueError(f"temperature must be a number, 0 or more, not {temperature!r}")
+        if not isinstance(top_p, (int, float)) or not 0 < top_p <= 1:
             raise ValueError(f"top_p must lie in (0, 1], not {top_p}")
-        if top_k is not None and top_k < 1:
+        if top_k is not None and integer("top_k", top_k) < 1:
             raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
-        if batch_size < 1:
+        if integer("batch_size", batch_size) < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         if "error" in policy.needs and model.head is None:
             raise ValueError(
@@ -117,10 +118,11 @@ class Sampler:
         """
         if isinstance(prompts, (str, bytes)):
             raise ValueError("prompts is a list: wrap a single prompt in [ ]")
+        max_new_tokens = integer("max_new_tokens", max_new_tokens)
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be 1 or more, not {max_new_tokens}")
         ids = [self._encode(prompt, chat, max_new_tokens) for prompt in prompts]
-        keys = _row_keys(seed, ids)
+        keys = row_keys(seed, ids)
         order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # equal lengths together: less padding
 
         results: list[_Result | None] = [None] * len(ids)
@@ -251,21 +253,6 @@ class _Result(NamedTuple):
     answer: list[int]
     stats: RowStats
     events: list[Event]
-
-
-def _row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
-    """A 64-bit key per prompt: of (its seed, its ids) and, with one seed for all, how many equal prompts came
-    before."""
-    if not isinstance(seed, int):
-        if len(seed) != len(ids):
-            raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")
-        return [rng.sequence_key(s, i, 0) for s, i in zip(seed, ids, strict=True)]
-    seen: Counter[tuple[int, ...]] = Counter()
-    keys = []
-    for prompt in map(tuple, ids):
-        keys.append(rng.sequence_key(seed, prompt, seen[prompt]))
-        seen[prompt] += 1
-    return keys
 
 
 def _until_eos(answer: list[int], eos_ids: tuple[int, ...]) -> list[int]:

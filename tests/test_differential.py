@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.sampler import _row_keys
+from dlmsample.inputs import row_keys
 from dlmsample.types import Event
 from tests.oracle import OracleRun, decode
 from tests.toys import VOCAB, random_model
@@ -63,7 +63,7 @@ def compare(
     sampler = ds.Sampler(model, ds.policy(policy, **options), **kw)
     out = sampler.generate(prompts, max_new_tokens=new, seed=5, record=True)
     assert out.trace is not None
-    for i, (prompt, key) in enumerate(zip(prompts, _row_keys(5, prompts), strict=True)):
+    for i, (prompt, key) in enumerate(zip(prompts, row_keys(5, prompts), strict=True)):
         options_kw = {"block_length": None, **kw}
         run = decode(model, prompt, policy, options, max_new_tokens=new, row_key=key, **options_kw)
         stats, where = out.stats[i], f"row {i} of {len(prompts)}, prompt of {len(prompt)}"

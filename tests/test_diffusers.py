@@ -1,15 +1,17 @@
-"""Against code that is not ours: diffusers' block-refinement and entropy-bound schedulers, fed the same logits.
+"""Against code that is not ours: diffusers' block-refinement and entropy-bound schedulers on the same logits.
 
-Both sides step one block through a scripted table of logits. Settings are matched so that the rules coincide, and every
-place where they do not is named where it is met:
+Both sides step one block through a scripted table of logits. Settings are matched so that the rules coincide,
+and every place where they do not is named where it is met:
 
-* *mask id*: diffusers lets the mask id be a candidate; in the tables its logit is so low that it has no mass.
-* *schedule*: the fallback commits the schedule's count of the step. ``block`` steps or more make that count 1 for as long as
-  masks can be left, ``block / k`` steps make it k: our ``min_commit`` (its own ``minimal_topk`` is read and never used).
+* *mask id*: diffusers lets it be a candidate; in the tables its logit is so low that it has no mass.
+* *schedule*: the fallback commits the schedule's count of the step. ``block`` steps or more make that count 1
+  for as long as masks can be left, ``block / k`` steps make it k: our ``min_commit`` (its own ``minimal_topk``
+  is read and never used).
 * *0.0*: ``editing_threshold=0.0`` means off; the smallest positive number means what our 0.0 means.
-* *prompt*: ``prompt_mask`` is one for all rows, and protects from edits only; so rows with a prompt's tail go one by one.
-* *ties*: a float32 softmax has ties near 1 that our odds do not have (shown below); tables keep clear of them, of
-  ties between tokens, and of the thresholds by more than rounding.
+* *prompt*: ``prompt_mask`` is one for all rows, and protects from edits only; so rows with a prompt's tail go
+  one by one.
+* *ties*: a float32 softmax has ties near 1 that our odds do not have (shown below); tables keep clear of them,
+  of ties between tokens, and of the thresholds by more than rounding.
 * *temperature*: above 0 its confidence is the tempered softmax's and its generator another: greedy only.
 """
 
@@ -39,7 +41,7 @@ MANY_STEPS = 4 * BLOCK
 def table(
     seed: int, rows: int, steps: int, levels: tuple[float, ...] = (), dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Logits ``[step, row, pos, vocab]``, confidences spread over (0, 1), at least 1e-5 from each of ``levels``."""
+    """Logits ``[step, row, pos, vocab]``; confidences spread over (0, 1), 1e-5 or more from ``levels``."""
     g = torch.Generator().manual_seed(seed)
 
     def draw() -> Tensor:
@@ -60,7 +62,7 @@ def table(
 
 
 def canvas(seed: int, rows: int, tail: int = 0) -> tuple[Tensor, Tensor]:
-    """A block ``[row, pos]`` with a prompt's tail of that length and some positions already filled; what is editable."""
+    """A block ``[row, pos]`` with a prompt's tail and some positions already filled; what is editable."""
     g = torch.Generator().manual_seed(seed)
     words = torch.randint(3, VOCAB, (rows, BLOCK), generator=g)
     editable = (torch.arange(BLOCK) >= tail).expand(rows, -1)
@@ -148,7 +150,7 @@ def test_threshold_fill(rows: int, min_commit: int, threshold: float) -> None:
     ids=repr,
 )
 def test_t2t(policy: ds.T2T, editing: float | None, rows: int, dtype: torch.dtype) -> None:
-    """Fill and edit from the same forward, edits at what was visible before the fill; both go on after the block is full."""
+    """Fill and edit from the same forward, edits at what was visible before the fill, also once it is full."""
     levels = (policy.fill_threshold, policy.edit_threshold or 0.0)
     edits = 0
     for seed in range(6):
@@ -204,28 +206,30 @@ def _their_end(
 def test_t2t_leaves_a_block_when_they_do(limit: int, calm: bool) -> None:
     """Its ``max_post_steps`` is checked *after* the forward with ``>``: m there is our m + 1.
 
-    Rows go one by one: over a batch it goes on until no row has masks or edits. ``calm`` repeats the last logits, so that
-    edits cease; otherwise the limit ends the block (or a forward that happens to edit nothing). With a schedule as short
-    as the fills, it would leave a block on its last fill without the forward that examines it; MANY_STEPS avoids that.
+    Rows go one by one: over a batch it goes on until no row has masks or edits. ``calm`` repeats the last logits,
+    so that edits cease; otherwise the limit ends the block (or a forward that happens to edit nothing). With a
+    schedule as short as the fills it would leave a block on its last fill, without the forward that examines it;
+    MANY_STEPS avoids that.
     """
-    policy = ds.T2T(fill_threshold=0.5, edit_threshold=0.3, max_post_steps=limit)
+    level = 0.95 if calm else 0.5
+    policy = ds.T2T(fill_threshold=level, edit_threshold=0.3, max_post_steps=limit)
     ends = set()
     for seed in range(10):
-        logits = table(seed, 3, BLOCK + 20, (0.5, 0.3))
+        logits = table(seed, 3, BLOCK + 20, (level, 0.3))
         if calm:
             logits = logits[torch.arange(BLOCK + 20).clamp(max=5)]
         tokens, editable = canvas(seed, 3)
         _, done = ours(policy, logits, tokens, editable)
         for row in range(3):
             one = slice(row, row + 1)
-            end = _their_end(logits[:, one], tokens[one], editable[one], 0.5, 0.3, limit - 1)
+            end = _their_end(logits[:, one], tokens[one], editable[one], level, 0.3, limit - 1)
             assert done[:, row].nonzero()[0].item() == end
             ends.add(end)
     assert len(ends) > 1
 
 
 def test_with_editing_off_they_make_one_forward_more() -> None:
-    """Divergence: their loop asks "did this forward see masks", so a full block costs a forward that can change nothing."""
+    """Divergence: their loop asks "did this forward see masks": a full block costs one that changes nothing."""
     for seed in range(5):
         logits = table(seed, 1, 2 * BLOCK, (0.5,))
         tokens, editable = canvas(seed, 1)
@@ -248,7 +252,7 @@ def test_zero_edits_nothing_there_and_everything_here() -> None:
 
 
 def test_the_mask_id_is_a_candidate_there() -> None:
-    """Divergence: where the mask id has the highest logit they "fill" with it, for ever; we take the next best."""
+    """Divergence: where the mask id is the argmax they "fill" with it, for ever; we take the next best."""
     logits = table(1, 1, BLOCK)
     logits[..., MASK] = 30
     tokens, editable = canvas(1, 1)
@@ -275,10 +279,10 @@ def test_their_confidence_ties_near_one() -> None:
 def test_entropy_bound(bound: float) -> None:
     """Which positions are accepted, step by step.
 
-    ``EntropyBoundScheduler`` has no masks: it accepts among all positions and *renoises the rest*, accepted before or not. So
-    each row's masked columns alone go to it. It anneals a temperature, set to 1 throughout; it samples its tokens, so these
-    are not compared. It subtracts an entropy from a running sum that holds it, we never add it: sums closer to the bound
-    than that rounding are left out.
+    ``EntropyBoundScheduler`` has no masks: it accepts among all positions and *renoises the rest*, accepted before
+    or not. So each row's masked columns alone go to it. It anneals a temperature, set to 1 throughout; it samples
+    its tokens, so these are not compared. It subtracts an entropy from a running sum that holds it, we never add
+    it: sums closer to the bound than that rounding are left out.
     """
     made = diffusers.EntropyBoundScheduler(entropy_bound=bound, t_max=1.0, t_min=1.0)
     policy = ds.Unmask(entropy_bound=bound)
@@ -299,14 +303,14 @@ def test_entropy_bound(bound: float) -> None:
 
 
 def _close(logits: Tensor, bound: float) -> bool:
-    """Whether a sum of entropies (in float64) is within rounding of the bound. The first sum, 0, is exact on both sides."""
+    """Whether a sum of entropies is within rounding of the bound. The first, 0, is exact on both sides."""
     entropy = torch.distributions.Categorical(logits=logits.double()).entropy().sort().values
     sums = entropy.cumsum(0)[:-1]
     return bool(((sums - bound).abs() < 1e-5).any())
 
 
 def test_entropy_bound_of_zero() -> None:
-    """Divergence: (a + b) - b is 0 in float32 for a small a, so they accept a second position above a bound of 0 nats."""
+    """Divergence: (a + b) - b is 0 in float32 for a small a, so they go on above a bound of 0 nats."""
     logits = torch.zeros(1, 3, VOCAB)
     logits[..., MASK] = BANNED
     logits[0, 0, 5] = 25.0  # entropy about 1e-8 nats; the other two have ln 39

@@ -18,6 +18,7 @@ STAGE = {
     "types": 0,
     "registry": 0,
     "progress": 0,
+    "inputs": 0,
     "tasks": 0,
     "models": 1,
     "predict": 1,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+import pydantic
 import torch
+from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
 Prompt = str | Sequence[int] | Sequence[dict[str, str]]
+_SHAPES = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
 
 
 class Head(Protocol):
@@ -27,16 +30,23 @@ class Head(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+_Length = Annotated[int, Field(ge=1)]
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(strict=True, extra="forbid"))
 class Facts:
-    """What a checkpoint must declare beside its weights; the ``dlmsample`` section of its ``config.json``."""
+    """What a checkpoint must declare beside its weights; the ``dlmsample`` section of its ``config.json``.
+
+    Raises:
+        ValueError: a value of the wrong type or out of range.
+    """
 
     mask_id: int
     eos_ids: tuple[int, ...]
-    block_length: int
-    attention: Attention = "block_causal"
-    block_alignment: Alignment = "absolute"
-    min_block_length: int = 1  #: shortest block the checkpoint was trained for
+    block_length: _Length  #: tokens, the checkpoint's own
+    attention: Attention
+    block_alignment: Alignment
+    min_block_length: _Length = 1  #: shortest block the checkpoint was trained for
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,20 +124,23 @@ class Denoiser:
         Raises:
             ValueError: no tokenizer for a text, an id outside the vocabulary, or messages without a template.
         """
-        if not isinstance(prompt, str) and all(isinstance(i, int) and not isinstance(i, bool) for i in prompt):
-            return self._checked(list(prompt))  # type: ignore[arg-type]
-        tokenizer = self._tokenizer("encode text")
-        messages = prompt
         if isinstance(prompt, str):
-            try:
-                prompt.encode()
-            except UnicodeEncodeError as e:
-                raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
-            if chat is False or (chat is None and not tokenizer.chat_template):
-                return tokenizer.encode(prompt)
-            messages = [{"role": "user", "content": prompt}]
-        if not all(isinstance(m, dict) and "role" in m and "content" in m for m in messages):
-            raise ValueError("a prompt is a text, a list of ids, or a list of messages {'role', 'content'}")
+            messages: Any = [{"role": "user", "content": prompt}]
+        elif not isinstance(prompt, Sequence) or isinstance(prompt, bytes):
+            raise ValueError(_SHAPES + f", not {type(prompt).__name__} (tensors and arrays: .tolist())")
+        elif all(type(i) is int for i in prompt):
+            return self._checked(prompt)  # type: ignore[arg-type]
+        else:
+            messages = prompt
+        if not all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages):
+            raise ValueError(_SHAPES)
+        tokenizer = self._tokenizer("encode text")
+        try:
+            "".join(m["content"] for m in messages).encode()
+        except UnicodeEncodeError as e:
+            raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
+        if isinstance(prompt, str) and (chat is False or (chat is None and not tokenizer.chat_template)):
+            return tokenizer.encode(prompt)
         if not tokenizer.chat_template:
             raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
@@ -142,8 +155,8 @@ class Denoiser:
             raise ValueError(f"{self.name} has no tokenizer to {purpose}: give prompts as lists of ids, read `.tokens`")
         return self.tokenizer
 
-    def _checked(self, ids: list[int]) -> list[int]:
+    def _checked(self, ids: Sequence[int]) -> list[int]:
         outside = [i for i in ids if not 0 <= i < self.vocab_size]
         if outside:
             raise ValueError(f"id {outside[0]} is outside the vocabulary of {self.name} (0..{self.vocab_size - 1})")
-        return ids
+        return list(ids)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,10 +20,11 @@ EMBEDDED = {
 }
 #: The section of ``config.json`` that declares a checkpoint's :class:`Facts`.
 SECTION = "dlmsample"
+_ELSE = ", or the path of a folder, or a hub id like org/model"
 
 
 def load(
-    name: str,
+    name: str | Path,
     device: str | None = None,
     dtype: Any = None,
     trust_remote_code: bool = False,
@@ -62,6 +63,7 @@ def load(
 
     if family not in (None, "stock"):
         raise unknown("family", family, ["stock"])
+    name = str(name) if isinstance(name, Path) else name
     where = _locate(name)
     target, kind = _device(device), _dtype(dtype)
     try:
@@ -73,23 +75,31 @@ def load(
     if kind is None:
         kind = torch.float32 if target.type == "cpu" else torch.bfloat16
     try:
-        module = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             where,
             config=config,
             dtype=kind,
             attn_implementation="sdpa",  # eager would add a boolean mask as 0/1
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
+            output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as e:
         raise ValueError(
             f"cannot load the weights of {name!r}: {_line(e)} (needed: a model.safetensors that fits config.json)"
         ) from e
+    module, report = loaded
+    if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
+        raise ValueError(
+            f"the weights of {name!r} are incomplete: {len(missing)} tensors like {missing[0]} are missing"
+        )
     return Denoiser(name, module.to(target).eval(), _tokenizer(where, trust_remote_code), facts)
 
 
 def _locate(name: str) -> str:
     """Where transformers finds the checkpoint."""
+    if not name:
+        raise unknown("model", name, EMBEDDED, _ELSE)
     if name in EMBEDDED:
         return str(files("dlmsample").joinpath(EMBEDDED[name][0]))
     path = Path(name).expanduser()
@@ -100,11 +110,13 @@ def _locate(name: str) -> str:
             raise ValueError(f"folder {name!r} has no weights: a model.safetensors must lie beside config.json")
         return str(path)
     if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
-        raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
+        raise unknown("model", name, EMBEDDED, _ELSE)
     return name
 
 
 def _facts(name: str, config: Any, mask_id: int | None, eos_ids: Sequence[int] | None) -> Facts:
+    from pydantic import ValidationError
+
     from dlmsample.models.base import Facts
 
     declared = getattr(config, SECTION, None)
@@ -113,16 +125,15 @@ def _facts(name: str, config: Any, mask_id: int | None, eos_ids: Sequence[int] |
             f"{name!r} does not say how it decodes: add a {SECTION!r} section to its config.json with "
             f"{', '.join(f.name for f in fields(Facts))}"
         )
+    overrides = {"mask_id": mask_id, "eos_ids": eos_ids}
+    given = {**declared, **{key: value for key, value in overrides.items() if value is not None}}
+    if isinstance(given.get("eos_ids"), Sequence):
+        given["eos_ids"] = tuple(given["eos_ids"])
     try:
-        facts = Facts(**{**declared, "eos_ids": tuple(declared["eos_ids"])})
-    except (KeyError, TypeError) as e:
-        raise ValueError(
-            f"the {SECTION!r} section of {name!r}'s config.json is incomplete or has unknown keys: {e}"
-        ) from e
-    if mask_id is not None:
-        facts = replace(facts, mask_id=mask_id)
-    if eos_ids is not None:
-        facts = replace(facts, eos_ids=tuple(eos_ids))
+        facts = Facts(**given)
+    except ValidationError as e:
+        wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
+        raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json, or an override, is wrong: {wrong}") from e
     outside = [i for i in (facts.mask_id, *facts.eos_ids) if not 0 <= i < config.vocab_size]
     if outside:
         raise ValueError(f"id {outside[0]} is outside the vocabulary of {name!r} (0..{config.vocab_size - 1})")

@@ -1,0 +1,36 @@
+"""What callers pass in, checked: whole numbers, and the seeds of a list of prompts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from operator import index
+from typing import Any
+
+from dlmsample import rng
+
+
+def integer(name: str, value: Any) -> int:
+    """``value`` as an int; NumPy's integers count, bools and floats do not."""
+    try:
+        if not isinstance(value, bool):
+            return index(value)
+    except TypeError:
+        pass
+    raise ValueError(f"{name} must be an int, not {value!r}")
+
+
+def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
+    """A 64-bit key per prompt: of (its seed, its ids) and, with one seed for all, how many equal prompts came
+    before."""
+    if isinstance(seed, Sequence) and not isinstance(seed, (str, bytes)):
+        if len(seed) != len(ids):
+            raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")
+        return [rng.sequence_key(integer("seed", s), i, 0) for s, i in zip(seed, ids, strict=True)]
+    seed = integer("seed", seed)
+    seen: Counter[tuple[int, ...]] = Counter()
+    keys = []
+    for prompt in map(tuple, ids):
+        keys.append(rng.sequence_key(seed, prompt, seen[prompt]))
+        seen[prompt] += 1
+    return keys
