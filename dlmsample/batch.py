@@ -81,7 +81,9 @@ def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
     if isinstance(first, tuple):
         parts = (tree_map(f, *parts) for parts in zip(first, *rest, strict=True))
         return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
-    return first
+    if first is None or isinstance(first, (int, float)):
+        return first
+    raise TypeError(f"a policy's state is a NamedTuple of tensors with the row first, not a {type(first).__name__}")
 
 
 def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
@@ -107,7 +109,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     1. Rows entering a block get a fresh policy state.
     2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
     3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
-    4. A row at the policy's bound fills what is left with the candidates and is marked forced.
+    4. A row at the policy's bound, or declared done with masks left, fills them with the candidates: it is forced.
     5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
        row moves on.
     6. A row finishes with its last block, or with a block that holds an EOS.
@@ -140,11 +142,10 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     state = _choose(updating, next_state, state)
     tokens = torch.where(block.editable & updating[:, None], update.tokens, block.tokens)
     left = block.editable & (tokens == settings.mask_id)
-    # done with a mask left would leak it into the output: such a row is cut short like one that reached its bound
-    over = updating & ((block.step + 1 >= policy.max_steps(block)) | update.done)
-    forced = over & (left.any(-1) | ~update.done)
+    at_bound = block.step + 1 >= policy.max_steps(block)
+    done = updating & (update.done | at_bound)
+    forced = done & (left.any(-1) | ~update.done)  # "done" with a mask left would leak it into the output
     tokens = torch.where(left & forced[:, None], pred.token, tokens)
-    done = over
     changed = (tokens != block.tokens).any(-1)
 
     is_eos = (block.is_eos(tokens) & block.editable).any(-1)

@@ -102,7 +102,8 @@ def _odds(mass: Tensor, token: Tensor) -> Tensor:
 
 def _sample(logits: Tensor, key: Tensor, temperature: float, top_p: float, top_k: int | None) -> Tensor:
     """Gumbel-max sample of every position, with noise that depends on (key, position, token id) alone."""
-    logits = logits / temperature
+    # Shifted first, so that no temperature, however small, overflows the best logit.
+    logits = (logits - logits.amax(-1, keepdim=True)) / max(temperature, 1e-30)
     if top_k is not None and top_k < logits.shape[-1]:
         kth = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < kth, -torch.inf)

@@ -47,9 +47,9 @@ class Sampler:
     Example:
         >>> import dlmsample as ds
         >>> sampler = ds.Sampler(ds.load("nano"), ds.T2T())
-        >>> out = sampler.generate(["Ann has 3 pens and buys 4. How many?"], max_new_tokens=32)
-        >>> len(out.texts)
-        1
+        >>> problem = "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
+        >>> sampler.generate([problem]).texts[0].splitlines()[-1]
+        '#### 193'
     """
 
     def __init__(
@@ -90,8 +90,13 @@ class Sampler:
             )
         self.model, self.policy = model, policy
         self.block_length = model.block_length if block_length is None else block_length
-        self.temperature, self.top_p, self.top_k = temperature, top_p, top_k
-        self.batch_size, self.cache = batch_size, cache
+        if not isinstance(self.block_length, str):
+            self.block_length = int(self.block_length)
+        # whether the whole prompt is one block and the answer's blocks count from its end
+        self._prompt_block = block_length == "all" or model.block_alignment == "prompt"
+        self.temperature, self.top_p = temperature, top_p
+        self.top_k = None if top_k is None else int(top_k)
+        self.batch_size, self.cache = int(batch_size), cache
 
     def generate(
         self,
@@ -108,10 +113,14 @@ class Sampler:
         Args:
             prompts: texts, lists of chat messages, or lists of ids.
             max_new_tokens: answer positions of the canvas.
-            seed: one int, or one per prompt; with one int, repeated prompts still get different samples.
+            seed: of all randomness (samples, random scores): one int, or one per prompt; with one int, repeated
+                prompts still differ.
             record: keep every event in ``out.trace``.
             progress: a progress bar on standard error when it is a terminal.
             chat: None applies the tokenizer's chat template to texts if it has one, False never does.
+
+        Returns:
+            :class:`~dlmsample.types.Output`: tokens, texts, statistics, events; in the prompts' order.
 
         Raises:
             ValueError: a prompt that is too long, holds a mask, or cannot be encoded; a seed list of another length.
@@ -220,26 +229,24 @@ class Sampler:
             counts=Counts(zero, zero, zero, zero, zero, no, no),
             state=None,
         )
-        return rows, Layout(start, column(lengths), width, self._prompt_form)
-
-    @property
-    def _prompt_form(self) -> bool:
-        """Whether the whole prompt is one block and the answer's blocks count from its end."""
-        return self.block_length == "all" or self.model.block_alignment == "prompt"
+        return rows, Layout(start, column(lengths), width, self._prompt_block)
 
     def _first_block(self, prompt: int) -> int:
         """Where the first active block of a row starts."""
-        if self._prompt_form or isinstance(self.block_length, str):
+        if isinstance(self.block_length, str) or self._prompt_block:
             return prompt
         return prompt // self.block_length * self.block_length
 
     def _encode(self, prompt: Prompt, chat: bool | None, new: int) -> list[int]:
         model = self.model
-        marker = model.tokenizer.mask_token if model.tokenizer is not None else None
         ids = model.encode(prompt, chat)
-        if model.mask_id in ids or (isinstance(prompt, str) and marker and marker in prompt):
+        # nano takes even its mask string as plain bytes; whoever writes it means a mask all the same
+        marker = getattr(model.tokenizer, "mask_token", None)
+        texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
+        if model.mask_id in ids or (marker and any(marker in text for text in texts)):
             raise ValueError(
-                "the prompt holds a mask: generate() only answers; Sampler.fill decodes masks inside a text"
+                "the prompt holds a mask: generate() answers after a prompt; decoding the masks inside a text is "
+                "`fill`, which this version does not have"
             )
         if len(ids) + new > model.context:
             raise ValueError(

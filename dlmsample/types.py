@@ -96,13 +96,13 @@ class RowStats:
     nfe: int  #: steps + forwards that only wrote a finished block to the cache
     prefill: int  #: forwards over the prompt before the first step (0 or 1)
     tokens: int  #: generated tokens up to the first EOS, EOS excluded
-    fills: int
-    replaces: int
-    remasks: int
+    fills: int  #: masks that became tokens
+    replaces: int  #: tokens that became other tokens
+    remasks: int  #: tokens that became masks
     edits_per_100: float  #: 100 · (replaces + remasks) / max(tokens, 1)
     tokens_per_forward: float  #: tokens / max(nfe, 1)
-    forced: bool  #: the bound on steps was reached and the rest was filled as it stood
-    finish_reason: Literal["eos", "length", "stop"]
+    forced: bool  #: masks were left at the bound on steps, or when the policy said done, and were filled as it stood
+    finish_reason: Literal["eos", "length", "stop"]  #: an EOS; the canvas is full without one; a stop string (later)
 
     def asdict(self) -> dict[str, Any]:
         """The figures as a plain dict."""
@@ -116,7 +116,7 @@ class Output:
     tokens: list[list[int]]  #: generated ids up to the first EOS, EOS excluded
     stats: list[RowStats]
     trace: list[list[Event]] | None = None  #: only with ``record=True``
-    decoded: list[str] | None = None
+    decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
 
     @property
     def texts(self) -> list[str]:

@@ -89,3 +89,11 @@ def test_uniform_is_uniform() -> None:
     assert ((counts - 5000).abs() < 4 * (5000 * 0.95) ** 0.5).all()
     pairs = torch.stack([u[:-1], u[1:]])
     assert torch.corrcoef(pairs)[0, 1].abs() < 4 / 100_000**0.5
+
+
+@pytest.mark.parametrize("temperature", [1e-45, 1e-9, 1e30])
+@pytest.mark.parametrize("value", [0.0, -1e4, torch.nan])
+def test_no_temperature_samples_the_mask(temperature: float, value: float) -> None:
+    logits = torch.full((1, 50, 4), value)
+    pred = predict(logits, torch.ones(1, 50, dtype=torch.long), 0, key=torch.tensor([1]), temperature=temperature)
+    assert (pred.token != 0).all()

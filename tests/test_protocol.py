@@ -284,3 +284,28 @@ def _tensors(tree: Any) -> list[Tensor]:
     found: list[Tensor] = []
     tree_map(lambda t: found.append(t), tree)
     return found
+
+
+class _DictState(_Never):
+    """One whose state is no NamedTuple: without a check it would start afresh at every step."""
+
+    def init(self, block: Block) -> Any:
+        return {"n": torch.zeros_like(block.step)}
+
+
+def test_a_state_of_another_kind_is_refused() -> None:
+    with pytest.raises(TypeError, match="NamedTuple of tensors"):
+        ds.Sampler(scripted_model(hashed), _DictState()).generate([[5]], max_new_tokens=8)
+
+
+@pytest.mark.parametrize("options", [{"edit_threshold": False}, {"max_post_steps": True}])
+def test_a_bool_is_no_number(options: dict[str, Any]) -> None:
+    """``--set edit_threshold=off`` is False in YAML; as 0.0 it would edit everything."""
+    with pytest.raises(ValueError, match="must not be"):
+        ds.T2T(**options)
+
+
+def test_options_that_the_budget_ignores_are_refused() -> None:
+    for options in ({"entropy_bound": 0.1, "score": "margin"}, {"tokens_per_step": 2, "min_commit": 5}):
+        with pytest.raises(ValueError, match="leave"):
+            ds.Unmask(**options)

@@ -46,7 +46,7 @@ def top(
 
     \b
     Examples:
-      dlmsample generate "Ann has 3 pens and buys 4 more. How many pens does she have?"
+      dlmsample generate "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
       dlmsample generate "..." --policy t2m --set threshold=0.2 --show steps
       dlmsample policies
     """
@@ -79,7 +79,7 @@ def generate(
     top_k: Annotated[
         int | None, typer.Option(metavar="K", help="Candidates kept before top-p.  [default: all]")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Randomness of temperatures above 0.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="S", help="Of all randomness: sampling, random scores.")] = 0,
     batch_size: Annotated[int, typer.Option(metavar="B", help="Prompts in one forward.")] = 32,
     device: Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")] = None,
     dtype: Annotated[
@@ -104,7 +104,7 @@ def generate(
 
     \b
     Examples:
-      dlmsample generate "Ann has 3 pens and buys 4 more. How many pens does she have?"
+      dlmsample generate "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
       dlmsample generate "..." --policy t2m --set threshold=0.2 --set detector=low_prob
       dlmsample generate "..." --policy d3im --set steps=48 --block-length all --show steps
       dlmsample generate - --policy t2t --json --output answers.jsonl < prompts.txt

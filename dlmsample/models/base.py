@@ -49,7 +49,7 @@ class Facts:
     min_block_length: _Length = 1  #: shortest block the checkpoint was trained for
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Denoiser:
     """A masked-token predictor: a stock transformers module, its tokenizer and its :class:`Facts`.
 
@@ -62,6 +62,10 @@ class Denoiser:
     tokenizer: Any | None
     facts: Facts
     head: Head | None = None
+
+    def __repr__(self) -> str:
+        where = f"context {self.context}, {self.device}, {self.dtype}"
+        return f"Denoiser({self.name!r}, {self.attention}, block_length {self.block_length}, {where})"
 
     @property
     def mask_id(self) -> int:

@@ -25,6 +25,7 @@ _ELSE = ", or the path of a folder, or a hub id like org/model"
 
 def load(
     name: str | Path,
+    *,
     device: str | None = None,
     dtype: Any = None,
     trust_remote_code: bool = False,

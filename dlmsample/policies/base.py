@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
 from dlmsample.types import Block, Prediction, Update
@@ -29,6 +29,16 @@ class Policy(BaseModel, ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, options: Any) -> Any:
+        """``edit_threshold=False`` must not come to mean 0.0, which edits everything."""
+        for name, value in options.items() if isinstance(options, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise ValueError(f"{name} must not be {value}: give a value, or None (null) where that switches it off")
+        return options
 
     @property
     def needs(self) -> frozenset[str]:

@@ -32,6 +32,9 @@ class D3IM(Policy):
         eos: ``confidence``: on non-final steps a candidate that is EOS ranks after every other; ``none``;
             ``logit_nonfinal``, ``logit_all``: EOS gets logit -inf on the non-final / on all steps (App. B.2, Table 6).
 
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
     Example:
         >>> D3IM(steps=32).model_dump()
         {'steps': 32, 't2t': True, 't2m': True, 'eos': 'confidence'}

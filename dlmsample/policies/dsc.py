@@ -36,16 +36,19 @@ class DSC(Policy):
         stride: d, steps.
         max_remasks: K, tokens a time.
         threshold: probability, strict.
-        buffer: capacity of the FIFO, positions; None: half the block.
+        buffer: capacity of the FIFO, positions; None: half the block length, also in a shorter last block.
         scorer: ``head``: the model's correction head; ``random``: P_error ~ U[0, 1] (Table 7).
+
+    Raises:
+        ValueError: an unknown option, or one out of range.
 
     Example:
         >>> DSC(scorer="random").needs
         frozenset()
 
     Deviations: the buffer and N restart with each block; it runs until the block is full (Algorithm 1 prints T
-    steps); after 4n remasks in a block remasking stops, so that it always ends; the head gives an *error*
-    probability (the paper's signs conflict).
+    steps); after 4n remasks in a block remasking stops, so that it ends within ⌈n/k⌉ + 4n steps; the head gives an
+    *error* probability (the paper's signs conflict).
     """
 
     name: ClassVar[str] = "dsc"

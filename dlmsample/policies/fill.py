@@ -58,7 +58,7 @@ def threshold(block: Block, pred: Prediction, level: float, min_commit: int = 1,
 def entropy_bound(block: Block, pred: Prediction, bound: float) -> Tensor:
     """Masked positions in order of rising entropy while the sum of the *previous* ones is <= ``bound`` (nats).
 
-    The first is always accepted. Returns bool ``[row, pos]``.
+    The first is always accepted (EB-sampler, arXiv:2505.24857). Returns bool ``[row, pos]``.
     """
     entropy = torch.where(block.masked, _needed(pred.entropy, "entropy"), torch.inf)
     ordered, indices = torch.sort(entropy, dim=-1, stable=True)

@@ -66,6 +66,9 @@ class T2M(Policy):
         fill_threshold: probability, strict.
         max_post_steps: forwards of a block that may see it free of masks.
 
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
     Example:
         >>> T2M(detector="t2t_remask").level
         0.9
@@ -98,7 +101,7 @@ class T2M(Policy):
     def step(self, state: T2MState, block: Block, pred: Prediction) -> tuple[Any, Update]:
         chosen = fill.threshold(block, pred, self.fill_threshold)
         flag, order = _DETECTORS[self.detector][0](block, pred, state.previous, self.level)
-        # float64: ⌊0.25·|E|⌋ must be the floor of the exact product, as on paper
+        # float64, as Python computes ⌊ρ·|E|⌋: float32 would round some products up to the next integer
         cap = (block.visible.sum(-1).double() * self.max_ratio).floor().long().clamp(min=self.min_per_step)
         reset = lowest(order, flag & (state.remasks < self.max_remasks), cap)
 

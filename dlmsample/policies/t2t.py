@@ -30,6 +30,9 @@ class T2T(Policy):
         edit_threshold: probability, strict (τ_t2t); 0.0 edits whenever the argmax differs, None switches editing off.
         max_post_steps: forwards of a block that may see it free of masks.
 
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
     Example:
         >>> T2T.speed()
         T2T(fill_threshold=0.5, edit_threshold=0.0, max_post_steps=16)

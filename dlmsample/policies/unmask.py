@@ -32,7 +32,7 @@ class Unmask(Policy):
         score: what ranks the positions: confidence, margin, entropy or random.
 
     Raises:
-        ValueError: more than one budget, or an option out of range.
+        ValueError: more than one budget, an option out of range, or one that the budget does not read.
 
     Example:
         >>> Unmask(tokens_per_step=2).model_dump(exclude_none=True)
@@ -58,6 +58,10 @@ class Unmask(Policy):
         given = [name for name in budgets if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"give one of {', '.join(budgets)}, not {' and '.join(given)}")
+        if self.entropy_bound is not None and self.score != "confidence":
+            raise ValueError("entropy_bound goes by rising entropy: leave score out")
+        if self.threshold is None and self.min_commit != 1:
+            raise ValueError("min_commit belongs to threshold: give a threshold, or leave it out")
         return self
 
     @property

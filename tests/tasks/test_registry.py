@@ -14,7 +14,7 @@ from dlmsample.tasks import Task, list_tasks, load, task_options
 def test_names() -> None:
     assert "wordproblems" in list_tasks()
     assert list_tasks() == sorted(list_tasks())
-    assert task_options("wordproblems") == {"seed": 0, "min_steps": 5, "max_steps": 8}
+    assert task_options("wordproblems") == {"seed": 0, "min_steps": 5, "max_steps": 8, "free_wording": False}
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 10_000_000), ("valid", 1000), ("test", 1000)])

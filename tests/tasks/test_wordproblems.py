@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from random import Random
@@ -19,15 +20,25 @@ from dlmsample.tasks.wordproblems import (
     texts,
     words,
 )
+from dlmsample.tasks.wordproblems.wording import render
 
-EQUATION = re.compile(r"([0-9]+) ([-+*/]) ([0-9]+) = ([0-9]+)\.")
+LEFT = "([0-9]+) ([-+*/]) ([0-9]+)"
+EQUATION = re.compile(f": (?:{LEFT} = ([0-9]+)|([0-9]+) = {LEFT})\\.")
 OPERATIONS = {"+": int.__add__, "-": int.__sub__, "*": int.__mul__, "/": int.__floordiv__}
 RANGES = [(5, 8), (2, 8), (2, 2), (3, 4), (8, 8)]
 
 
+def steps(reference: str) -> list[tuple[str, str, str, str]]:
+    """Left operand, operation, right operand and result of each step of a gold chain."""
+    return [
+        (left or left2, operation or operation2, right or right2, result or result2)
+        for left, operation, right, result, result2, left2, operation2, right2 in EQUATION.findall(reference)
+    ]
+
+
 def equations(reference: str) -> tuple[str, ...]:
     """The equations of a gold chain, read back from its text."""
-    return tuple(match.group().rstrip(".") for match in EQUATION.finditer(reference))
+    return tuple(f"{left} {sign} {right} = {result}" for left, sign, right, result in steps(reference))
 
 
 def sample(split: str, count: int, low: int = 5, high: int = 8, seed: int = 0) -> list[Example]:
@@ -39,14 +50,14 @@ def sample(split: str, count: int, low: int = 5, high: int = 8, seed: int = 0) -
 def test_every_chain_computes_its_answer(split: str, low: int, high: int) -> None:
     for example in sample(split, 150, low, high):
         chain, final = example.reference.split("\n#### ")
-        steps = EQUATION.findall(chain)
-        assert low <= len(steps) <= high
-        assert len(steps) == example.meta["steps"] == chain.count("=") == chain.count(":")
-        for left, operation, right, result in steps:
+        found = steps(chain)
+        assert low <= len(found) <= high
+        assert len(found) == example.meta["steps"] == chain.count("=") == chain.count(":")
+        for left, operation, right, result in found:
             assert OPERATIONS[operation](int(left), int(right)) == int(result)
             assert operation != "/" or int(left) % int(right) == 0
             assert 1 <= int(result) <= 999
-        assert steps[-1][-1] == final == example.answer
+        assert found[-1][-1] == final == example.answer
 
 
 @pytest.mark.parametrize(("low", "high"), RANGES)
@@ -58,7 +69,7 @@ def test_every_number_of_the_chain_comes_from_the_problem_or_an_earlier_step(low
         given.update(word_numbers[w] for w in re.findall(r"[a-z]+", example.prompt) if w in word_numbers)
         known, used = set(given), Counter()
         results = set()
-        for left, _, right, result in EQUATION.findall(example.reference):
+        for left, _, right, result in steps(example.reference):
             assert {int(left), int(right)} <= known
             used.update(n for n in (int(left), int(right)) if n in given and n not in results)
             results.add(int(result))
@@ -73,12 +84,12 @@ def test_steps_are_uniform() -> None:
 
 
 def test_arithmetic_is_not_trivial() -> None:
-    steps = [step for ex in sample("train", 1000) for step in EQUATION.findall(ex.reference)]
-    products = sum(operation in "*/" for _, operation, _, _ in steps) / len(steps)
-    long_sums = sum(op in "+-" and int(right) >= 100 for _, op, right, _ in steps) / len(steps)
+    found = [step for ex in sample("train", 1000) for step in steps(ex.reference)]
+    products = sum(operation in "*/" for _, operation, _, _ in found) / len(found)
+    long_sums = sum(op in "+-" and int(right) >= 100 for _, op, right, _ in found) / len(found)
     assert 0.3 < products < 0.5
     assert long_sums > 0.2
-    assert {op for _, op, _, _ in steps} == set("+-*/")
+    assert {op for _, op, _, _ in found} == set("+-*/")
 
 
 def test_splits_are_disjoint_by_their_plans() -> None:
@@ -87,9 +98,10 @@ def test_splits_are_disjoint_by_their_plans() -> None:
     for split, seen in keys.items():
         for low, high in RANGES:
             for seed in (0, 1):
-                for example in sample(split, 150, low, high, seed):
-                    assert split_of(equations(example.reference)) == split
-                    seen.add(plan_key(equations(example.reference)))
+                for index in range(150):  # in the fixed wording, which keeps the plan's order of operands
+                    found = equations(problem(split, index, seed, low, high, free_wording=False).reference)
+                    assert split_of(found) == split
+                    seen.add(plan_key(found))
     assert not keys["train"] & (keys["test"] | keys["valid"])
     assert not keys["test"] & keys["valid"]
 
@@ -123,7 +135,11 @@ def test_a_problem_never_changes() -> None:
         "In the car, Ella had 29 blocks. Ella found 3 bundles with 6 blocks in each. So how many blocks has Ella got?",
         "47",
         "All bundles: 3 * 6 = 18. With these: 29 + 18 = 47.\n#### 47",
+        {"steps": 2},
     )
+    free = problem("test", 0, 0, 2, 2, free_wording=True)
+    assert free.reference == "All bundles: 18 = 6 * 3. With these: 47 = 18 + 29.\n#### 47"
+    assert WordProblems("test", 1, min_steps=2, max_steps=2, free_wording=True)[0] == free
 
 
 def test_wording_is_varied() -> None:
@@ -145,6 +161,32 @@ def test_wording_is_varied() -> None:
     assert len(everyone) == len(words.PEOPLE) >= 60
     assert len(set(words.OBJECTS)) == len(words.OBJECTS) >= 60
     assert all(len(forms.EVENTS[kind]) >= 8 for kind in forms.EVENTS)
+
+
+def test_the_wording_of_the_chain_is_free() -> None:
+    """One story has a chain in every combination of its steps' forms, each about as often."""
+    for seed in range(10):
+        plan = draw_plan(Random(seed).random, 2)
+        made = [render(plan, Random(seed).random, Random(i).random) for i in range(1600)]
+        counts = Counter(chain for _, chain in made)
+        different = (1 if a == b else 2 for a, b in (step.split()[0:3:2] for step in plan.equations))
+        expected = math.prod(
+            2 * n if step.split()[1] in "+*" else 2 for n, step in zip(different, plan.equations, strict=True)
+        )
+        assert len({prompt for prompt, _ in made}) == 1
+        assert len(counts) == expected
+        assert min(counts.values()) * expected / 1600 > 0.6
+        assert max(counts.values()) * expected / 1600 < 1.4
+
+
+def test_the_wording_of_the_chain_changes_nothing_else() -> None:
+    for split in ("train", "valid", "test"):
+        for index in range(150):
+            free, fixed = (problem(split, index, free_wording=choice) for choice in (True, False))
+            assert (free.prompt, free.answer, free.meta) == (fixed.prompt, fixed.answer, fixed.meta)
+            assert len(free.reference) == len(fixed.reference)
+            for ours, plans in zip(steps(free.reference), steps(fixed.reference), strict=True):
+                assert ours == plans or (plans[1] in "+*" and ours == (plans[2], plans[1], plans[0], plans[3]))
 
 
 def test_english_is_well_formed() -> None:

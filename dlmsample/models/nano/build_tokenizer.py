@@ -20,7 +20,7 @@ from dlmsample.tasks.wordproblems import texts
 VOCABULARY = 1024
 PROBLEMS = 30_000
 PAD, EOS, MASK = "<|pad|>", "<|eos|>", "<|mask|>"
-CONTEXT = 1024
+CONTEXT = 2048
 
 PIECES = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+(?:\s(?!\p{L}))?|\s+(?!\S)|\s+"
 """Merges never cross the borders of these: a digit; a word; punctuation; white space."""

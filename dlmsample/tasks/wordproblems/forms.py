@@ -1,4 +1,4 @@
-"""Sentence forms by kind of event, and the short phrase that introduces each step of the gold chain.
+"""Sentence forms by kind of event, and the forms of a step of the gold chain by operation.
 
 Slots: {s} {h} {p} the hero as subject (name or pronoun), object, possessive; {N} the hero's name; {F}
 somebody else; {o} {one} the objects, plural and singular; {x} {y} the event's numbers; {c} what the groups
@@ -190,4 +190,14 @@ CHAIN = {
     "times": ("{F} has", "Together"),
     "money": ("In dollars",),
 }
-"""What precedes each equation of an event, always the same for the same kind."""
+"""The phrase {k} that may introduce each equation of an event, always the same for the same kind."""
+
+STEPS = {
+    "+": ("{k}: {a} + {b} = {r}.", "{k}: {r} = {a} + {b}.", "{k}: {b} + {a} = {r}.", "{k}: {r} = {b} + {a}."),
+    "-": ("{k}: {a} - {b} = {r}.", "{k}: {r} = {a} - {b}."),
+    "*": ("{k}: {a} * {b} = {r}.", "{k}: {r} = {a} * {b}.", "{k}: {b} * {a} = {r}.", "{k}: {r} = {b} * {a}."),
+    "/": ("{k}: {a} / {b} = {r}.", "{k}: {r} = {a} / {b}."),
+}
+"""One form per step is drawn at random. They differ in the order of the operands {a} {b} and the result {r}:
+every digit of a step depends on the others, and committing several at once may tear a number apart.
+"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 from dlmsample.tasks.base import Example, Score, Task
@@ -18,12 +18,16 @@ _LENGTHS = {"train": 10_000_000, "valid": 1000, "test": 1000}
 _FINAL = re.compile(r"####\s*(-?\$?|\$-)\s?([0-9]++(?:,[0-9]{3})*+)(?![.,]?[0-9])")
 
 
-def problem(split: str, index: int, seed: int = 0, min_steps: int = 5, max_steps: int = 8) -> Example:
+def problem(
+    split: str, index: int, seed: int = 0, min_steps: int = 5, max_steps: int = 8, free_wording: bool = False
+) -> Example:
     """The word problem at ``index`` (any integer) of ``split``: a pure function of its arguments, everywhere.
 
     The number of steps is uniform from ``min_steps`` to ``max_steps``. Plans are drawn until one falls into
-    the split (see ``plan.split_of``), then put into words. ``meta`` holds ``steps``. Errors: ValueError for
-    an unknown split or steps outside 2 <= min_steps <= max_steps <= 8.
+    the split (see ``plan.split_of``), then put into words. Each step of the reference is worded in one of
+    several ways, drawn by a stream of its own, or always in the first (``free_wording=False``); prompt and
+    answer stay the same. ``meta`` holds ``steps``. Errors: ValueError for an unknown split or steps outside
+    2 <= min_steps <= max_steps <= 8.
 
     Example:
         >>> ex = problem("test", 0, min_steps=2, max_steps=2)
@@ -31,17 +35,19 @@ def problem(split: str, index: int, seed: int = 0, min_steps: int = 5, max_steps
         (True, 2)
     """
     _check(split, min_steps, max_steps)
-    name = f"wordproblems/{split}/{index}/{seed}/{min_steps}/{max_steps}".encode()
-    random = Random(int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big")).random
+    name = f"wordproblems/{split}/{index}/{seed}/{min_steps}/{max_steps}"
+    random = _stream(name)
     steps = min_steps + int(random() * (max_steps - min_steps + 1))
     plan = draw_plan(random, steps)
     while split_of(plan.equations) != split:
         plan = draw_plan(random, steps)
-    prompt, reference = render(plan, random)
+    prompt, reference = render(plan, random, _stream(f"{name}/chain") if free_wording else lambda: 0.0)
     return Example(prompt, str(plan.result), reference, {"steps": steps})
 
 
-def texts(split: str, count: int, seed: int = 0, min_steps: int = 2, max_steps: int = 8) -> Iterator[str]:
+def texts(
+    split: str, count: int, seed: int = 0, min_steps: int = 2, max_steps: int = 8, free_wording: bool = False
+) -> Iterator[str]:
     """Prompts and completions of the first ``count`` problems, in turn: what a tokenizer is built from.
 
     Example:
@@ -49,9 +55,14 @@ def texts(split: str, count: int, seed: int = 0, min_steps: int = 2, max_steps: 
         6
     """
     for index in range(count):
-        example = problem(split, index, seed, min_steps, max_steps)
+        example = problem(split, index, seed, min_steps, max_steps, free_wording)
         yield example.prompt
         yield example.completion
+
+
+def _stream(name: str) -> Callable[[], float]:
+    """Random floats in [0, 1) that depend on the name alone."""
+    return Random(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")).random
 
 
 def _check(split: str, min_steps: int, max_steps: int) -> None:
@@ -66,6 +77,9 @@ def _check(split: str, min_steps: int, max_steps: int) -> None:
 
 class WordProblems(Task):
     """Grade-school word problems of ``min_steps`` to ``max_steps`` steps of + - * /, generated on the fly.
+
+    ``free_wording`` draws the order in which each step of the gold chain is written: the same problems, but chains
+    whose tokens depend on each other. (The shipped nano was trained on the fixed order.)
 
     ``limit`` None gives 1,000 problems of valid or test, and a nominal 10,000,000 of train (which never ends;
     a larger limit is fine). No arithmetic plan of one split occurs in another. Errors: ValueError for a bad
@@ -88,13 +102,16 @@ class WordProblems(Task):
         seed: int = 0,
         min_steps: int = 5,
         max_steps: int = 8,
+        free_wording: bool = False,
     ) -> None:
         for option, given in (("seed", seed), ("min_steps", min_steps), ("max_steps", max_steps)):
             if isinstance(given, bool) or not isinstance(given, int):
                 raise ValueError(f"option {option} of task wordproblems must be an integer, got {given!r}")
         super().__init__(split, limit)
         _check(split, min_steps, max_steps)
-        self.seed, self.min_steps, self.max_steps = seed, min_steps, max_steps
+        if not isinstance(free_wording, bool):
+            raise ValueError(f"option free_wording of task wordproblems must be true or false, got {free_wording!r}")
+        self.seed, self.min_steps, self.max_steps, self.free_wording = seed, min_steps, max_steps, free_wording
         self._length = _LENGTHS[split] if limit is None else limit
 
     def __len__(self) -> int:
@@ -102,7 +119,7 @@ class WordProblems(Task):
 
     def example(self, index: int) -> Example:
         """The problem at ``index``."""
-        return problem(self.split, index, self.seed, self.min_steps, self.max_steps)
+        return problem(self.split, index, self.seed, self.min_steps, self.max_steps, self.free_wording)
 
     def score(self, example: Example, text: str) -> Score:
         """Compare the integer after the first ``####`` that is followed by one with the gold answer.

@@ -47,13 +47,13 @@ _BY_NUMBER = {
 }
 
 
-def render(plan: Plan, random: Callable[[], float]) -> tuple[str, str]:
-    """The prompt and the gold chain of a plan; ``random`` (floats in [0, 1)) decides nothing but the wording.
+def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -> tuple[str, str]:
+    """The prompt and the gold chain of a plan; ``random`` and ``vary`` (floats in [0, 1)) word one each.
 
     Example:
         >>> from random import Random
         >>> from dlmsample.tasks.wordproblems.plan import draw_plan
-        >>> prompt, chain = render(draw_plan(Random(0).random, 2), Random(0).random)
+        >>> prompt, chain = render(draw_plan(Random(0).random, 2), Random(0).random, Random(1).random)
         >>> chain.splitlines()[-1].startswith("#### ")
         True
     """
@@ -80,6 +80,13 @@ def render(plan: Plan, random: Callable[[], float]) -> tuple[str, str]:
             return f"{words.OPENERS[int(random() * len(words.OPENERS))]} {text}"
         return text[0].upper() + text[1:]
 
+    def explain(phrase: str, equation: str) -> str:
+        """The sentence of the chain for one step."""
+        a, operation, b, _, r = equation.split(" ")
+        options = forms.STEPS[operation]
+        step = {"k": phrase.format_map(slots), "a": a, "b": b, "r": r, **slots}
+        return options[int(vary() * len(options))].format_map(step)
+
     story: list[str] = []
     chain: list[str] = []
     if plan.events[0].kind != "opening":
@@ -92,7 +99,7 @@ def render(plan: Plan, random: Callable[[], float]) -> tuple[str, str]:
         text = say(_ENDINGS[event.kind]) if ending else tell(event)
         story.append(text[0].upper() + text[1:] if ending else text)
         for phrase, equation in zip(forms.CHAIN[event.kind], event.equations, strict=True):
-            chain.append(f"{phrase.format_map(slots)}: {equation}.")
+            chain.append(explain(phrase, equation))
     if not asked:
         story.append(say(_QUESTIONS))
     return " ".join(story), f"{' '.join(chain)}\n#### {plan.result}"
