@@ -103,7 +103,7 @@ def tiny_model() -> Any:
     )
     config.is_causal = False
     config._attn_implementation = "sdpa"
-    facts = Facts(mask_id=2, eos_ids=(), block_length=8, min_block_length=4)
+    facts = Facts(2, (), 8, "block_causal", "absolute", min_block_length=4)
     return Denoiser("tiny", Qwen3ForCausalLM(config).eval(), HostileTokenizer(), facts)
 
 

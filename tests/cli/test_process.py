@@ -47,7 +47,7 @@ def test_help_has_examples(call: Call) -> None:
     for args in (["--help"], ["generate", "--help"], []):
         code, out, err = call(*args)
         assert (code, err) == (0, "")
-        assert 'dlmsample generate "Ann has 3 pens' in out
+        assert 'dlmsample generate "Ann had 14 boxes' in out
 
 
 def test_version(call: Call) -> None:
