@@ -20,7 +20,6 @@ EMBEDDED = {
 }
 #: The section of ``config.json`` that declares a checkpoint's :class:`Facts`.
 SECTION = "dlmsample"
-_ELSE = ", or the path of a folder, or a hub id like org/model"
 
 
 def load(
@@ -99,19 +98,17 @@ def load(
 
 def _locate(name: str) -> str:
     """Where transformers finds the checkpoint."""
-    if not name:
-        raise unknown("model", name, EMBEDDED, _ELSE)
     if name in EMBEDDED:
         return str(files("dlmsample").joinpath(EMBEDDED[name][0]))
     path = Path(name).expanduser()
-    if path.is_dir():
+    if name and path.is_dir():  # Path("") would be the working directory
         if not (path / "config.json").is_file():
             raise ValueError(f"folder {name!r} has no config.json: give the folder that holds the checkpoint itself")
         if not any(path.glob("*.safetensors")):
             raise ValueError(f"folder {name!r} has no weights: a model.safetensors must lie beside config.json")
         return str(path)
     if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
-        raise unknown("model", name, EMBEDDED, _ELSE)
+        raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
     return name
 
 
