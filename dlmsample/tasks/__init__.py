@@ -41,7 +41,7 @@ def task_options(name: str) -> dict[str, Any]:
 
     Example:
         >>> task_options("wordproblems")
-        {'seed': 0, 'min_steps': 5, 'max_steps': 8, 'free_wording': False}
+        {'seed': 0, 'min_steps': 5, 'max_steps': 8, 'free_wording': True}
     """
     parameters = inspect.signature(task_class(name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}

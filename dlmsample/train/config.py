@@ -71,7 +71,8 @@ class Mixture(Section):
     """A share of the examples that is drawn with other task options."""
 
     share: Share
-    options: dict[str, Any]
+    name: str | None = None
+    options: dict[str, Any] = {}
 
 
 class TaskSection(Section):

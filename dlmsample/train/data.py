@@ -87,7 +87,7 @@ def problem_function(section: TaskSection) -> Callable[..., Any]:
     except (ImportError, AttributeError) as error:
         raise TrainError(f"unknown task {section.name!r} ({error})") from None
     known = inspect.signature(function).parameters
-    for options in (section.options, *(part.options for part in section.mix)):
+    for options in (section.options, *(part.options for part in section.mix if part.name is None)):
         for key in options:
             if key not in known:
                 raise TrainError(f"task {section.name}: unknown option {key!r}; known: {', '.join(known)}")
@@ -165,15 +165,20 @@ class Steps(Dataset[list[Rows]]):
 
     def _examples(self, indices: list[int], draws: list[float]) -> list[Any]:
         task, out = self.config.task, []
-        parts = [(part.share, {**task.options, **part.options}) for part in task.mix]
+        parts = [
+            (part.share, self.problem, {**task.options, **part.options})
+            if part.name is None
+            else (part.share, problem_function(TaskSection(name=part.name)), part.options)
+            for part in task.mix
+        ]
         for index, draw in zip(indices, draws, strict=True):
-            options = task.options
-            for share, changed in parts:
+            function, options = self.problem, task.options
+            for share, other, changed in parts:
                 if draw < share:
-                    options = changed
+                    function, options = other, changed
                     break
                 draw -= share
-            out.append(self.problem("train", index, **options))
+            out.append(function("train", index, **options))
         return out
 
     def _collate(

@@ -104,13 +104,16 @@ def test_chat_template(tokenizer: Any) -> None:
 
 
 def test_a_completion_continues_the_prompt_as_the_template_would(tokenizer: Any) -> None:
-    """Prompt ids followed by completion ids are the ids of the whole conversation, as text and as tokens."""
+    """Prompt ids followed by completion ids are the whole conversation as text; as tokens too, unless the answer
+    begins with a digit, whose space would join the colon before it (training and decoding never tokenize it so)."""
     for index in range(200):
         ex = problem("train", index, 0, 2, 8)
         user = {"role": "user", "content": ex.prompt}
         prompt = tokenizer.apply_chat_template([user], add_generation_prompt=True, return_dict=False)
         whole = tokenizer.apply_chat_template([user, {"role": "assistant", "content": ex.reference}], tokenize=False)
-        assert prompt + tokenizer.encode(ex.completion) == tokenizer.encode(whole.removesuffix("\n"))
+        ids = prompt + tokenizer.encode(ex.completion)
+        assert tokenizer.decode(ids) == whole.removesuffix("\n")
+        assert ids == tokenizer.encode(whole.removesuffix("\n")) or ex.reference[0].isdigit()
 
 
 @pytest.mark.parametrize(("low", "high"), [(5, 8), (2, 8), (8, 8)])

@@ -14,7 +14,7 @@ from dlmsample.tasks import Task, list_tasks, load, task_options
 def test_names() -> None:
     assert "wordproblems" in list_tasks()
     assert list_tasks() == sorted(list_tasks())
-    assert task_options("wordproblems") == {"seed": 0, "min_steps": 5, "max_steps": 8, "free_wording": False}
+    assert task_options("wordproblems") == {"seed": 0, "min_steps": 5, "max_steps": 8, "free_wording": True}
 
 
 @pytest.mark.parametrize(("split", "size"), [("train", 10_000_000), ("valid", 1000), ("test", 1000)])
@@ -36,7 +36,7 @@ def test_limit_is_a_prefix_of_a_fixed_order() -> None:
 
 def test_options_reach_the_generator() -> None:
     task = load("wordproblems", limit=5, min_steps=2, max_steps=2)
-    assert [example.reference.count("=") for example in task] == [2] * 5
+    assert [example.meta["steps"] for example in task] == [2] * 5
     assert list(load("wordproblems", limit=5, seed=1)) != list(load("wordproblems", limit=5))
 
 

@@ -145,7 +145,7 @@ def test_the_shipped_recipe_builds_a_batch() -> None:
         pytest.skip("nano's tokenizer is not there yet")
     steps = Steps(config, 0)
     for rows in steps[0]:
-        assert rows.tokens.max() < config.model.shape["vocab_size"]  # type: ignore[index]
+        assert rows.tokens.max() < 1024
         assert not (rows.tokens == config.geometry.mask_id).any()
     message = [{"role": "user", "content": "Ada has 3 + 4 pears?"}]
     plain = AutoTokenizer.from_pretrained(config.tokenizer_folder)

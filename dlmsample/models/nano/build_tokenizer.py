@@ -78,7 +78,7 @@ def build(problems: int = PROBLEMS, vocabulary: int = VOCABULARY) -> PreTrainedT
 
 
 def _corpus(problems: int) -> Iterator[str]:
-    for number, text in enumerate(texts("train", problems)):
+    for number, text in enumerate(texts("train", problems, free_wording=False)):
         yield f"A:{text}" if number % 2 else f"Q: {text}\n"
 
 

@@ -193,11 +193,37 @@ CHAIN = {
 """The phrase {k} that may introduce each equation of an event, always the same for the same kind."""
 
 STEPS = {
-    "+": ("{k}: {a} + {b} = {r}.", "{k}: {r} = {a} + {b}.", "{k}: {b} + {a} = {r}.", "{k}: {r} = {b} + {a}."),
-    "-": ("{k}: {a} - {b} = {r}.", "{k}: {r} = {a} - {b}."),
-    "*": ("{k}: {a} * {b} = {r}.", "{k}: {r} = {a} * {b}.", "{k}: {b} * {a} = {r}.", "{k}: {r} = {b} * {a}."),
-    "/": ("{k}: {a} / {b} = {r}.", "{k}: {r} = {a} / {b}."),
+    "+": (
+        "{k}: {a} + {b} = {r}.",
+        "{k}: {r} = {a} + {b}.",
+        "{k}: {b} + {a} = {r}.",
+        "{b} more than {a} is {r}.",
+        "{a} and {b} is {r}.",
+        "That is {r}, from {a} + {b}.",
+    ),
+    "-": (
+        "{k}: {a} - {b} = {r}.",
+        "{k}: {r} = {a} - {b}.",
+        "{r} is left of {a} without {b}.",
+        "{a} without {b} is {r}.",
+        "That is {r}, from {a} - {b}.",
+    ),
+    "*": (
+        "{k}: {a} * {b} = {r}.",
+        "{k}: {r} = {a} * {b}.",
+        "{k}: {b} * {a} = {r}.",
+        "{a} times {b} is {r}.",
+        "{b} times {a} is {r}.",
+        "That is {r}, from {a} * {b}.",
+    ),
+    "/": (
+        "{k}: {a} / {b} = {r}.",
+        "{k}: {r} = {a} / {b}.",
+        "{a} shared by {b} is {r}.",
+        "{a} over {b} is {r}.",
+        "That is {r}, from {a} / {b}.",
+    ),
 }
-"""One form per step is drawn at random. They differ in the order of the operands {a} {b} and the result {r}:
-every digit of a step depends on the others, and committing several at once may tear a number apart.
+"""One form per step is drawn at random. They differ in length and in the order of the operands {a} {b} and the
+result {r}: every token of a step depends on the others, and committing several at once may tear a step apart.
 """

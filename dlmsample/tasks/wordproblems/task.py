@@ -19,15 +19,15 @@ _FINAL = re.compile(r"####\s*(-?\$?|\$-)\s?([0-9]++(?:,[0-9]{3})*+)(?![.,]?[0-9]
 
 
 def problem(
-    split: str, index: int, seed: int = 0, min_steps: int = 5, max_steps: int = 8, free_wording: bool = False
+    split: str, index: int, seed: int = 0, min_steps: int = 5, max_steps: int = 8, free_wording: bool = True
 ) -> Example:
     """The word problem at ``index`` (any integer) of ``split``: a pure function of its arguments, everywhere.
 
     The number of steps is uniform from ``min_steps`` to ``max_steps``. Plans are drawn until one falls into
     the split (see ``plan.split_of``), then put into words. Each step of the reference is worded in one of
-    several ways, drawn by a stream of its own, or always in the first (``free_wording=False``); prompt and
-    answer stay the same. ``meta`` holds ``steps``. Errors: ValueError for an unknown split or steps outside
-    2 <= min_steps <= max_steps <= 8.
+    several ways (``forms.STEPS``), drawn by a stream of its own, or always in the first
+    (``free_wording=False``); prompt and answer stay the same. ``meta`` holds ``steps``. Errors: ValueError for
+    an unknown split or steps outside 2 <= min_steps <= max_steps <= 8.
 
     Example:
         >>> ex = problem("test", 0, min_steps=2, max_steps=2)
@@ -36,17 +36,17 @@ def problem(
     """
     _check(split, min_steps, max_steps)
     name = f"wordproblems/{split}/{index}/{seed}/{min_steps}/{max_steps}"
-    random = _stream(name)
+    random = stream(name)
     steps = min_steps + int(random() * (max_steps - min_steps + 1))
     plan = draw_plan(random, steps)
     while split_of(plan.equations) != split:
         plan = draw_plan(random, steps)
-    prompt, reference = render(plan, random, _stream(f"{name}/chain") if free_wording else lambda: 0.0)
+    prompt, reference = render(plan, random, stream(f"{name}/chain") if free_wording else lambda: 0.0)
     return Example(prompt, str(plan.result), reference, {"steps": steps})
 
 
 def texts(
-    split: str, count: int, seed: int = 0, min_steps: int = 2, max_steps: int = 8, free_wording: bool = False
+    split: str, count: int, seed: int = 0, min_steps: int = 2, max_steps: int = 8, free_wording: bool = True
 ) -> Iterator[str]:
     """Prompts and completions of the first ``count`` problems, in turn: what a tokenizer is built from.
 
@@ -60,7 +60,7 @@ def texts(
         yield example.completion
 
 
-def _stream(name: str) -> Callable[[], float]:
+def stream(name: str) -> Callable[[], float]:
     """Random floats in [0, 1) that depend on the name alone."""
     return Random(int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big")).random
 
@@ -78,8 +78,8 @@ def _check(split: str, min_steps: int, max_steps: int) -> None:
 class WordProblems(Task):
     """Grade-school word problems of ``min_steps`` to ``max_steps`` steps of + - * /, generated on the fly.
 
-    ``free_wording`` draws the order in which each step of the gold chain is written: the same problems, but chains
-    whose tokens depend on each other. (The shipped nano was trained on the fixed order.)
+    ``free_wording`` draws the sentence in which each step of the gold chain is written, so that its tokens depend on
+    each other; False words every step alike: the same problems, but chains that many tokens at once do not harm.
 
     ``limit`` None gives 1,000 problems of valid or test, and a nominal 10,000,000 of train (which never ends;
     a larger limit is fine). No arithmetic plan of one split occurs in another. Errors: ValueError for a bad
@@ -87,7 +87,7 @@ class WordProblems(Task):
 
     Example:
         >>> task = WordProblems("valid", 2, min_steps=3, max_steps=3)
-        >>> [ex.reference.count("=") for ex in task]
+        >>> [ex.meta["steps"] for ex in task]
         [3, 3]
     """
 
@@ -102,7 +102,7 @@ class WordProblems(Task):
         seed: int = 0,
         min_steps: int = 5,
         max_steps: int = 8,
-        free_wording: bool = False,
+        free_wording: bool = True,
     ) -> None:
         for option, given in (("seed", seed), ("min_steps", min_steps), ("max_steps", max_steps)):
             if isinstance(given, bool) or not isinstance(given, int):

@@ -47,6 +47,18 @@ _BY_NUMBER = {
 }
 
 
+def explain(phrase: str, equation: str, vary: Callable[[], float]) -> str:
+    """The sentence of a gold chain for one step, in one of the forms of its operation.
+
+    Example:
+        >>> explain("More pens", "57 + 42 = 99", lambda: 0.0)
+        'More pens: 57 + 42 = 99.'
+    """
+    a, operation, b, _, r = equation.split(" ")
+    options = forms.STEPS[operation]
+    return options[int(vary() * len(options))].format(k=phrase, a=a, b=b, r=r)
+
+
 def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -> tuple[str, str]:
     """The prompt and the gold chain of a plan; ``random`` and ``vary`` (floats in [0, 1)) word one each.
 
@@ -80,13 +92,6 @@ def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -
             return f"{words.OPENERS[int(random() * len(words.OPENERS))]} {text}"
         return text[0].upper() + text[1:]
 
-    def explain(phrase: str, equation: str) -> str:
-        """The sentence of the chain for one step."""
-        a, operation, b, _, r = equation.split(" ")
-        options = forms.STEPS[operation]
-        step = {"k": phrase.format_map(slots), "a": a, "b": b, "r": r, **slots}
-        return options[int(vary() * len(options))].format_map(step)
-
     story: list[str] = []
     chain: list[str] = []
     if plan.events[0].kind != "opening":
@@ -99,7 +104,7 @@ def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -
         text = say(_ENDINGS[event.kind]) if ending else tell(event)
         story.append(text[0].upper() + text[1:] if ending else text)
         for phrase, equation in zip(forms.CHAIN[event.kind], event.equations, strict=True):
-            chain.append(explain(phrase, equation))
+            chain.append(explain(phrase.format_map(slots), equation, vary))
     if not asked:
         story.append(say(_QUESTIONS))
     return " ".join(story), f"{' '.join(chain)}\n#### {plan.result}"

@@ -42,3 +42,13 @@ OPENERS = (
     "A day later,", "A week later,", "That evening,", "That afternoon,", "The next morning,",
     "Some time later,",
 )  # fmt: skip
+
+COMMON = _split(
+    "the a of and to in is it you that he was for on are with as his they at be this have from or one had by word"
+    " but not what all were we when your can said there use an each which she do how their if will up other about"
+    " out many then them these so some her would make like him into time has look two more write go see number no"
+    " way could people my than first water been call who oil its now find long down day did get come made may part"
+    " city country capital king river song poem story code program python function language model world history"
+    " weather today tomorrow red blue green cat dog tree house car love music film email letter friend doctor"
+)
+"""Words of text that is no problem."""
