@@ -13,11 +13,13 @@ class Progress:
     Args:
         total: prompts.
         wanted: whether to show anything.
+        label: what is being done.
+        unit: what a tick is one of.
     """
 
-    def __init__(self, total: int, wanted: bool) -> None:
+    def __init__(self, total: int, wanted: bool, label: str = "decoding", unit: str = "forwards") -> None:
         self._bar: Any = None
-        self._total, self._forwards = total, 0
+        self._total, self._ticks, self._label, self._unit = total, 0, label, unit
         self._wanted = wanted and sys.stderr.isatty()
 
     def __enter__(self) -> Self:
@@ -27,7 +29,7 @@ class Progress:
             from rich.progress import Progress as Bar
 
             columns = (
-                TextColumn("decoding"),
+                TextColumn(self._label),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[detail]}"),
@@ -35,7 +37,7 @@ class Progress:
             )
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task("decoding", total=self._total, detail="")
+            self._task = self._bar.add_task(self._label, total=self._total, detail="")
         return self
 
     def __exit__(
@@ -45,7 +47,7 @@ class Progress:
             self._bar.stop()
 
     def tick(self, finished: int) -> None:
-        """One forward was made; so many prompts finished in it."""
+        """One forward was made (or whatever the unit is); so many prompts finished in it."""
         if self._bar is not None:
-            self._forwards += 1
-            self._bar.update(self._task, advance=finished, detail=f"{self._forwards} forwards")
+            self._ticks += 1
+            self._bar.update(self._task, advance=finished, detail=f"{self._ticks} {self._unit}")

@@ -86,7 +86,7 @@ class Sampler:
         if "error" in policy.needs and model.head is None:
             raise ValueError(
                 f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
-                "(--set scorer=random), or attach one with model.with_head(head)"
+                "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
             )
         self.model, self.policy = model, policy
         self.block_length = model.block_length if block_length is None else block_length

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -27,6 +26,8 @@ class Request:
     prompt: str
     policy: str = "unmask"
     model: str = "nano"
+    adapter: str | None = None
+    head: str | None = None
     settings: Sequence[str] = ()
     max_new_tokens: int = 160
     block_length: str | None = None
@@ -61,9 +62,11 @@ def generate(request: Request) -> None:
     prompts = inputs.read_prompts(request.prompt)
 
     policy = inputs.make_policy(request.policy, options)
-    _silence()
+    screen.silence()
     model = dlmsample.load(
         request.model,
+        adapter=request.adapter,
+        head=request.head,
         device=request.device,
         dtype=request.dtype,
         trust_remote_code=request.trust_remote_code,
@@ -86,17 +89,6 @@ def generate(request: Request) -> None:
                 _write_json(stream, prompts, out)
             else:
                 _write_text(screen.console(stream), prompts, out, model, request.max_new_tokens)
-
-
-def _silence() -> None:
-    """Keep transformers' bars and warnings off standard error; downloads show theirs on a terminal."""
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    if sys.stderr.isatty():
-        from huggingface_hub.utils import enable_progress_bars
-
-        enable_progress_bars()
 
 
 def _write_json(stream: TextIO, prompts: Sequence[str], out: Output) -> None:

@@ -39,10 +39,23 @@ def _policy(name: str) -> dict[str, Any]:
 
 
 def models() -> list[dict[str, Any]]:
-    """Every embedded model."""
-    from dlmsample.models.load import describe
+    """Every embedded model with its adapters and heads."""
+    from dlmsample.models.embedded import describe
 
     return describe()
+
+
+def under_their_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Models as the rows of a table: each adapter and head gets a row of its own, named as it is asked for."""
+    table = []
+    for row in rows:
+        plain = {key: value for key, value in row.items() if key not in ("adapters", "heads")}
+        table.append(plain)
+        for option in ("adapter", "head"):
+            for part in row[option + "s"]:
+                said = {"name": f"  --{option} {part['name']}", "summary": part["summary"]}
+                table.append({**dict.fromkeys(plain, ""), **said})
+    return table
 
 
 def tasks() -> list[dict[str, Any]]:

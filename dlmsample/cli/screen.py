@@ -35,6 +35,17 @@ def console(stream: TextIO) -> Console:
     )
 
 
+def silence() -> None:
+    """Keep transformers' bars and warnings off standard error; downloads show theirs on a terminal."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if sys.stderr.isatty():
+        from huggingface_hub.utils import enable_progress_bars
+
+        enable_progress_bars()
+
+
 def say(screen: Console, text: str) -> None:
     """Write untrusted text as it is; on a terminal control characters are shown escaped."""
     screen.file.write((visible(text) if screen.is_terminal else text) + "\n")

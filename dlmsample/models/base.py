@@ -62,10 +62,17 @@ class Denoiser:
     tokenizer: Any | None
     facts: Facts
     head: Head | None = None
+    adapter: str | None = None  #: name of what was merged into the module
+    head_name: str | None = None
 
     def __repr__(self) -> str:
-        where = f"context {self.context}, {self.device}, {self.dtype}"
-        return f"Denoiser({self.name!r}, {self.attention}, block_length {self.block_length}, {where})"
+        parts = [repr(self.name)]
+        if self.adapter is not None:
+            parts.append(f"adapter {self.adapter!r}")
+        if self.head is not None:
+            parts.append(f"head {(self.head_name or type(self.head).__name__)!r}")
+        parts += [self.attention, f"block_length {self.block_length}", f"context {self.context}"]
+        return f"Denoiser({', '.join([*parts, str(self.device), str(self.dtype)])})"
 
     @property
     def mask_id(self) -> int:
@@ -114,9 +121,12 @@ class Denoiser:
         """Hidden states to logits."""
         return self.module.get_output_embeddings()
 
-    def with_head(self, head: Head | None) -> Denoiser:
-        """The same checkpoint with a correction head attached."""
-        return replace(self, head=head)
+    def with_head(self, head: Head | None, name: str | None = None) -> Denoiser:
+        """The same checkpoint with a correction head attached, or with None without one.
+
+        A head's own device and dtype are its own affair: move it where the module is.
+        """
+        return replace(self, head=head, head_name=name)
 
     def encode(self, prompt: Prompt, chat: bool | None = None) -> list[int]:
         """Exactly the ids that ``generate`` puts in the canvas before the answer.

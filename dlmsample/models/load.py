@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.registry import unknown
 
-if TYPE_CHECKING:  # listing what is embedded needs no torch
+if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.base import Denoiser, Facts
-
-#: Embedded checkpoints: name -> (folder inside the package, what it is).
-EMBEDDED = {
-    "nano": ("models/nano", "7 M block-diffusion model for grade-school word problems, trained by this project")
-}
-#: The section of ``config.json`` that declares a checkpoint's :class:`Facts`.
-SECTION = "dlmsample"
 
 
 def load(
     name: str | Path,
-    *,
+    adapter: str | Path | None = None,
+    head: str | Path | None = None,
     device: str | None = None,
     dtype: Any = None,
     trust_remote_code: bool = False,
@@ -32,14 +25,22 @@ def load(
     mask_id: int | None = None,
     eos_ids: Sequence[int] | None = None,
 ) -> Denoiser:
-    """Load a checkpoint and what decoding needs to know about it.
+    """Load a checkpoint and what decoding needs to know about it; on request with an adapter or a correction head.
 
     A checkpoint is a stock transformers decoder whose ``config.json`` has a ``dlmsample`` section (mask id, EOS
     ids, block length, attention, alignment), as this project's trainer writes it. Weights load from safetensors
     only. A folder without a tokenizer loads too: prompts then are lists of ids.
 
+    An adapter is added to the weights, so ``module`` stays a stock transformers module. For that, a model of up to
+    10⁹ parameters is loaded in float32 and cast afterwards, so that the sum is rounded once; a larger one is merged
+    in the dtype it is asked for.
+
     Args:
         name: an embedded model (``nano``), a folder, or a hub id.
+        adapter: a short name the model ships (folder ``adapters/<name>`` beside its weights; ``dlmsample models``
+            lists nano's), a folder that PEFT wrote, or a hub id. Safetensors only; PEFT is imported then.
+        head: a correction head: a short name (``heads/<name>``), a folder of
+            :func:`dlmsample.heads.save_head`, or a hub id.
         device: a torch device; None: CPU.
         dtype: torch dtype or its name; None: float32 on the CPU, bfloat16 elsewhere.
         trust_remote_code: run modelling code that comes with the checkpoint.
@@ -48,7 +49,8 @@ def load(
         eos_ids: override what the config says; an empty list never stops.
 
     Raises:
-        ValueError: no such model, no weights, no declared facts, or an unknown dtype or device.
+        ValueError: no such model, adapter or head; one that does not fit the model; no weights, no declared
+            facts, or an unknown dtype or device.
 
     Example:
         >>> model = load("nano")
@@ -56,15 +58,20 @@ def load(
         (32, 'block_causal')
     """
     import torch
-    from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
+    from dlmsample.models import attach
     from dlmsample.models.base import Denoiser
 
     if family not in (None, "stock"):
         raise unknown("family", family, ["stock"])
     name = str(name) if isinstance(name, Path) else name
     where = _locate(name)
+    folder = Path(where) if Path(where).is_dir() else None
+    added = None if adapter is None else attach.locate("adapter", adapter, name, folder)
+    scorer = None if head is None else attach.locate("head", head, name, folder)
+    if added is not None:
+        attach.require_peft()
     target, kind = _device(device), _dtype(dtype)
     try:
         config = AutoConfig.from_pretrained(where, trust_remote_code=trust_remote_code)
@@ -74,11 +81,33 @@ def load(
     config.is_causal = False  # the masks say who sees whom
     if kind is None:
         kind = torch.float32 if target.type == "cpu" else torch.bfloat16
+    reads = None if scorer is None else attach.read_head(scorer, str(head), name, config, target, kind)
+    if added is None:
+        module = _module(name, where, config, kind, trust_remote_code)
+    else:
+        wide = attach.merging_dtype(config, kind, trust_remote_code)
+        module = attach.merge(_module(name, where, config, wide, trust_remote_code), added, str(adapter), kind)
+    return Denoiser(
+        name,
+        module.to(target).eval(),
+        _tokenizer(where, trust_remote_code),
+        facts,
+        reads,
+        adapter=None if adapter is None else str(adapter),
+        head_name=None if head is None else str(head),
+    )
+
+
+def _module(name: str, where: str, config: Any, dtype: Any, trust_remote_code: bool) -> Any:
+    """The weights, complete, in a stock module on the CPU."""
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             where,
             config=config,
-            dtype=kind,
+            dtype=dtype,
             attn_implementation="sdpa",  # eager would add a boolean mask as 0/1
             use_safetensors=True,
             trust_remote_code=trust_remote_code,
@@ -93,13 +122,13 @@ def load(
         raise ValueError(
             f"the weights of {name!r} are incomplete: {len(missing)} tensors like {missing[0]} are missing"
         )
-    return Denoiser(name, module.to(target).eval(), _tokenizer(where, trust_remote_code), facts)
+    return module
 
 
 def _locate(name: str) -> str:
     """Where transformers finds the checkpoint."""
     if name in EMBEDDED:
-        return str(files("dlmsample").joinpath(EMBEDDED[name][0]))
+        return str(folder_of(name))
     path = Path(name).expanduser()
     if name and path.is_dir():  # Path("") would be the working directory
         if not (path / "config.json").is_file():
@@ -177,22 +206,3 @@ def _line(error: BaseException) -> str:
     """The first sentence of an error's message."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].split(". ")[0].rstrip(".")[:200]
-
-
-def describe() -> list[dict[str, Any]]:
-    """What is embedded: one dict per model, read from its files; imports no torch."""
-    rows = []
-    for name, (folder, summary) in EMBEDDED.items():
-        config = json.loads(files("dlmsample").joinpath(folder, "config.json").read_text())
-        facts = config[SECTION]
-        rows.append(
-            {
-                "name": name,
-                "summary": summary,
-                "body": config["model_type"],
-                "attention": facts["attention"],
-                "block_length": facts["block_length"],
-                "context": config["max_position_embeddings"],
-            }
-        )
-    return rows

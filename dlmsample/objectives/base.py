@@ -10,20 +10,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
 from dlmsample.registry import resolve, unknown
 
 ENTRY_POINTS = "dlmsample.objectives"
-_BUILT_IN = {"mdm": "dlmsample.objectives.mdm:MDM"}
+_BUILT_IN = {
+    "mdm": "dlmsample.objectives.mdm:MDM",
+    "random_t2t": "dlmsample.objectives.random_t2t:RandomT2T",
+    "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
+    "scope": "dlmsample.objectives.scope:SCOPE",
+    "fca": "dlmsample.objectives.fca:FCA",
+}
 
 Draft = Callable[[Tensor], Tensor]
-"""``draft(tokens [row, pos]) -> logits [row, pos, vocab]``: the model's own forward, without gradient."""
+"""``draft(tokens [row, pos]) -> logits [row, pos, vocab]``: the model's own forward, run without gradient."""
 
 
 class Ids(NamedTuple):
@@ -43,9 +49,19 @@ class Corrupted(NamedTuple):
     targets: Tensor
     """int64 ids it should give; read only where ``weights`` is not 0."""
     weights: Tensor
-    """float32 weight of each position's cross-entropy: a row's loss is ``sum(weights * CE)``."""
+    """float32 weight of each position's term (its cross-entropy, if not said otherwise): a row's loss is
+    ``sum(weights * term)``."""
     sets: dict[str, Tensor]
     """Named boolean position sets, for metrics and diagnostics."""
+
+
+class Outputs(NamedTuple):
+    """What the model gives to an objective that reads both."""
+
+    logits: Tensor
+    """``[row, pos, vocab]``."""
+    error: Tensor
+    """``[row, pos]`` error logit of the correction head."""
 
 
 class Objective(BaseModel, ABC):
@@ -53,11 +69,29 @@ class Objective(BaseModel, ABC):
 
     Subclasses declare their options as pydantic fields (unknown options are errors) and implement
     ``corrupt``. All draws are counter-based (:mod:`dlmsample.rng`) from one int64 key per row, so a row's
-    corruption does not depend on its batch, its order or the device.
+    corruption does not depend on its batch, its order or the device. ``corrupt`` runs without host
+    synchronisation and without a Python branch on data.
+
+    A term that is a mean over a set adds 0 for a row in which the set is empty; that row still counts in the
+    mean over rows.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     name: ClassVar[str]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, options: Any) -> Any:
+        for name, value in options.items() if isinstance(options, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise ValueError(f"{name} must not be {value}: give a number")
+        return options
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """What ``loss`` reads of the model: ``logits``, ``error`` (a correction head), or both."""
+        return frozenset({"logits"})
 
     @abstractmethod
     def corrupt(
@@ -81,32 +115,55 @@ class Objective(BaseModel, ABC):
             ids: the checkpoint's token ids.
         """
 
-    def loss(self, logits: Tensor, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
         """Weighted cross-entropy in float32: ``mean over rows of sum(weights * CE)``.
 
         Args:
-            logits: ``[row, pos, vocab]``, any floating dtype.
+            output: what :attr:`needs` asks for, any floating dtype: logits ``[row, pos, vocab]``, error logits
+                ``[row, pos]``, or :class:`Outputs` with both.
             corrupted: what ``corrupt`` returned.
 
         Returns:
             The float32 scalar, and detached scalars: for each position set its share of all positions,
             padding included (``share/<set>``), its mean cross-entropy (``ce/<set>``) and argmax accuracy
-            (``acc/<set>``).
+            (``acc/<set>``). Means are over the batch's members of the set, 0 where there are none.
         """
-        # Dense over positions on purpose: picking the supervised ones would read their count back from the
-        # device.
-        flat = logits.float().flatten(0, 1)
-        ce = F.cross_entropy(flat, corrupted.targets.flatten(), reduction="none").view_as(corrupted.weights)
-        scalar = (corrupted.weights * ce).sum(1).mean()
-        metrics: dict[str, Tensor] = {}
-        with torch.no_grad():
-            right = logits.argmax(-1) == corrupted.targets
-            for name, members in corrupted.sets.items():
-                count = members.sum().clamp(min=1)
-                metrics[f"share/{name}"] = members.float().mean()
-                metrics[f"ce/{name}"] = (ce * members).sum() / count
-                metrics[f"acc/{name}"] = (right & members).sum() / count
-        return scalar, metrics
+        logits = output.logits if isinstance(output, Outputs) else output
+        ce, right = cross_entropy(logits, corrupted)
+        metrics = shares(corrupted.sets) | means(corrupted.sets, ce=ce, acc=right)
+        return (corrupted.weights * ce).sum(1).mean(), metrics
+
+
+def per_row_mean(members: Tensor, weight: float = 1.0) -> Tensor:
+    """float32 ``[row, pos]`` weights that make a sum the mean over a row's members, times ``weight``; all 0 if none.
+
+    Example:
+        >>> per_row_mean(torch.tensor([[True, True, False], [False, False, False]])).tolist()
+        [[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    """
+    return torch.where(members, weight / members.sum(1, keepdim=True).clamp(min=1), 0.0)
+
+
+def cross_entropy(logits: Tensor, corrupted: Corrupted) -> tuple[Tensor, Tensor]:
+    """float32 cross-entropy against the targets, and whether the argmax is right: both ``[row, pos]``."""
+    # Dense over positions on purpose: picking the supervised ones would read their count back from the device.
+    flat = logits.float().flatten(0, 1)
+    ce = F.cross_entropy(flat, corrupted.targets.flatten(), reduction="none").view_as(corrupted.weights)
+    return ce, logits.detach().argmax(-1) == corrupted.targets
+
+
+def shares(sets: dict[str, Tensor]) -> dict[str, Tensor]:
+    """``share/<set>``: how large each set is among all positions, padding included."""
+    return {f"share/{name}": members.float().mean() for name, members in sets.items()}
+
+
+def means(sets: dict[str, Tensor], **values: Tensor) -> dict[str, Tensor]:
+    """``<value>/<set>``: mean of each ``[row, pos]`` value over each set, detached; 0 over an empty set."""
+    return {
+        f"{key}/{name}": (value.detach() * members).sum() / members.sum().clamp(min=1)
+        for name, members in sets.items()
+        for key, value in values.items()
+    }
 
 
 def objective(name: str, **options: object) -> Objective:

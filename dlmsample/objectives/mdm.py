@@ -9,10 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dlmsample.objectives.base import Corrupted, Draft, Ids, Objective
-from dlmsample.rng import fold, uniform
-
-_RATE, _MASK = 1, 2
-"""Counters that separate this rule's two kinds of draws."""
+from dlmsample.objectives.draws import MASK, RATE, Draws
 
 
 class MDM(Objective):
@@ -50,12 +47,9 @@ class MDM(Objective):
         ids: Ids,
     ) -> Corrupted:
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``."""
-        rows = keys[:, None]
-        positions = torch.arange(clean.shape[1], device=clean.device)
-        # A draw per position from its block's counter: equal within a block, no gather needed.
-        t = uniform(fold(rows, _RATE, torch.zeros_like(clean) if blocks is None else blocks))
-        p = (1 - self.eps) * t + self.eps
-        masked = editable & (uniform(fold(rows, _MASK, positions)) < p)
+        draws = Draws.of(keys, clean, blocks)
+        p = (1 - self.eps) * draws.per_canvas(RATE) + self.eps
+        masked = editable & (draws.per_position(MASK) < p)
         length = editable.sum(1, keepdim=True).clamp(min=1)
         weights = torch.where(masked, 1 / (p * length), 0.0)
         return Corrupted(clean.masked_fill(masked, ids.mask), clean, weights, {"masked": masked})

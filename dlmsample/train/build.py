@@ -3,45 +3,122 @@
 from __future__ import annotations
 
 import math
+import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
 from dlmsample.objectives.base import Ids
+from dlmsample.train.adapt import add_lora
 from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.sections import HeadSection
+from dlmsample.train.streams import StreamModel
 
 
-def build_module(config: TrainConfig) -> Any:
-    """A stock transformers decoder in float32, new (seeded) or from a checkpoint folder, made ready for
+def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any:
+    """A stock transformers decoder, new (seeded, float32) or from weights (in ``model.dtype``), made ready for
     boolean masks.
 
     ``is_causal`` is False and attention is SDPA: then a boolean 4-D mask alone decides what is visible (the
-    ``eager`` kind would add it as 0/1).
+    ``eager`` kind would add it as 0/1). Weights go straight to ``device``; a new module is made on the CPU, so
+    that every device starts from the same numbers.
+
+    Raises:
+        TrainError: no such weights, or a shape that the stock body refuses.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM
 
     section = config.model
     torch.manual_seed(config.seed)
     try:
+        shape = _shape(config)
         if section.init is not None:
-            shape = AutoConfig.from_pretrained(section.init, local_files_only=True)
-            shape.is_causal = False
             module = AutoModelForCausalLM.from_pretrained(
-                section.init,
+                section.where,
                 config=shape,
                 attn_implementation="sdpa",
-                dtype=torch.float32,
-                local_files_only=True,
+                dtype=getattr(torch, section.dtype),
+                device_map={"": device} if torch.device(device).type != "cpu" else None,
+                local_files_only=Path(section.where).is_dir(),
             )
         else:
-            shape = AutoConfig.for_model(section.type, **(section.shape or {}))
-            shape.is_causal = False
             module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=torch.float32)
     except (OSError, ValueError, TypeError) as error:
         raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
     module.config.use_cache = False
     return module
+
+
+def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:
+    """The module to train with its adapters and its head: what trains is float32 and requires gradients.
+
+    Raises:
+        TrainError: as :func:`build_module`; unknown LoRA targets; a head that does not fit.
+    """
+    model = complete(config, build_module(config, device))
+    # Where accelerate has one process read the weights for all, the others hold none yet.
+    return model._apply(lambda t: torch.empty_like(t, device=device) if t.is_meta else t.to(device))
+
+
+def skeleton(config: TrainConfig) -> StreamModel:
+    """The same on the meta device: every name and shape, no number, no memory."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        with torch.device("meta"):
+            module = AutoModelForCausalLM.from_config(_shape(config), attn_implementation="sdpa", dtype=torch.float32)
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
+    return complete(config, module)
+
+
+def complete(config: TrainConfig, module: Any) -> StreamModel:
+    """Adapters, head and gradients of a run around a built module."""
+    if not config.trains_backbone:
+        module.requires_grad_(False)
+    elif config.lora is not None:
+        add_lora(config, config.lora, module)
+    else:
+        module.float()
+    if config.gradient_checkpointing:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # its new name is not in transformers 5.0 yet
+            module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    head = None if config.head is None else build_head(config, config.head, module)
+    return StreamModel(module, head)
+
+
+def build_head(config: TrainConfig, section: HeadSection, module: Any) -> Any:
+    """A new correction head for ``module``, float32, seeded."""
+    from dlmsample.heads import CorrectionHead, HeadConfig
+
+    body = module.config
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        try:
+            shape = HeadConfig(
+                hidden_size=body.hidden_size,
+                max_positions=body.max_position_embeddings,
+                **section.model_dump(exclude={"calibration_rows"}),
+            )
+        except ValueError as error:
+            raise TrainError(f"head: {' '.join(str(error).split())}") from None
+        return CorrectionHead(shape).float()
+
+
+def _shape(config: TrainConfig) -> Any:
+    """The stock configuration of the body."""
+    from transformers import AutoConfig
+
+    section = config.model
+    if section.init is not None and (Path(section.where).is_dir() or section.shape is None):
+        shape = AutoConfig.from_pretrained(section.where, local_files_only=Path(section.where).is_dir())
+    else:
+        shape = AutoConfig.for_model(section.type, **(section.shape or {}))
+    shape.is_causal = False
+    return shape
 
 
 def token_ids(config: TrainConfig, module: Any) -> Ids:
@@ -57,22 +134,31 @@ def pad_id(module: Any) -> int:
     return module.config.pad_token_id or 0
 
 
-def compile_layers(module: Any) -> None:
+def compile_layers(model: StreamModel) -> None:
     """Compile each decoder layer in place, for any batch and length: one graph serves all, and names stay."""
-    for layer in module.get_decoder().layers:
-        layer.compile(dynamic=True)
+    bodies = [model.module.get_decoder()] + ([] if model.head is None else [model.head.body])
+    for body in bodies:
+        for layer in body.layers:
+            layer.compile(dynamic=True)
 
 
-def named_trainable(module: nn.Module) -> dict[str, nn.Parameter]:
-    """What the optimiser moves, by name, in the module's order (tied weights once)."""
-    return {name: p for name, p in module.named_parameters() if p.requires_grad}
+def named_trainable(model: nn.Module) -> dict[str, nn.Parameter]:
+    """What the optimiser moves, by name, in the model's order (tied weights once).
+
+    Names are the backbone's own; a head's begin with ``head.``.
+    """
+    return {
+        name.removeprefix("module.").replace("_checkpoint_wrapped_module.", ""): p
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    }
 
 
-def build_optimizer(config: TrainConfig, module: Any, device: torch.device) -> torch.optim.AdamW:
+def build_optimizer(config: TrainConfig, model: StreamModel, device: torch.device) -> torch.optim.AdamW:
     """AdamW; weight decay on matrices only, never on norms, biases or embeddings."""
-    embedding = module.get_input_embeddings().weight
+    embedding = model.module.get_input_embeddings().weight
     groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
-    for parameter in named_trainable(module).values():
+    for parameter in named_trainable(model).values():
         groups[parameter.ndim >= 2 and parameter is not embedding].append(parameter)
     return torch.optim.AdamW(
         [
@@ -92,7 +178,7 @@ def learning_rate(config: TrainConfig, step: int) -> float:
 
     Example:
         >>> from dlmsample.train.config import load
-        >>> config = load("nano")
+        >>> config = load("nano_mdm")
         >>> learning_rate(config, config.warmup - 1) == config.lr, learning_rate(config, config.steps) < 1e-9
         (True, True)
     """

@@ -5,68 +5,100 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 MARKER = "COMPLETE"
 _PREFIX = "checkpoint-"
 
 
-def model_state(module: nn.Module) -> dict[str, Tensor]:
-    """A module's tensors, tied ones once (under their first name), contiguous, on the CPU."""
-    seen: set[int] = set()
-    out: dict[str, Tensor] = {}
-    for name, tensor in module.state_dict().items():
-        if tensor.data_ptr() in seen and tensor.numel():
-            continue
-        seen.add(tensor.data_ptr())
-        out[name] = tensor.detach().cpu().contiguous()
-    return out
+class Saved(NamedTuple):
+    """What a checkpoint holds."""
+
+    model: dict[str, Tensor]
+    """What trains, by parameter name."""
+    optimizer: dict[str, Tensor]
+    """``<parameter name>/<state name>``."""
+    average: dict[str, Tensor]
+    """The moving average of ``model``; empty where the run keeps none."""
+    state: dict[str, Any]
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer, named: dict[str, nn.Parameter]) -> dict[str, Tensor]:
+def whole(tensor: Tensor, keep: bool = True) -> Tensor:
+    """A tensor on the CPU; a sharded one is gathered, by all processes together, for those that ``keep`` it."""
+    tensor = tensor.detach()
+    if isinstance(tensor, DTensor):
+        tensor = tensor.full_tensor()
+    return tensor.cpu().contiguous() if keep else tensor.new_empty(0)
+
+
+def place(target: Tensor, value: Tensor) -> Tensor:
+    """``value`` on the device of ``target``, sharded like it where it is sharded."""
+    if isinstance(target, DTensor) and value.shape == target.shape:
+        return distribute_tensor(value.to(target.device), target.device_mesh, target.placements)
+    return value
+
+
+def model_state(named: Mapping[str, Tensor], keep: bool = True) -> dict[str, Tensor]:
+    """Whole copies of named tensors on the CPU."""
+    return {name: whole(tensor, keep) for name, tensor in named.items()}
+
+
+@torch.no_grad()
+def restore_model(named: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Put back what :func:`model_state` gave.
+
+    Raises:
+        ValueError: other names than these.
+    """
+    if odd := sorted(named.keys() ^ tensors.keys()):
+        raise ValueError(f"the checkpoint does not fit the model: {odd[0]} is in one of them only")
+    for name, tensor in named.items():
+        tensor.copy_(place(tensor, tensors[name]))
+
+
+def optimizer_state(
+    optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], keep: bool = True
+) -> dict[str, Tensor]:
     """The optimiser's tensors under ``<parameter name>/<state name>``."""
     return {
-        f"{name}/{key}": value.detach().cpu().contiguous()
+        f"{name}/{key}": whole(value, keep)
         for name, parameter in named.items()
         for key, value in optimizer.state.get(parameter, {}).items()
     }
 
 
 def restore_optimizer(
-    optimizer: torch.optim.Optimizer, named: dict[str, nn.Parameter], tensors: dict[str, Tensor]
+    optimizer: torch.optim.Optimizer, named: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]
 ) -> None:
     """Put back what :func:`optimizer_state` gave."""
     names = {id(parameter): name for name, parameter in named.items()}
-    order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
-    state: dict[int, dict[str, Tensor]] = {}
+    places = {names[id(p)]: at for at, p in enumerate(p for group in optimizer.param_groups for p in group["params"])}
+    kept: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, part = key.rpartition("/")
-        state.setdefault(order.index(name), {})[part] = value
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        kept.setdefault(places[name], {})[part] = place(named[name], value)
+    optimizer.load_state_dict({"state": kept, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def save(
-    out: Path,
-    step: int,
-    model: dict[str, Tensor],
-    optimizer: dict[str, Tensor],
-    state: dict[str, Any],
-    keep: int,
-) -> Path:
+def save(out: Path, step: int, saved: Saved, keep: int) -> Path:
     """Write ``out/checkpoint-<step>``, marker last, then remove all but the newest ``keep``."""
     folder = out / f"{_PREFIX}{step}"
     if (folder / MARKER).exists():
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    save_file(model, folder / "model.safetensors")
-    save_file(optimizer, folder / "optimizer.safetensors")
-    (folder / "state.json").write_text(json.dumps(state, indent=1), encoding="utf-8")
+    save_file(saved.model, folder / "model.safetensors")
+    save_file(saved.optimizer, folder / "optimizer.safetensors")
+    if saved.average:
+        save_file(saved.average, folder / "average.safetensors")
+    (folder / "state.json").write_text(json.dumps(saved.state, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         sync(path)
     (folder / MARKER).touch()
@@ -96,10 +128,20 @@ def remove_incomplete(out: Path) -> list[Path]:
     return broken
 
 
-def read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Any]]:
-    """Model tensors, optimiser tensors and state of a checkpoint."""
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return load_file(folder / "model.safetensors"), load_file(folder / "optimizer.safetensors"), state
+def state(folder: Path) -> dict[str, Any]:
+    """The state of a checkpoint alone, without its tensors."""
+    return json.loads((folder / "state.json").read_text(encoding="utf-8"))
+
+
+def read(folder: Path) -> Saved:
+    """All of a checkpoint."""
+    average = folder / "average.safetensors"
+    return Saved(
+        load_file(folder / "model.safetensors"),
+        load_file(folder / "optimizer.safetensors"),
+        load_file(average) if average.exists() else {},
+        state(folder),
+    )
 
 
 def sync(path: Path) -> None:

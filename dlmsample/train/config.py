@@ -9,100 +9,49 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
+from dlmsample.train.sections import (
+    DataSection,
+    Geometry,
+    HeadSection,
+    LoraSection,
+    Mixture,
+    ModelSection,
+    ObjectiveSection,
+    SampleSection,
+    Section,
+    Share,
+    TaskSection,
+    WindowSection,
+)
 
-OPERATIONAL = ("workers", "checkpoint_every", "log_every", "keep")
+__all__ = [
+    "DataSection",
+    "Geometry",
+    "HeadSection",
+    "LoraSection",
+    "Mixture",
+    "ModelSection",
+    "ObjectiveSection",
+    "SampleSection",
+    "Section",
+    "TaskSection",
+    "TrainConfig",
+    "TrainError",
+    "WindowSection",
+    "load",
+    "parse",
+    "recipe_text",
+]
+
+OPERATIONAL = ("workers", "checkpoint_every", "log_every", "keep", "sample")
 """Options that change nothing in the trained weights, so a run may be resumed with other values."""
 
-Share = Annotated[float, Field(ge=0, le=1)]
 
-
-class TrainError(Exception):
+class TrainError(ValueError):
     """A user's mistake, told in one line."""
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Geometry(Section):
-    """How the checkpoint is decoded: exactly the ``dlmsample`` key of the config.json that a run writes."""
-
-    mask_id: int
-    eos_ids: tuple[int, ...] = Field(min_length=1)
-    block_length: int = Field(ge=1)
-    min_block_length: int = Field(default=1, ge=1)
-    attention: Literal["block_causal", "bidirectional"] = "block_causal"
-    block_alignment: Literal["prompt", "absolute"] = "prompt"
-
-
-class ModelSection(Section):
-    """A new stock decoder (``shape``: its config's fields), or a folder to go on from (``init``)."""
-
-    type: str = "qwen3"
-    shape: dict[str, Any] | None = None
-    init: str | None = None
-    geometry: Geometry | None = None
-    tokenizer: str | None = None
-    """``nano`` (shipped) or a folder; None: the folder of ``init``, else ``nano``."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ModelSection:
-        if (self.shape is None) == (self.init is None):
-            raise ValueError("give either 'shape' (a new model) or 'init' (a checkpoint folder)")
-        if self.shape is not None and self.geometry is None:
-            raise ValueError("a new model needs 'geometry' (mask_id, eos_ids, block_length, ...)")
-        return self
-
-
-class ObjectiveSection(Section):
-    name: str
-    options: dict[str, Any] = {}
-
-    @model_validator(mode="after")
-    def _known(self) -> ObjectiveSection:
-        objective(self.name, **self.options)
-        return self
-
-
-class Mixture(Section):
-    """A share of the examples that is drawn with other task options."""
-
-    share: Share
-    name: str | None = None
-    options: dict[str, Any] = {}
-
-
-class TaskSection(Section):
-    """Generated data: a task of this package, or ``package.module:function`` like its ``problem``."""
-
-    name: str
-    options: dict[str, Any] = {}
-    mix: tuple[Mixture, ...] = ()
-
-    @model_validator(mode="after")
-    def _shares(self) -> TaskSection:
-        if sum(part.share for part in self.mix) > 1:
-            raise ValueError("the shares of 'mix' sum to more than 1")
-        return self
-
-
-class WindowSection(Section):
-    """How many positions the answer window has and how it is cut into blocks; both drawn per row."""
-
-    window_max: int = Field(default=160, ge=1)
-    long_window_max: int = Field(default=256, ge=1)
-    long_window_share: Share = 0.15
-    own_share: Share = 0.4
-    all_share: Share = 0.25
-
-    @model_validator(mode="after")
-    def _shares(self) -> WindowSection:
-        if self.own_share + self.all_share > 1:
-            raise ValueError("own_share + all_share is more than 1")
-        return self
 
 
 class TrainConfig(Section):
@@ -110,8 +59,12 @@ class TrainConfig(Section):
 
     model: ModelSection
     objective: ObjectiveSection
-    task: TaskSection
+    task: TaskSection | None = None
+    data: DataSection | None = None
     windows: WindowSection = WindowSection()
+    lora: LoraSection | None = None
+    head: HeadSection | None = None
+    sample: SampleSection | None = None
     steps: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     micro_batches: int = Field(default=1, ge=1)
@@ -125,6 +78,10 @@ class TrainConfig(Section):
     precision: Annotated[Literal["no", "bf16"], BeforeValidator(lambda v: "no" if v is False else v)] = "no"
     """YAML reads a bare ``no`` as false; both mean float32."""
     compile: bool = False
+    gradient_checkpointing: bool = False
+    """Recompute the layers' activations in the backward pass: less memory, a forward more."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a moving average of what trains; the result then is the average. None: no average."""
     seed: int = 0
     workers: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=500, ge=1)
@@ -132,14 +89,28 @@ class TrainConfig(Section):
     keep: int = Field(default=2, ge=1)
 
     @model_validator(mode="after")
+    def _one_source(self) -> TrainConfig:
+        if (self.task is None) == (self.data is None):
+            raise ValueError("give either 'task' (generated data) or 'data' (files); task=null takes a recipe's away")
+        if self.data is not None and not self.data.held_out and (self.head or self.sample):
+            raise ValueError("a head's calibration and samples need validation rows: set data.held_out, like 0.02")
+        return self
+
+    @model_validator(mode="after")
     def _divisible(self) -> TrainConfig:
         if self.batch_size % self.micro_batches:
             raise ValueError(f"batch_size {self.batch_size} is no multiple of {self.micro_batches}")
-        geometry = self.model.geometry
-        if geometry and (geometry.attention, geometry.block_alignment) == ("block_causal", "absolute"):
-            # A prompt's tail shares a block with the answer there, so it belongs into the noisy stream as
-            # well.
-            raise ValueError("block-causal models with absolute block alignment cannot be trained yet")
+        return self
+
+    @model_validator(mode="after")
+    def _matching(self) -> TrainConfig:
+        needs = objective(self.objective.name, **self.objective.options).needs
+        if "error" in needs and self.head is None:
+            raise ValueError(f"objective {self.objective.name} trains a head: give 'head' (width, heads, mlp)")
+        if "error" not in needs and self.head is not None:
+            raise ValueError(f"objective {self.objective.name} trains no head: leave 'head' out")
+        if "logits" not in needs and self.lora is not None:
+            raise ValueError(f"objective {self.objective.name} trains the head alone: leave 'lora' out")
         return self
 
     @property
@@ -153,6 +124,11 @@ class TrainConfig(Section):
     def tokenizer_folder(self) -> Path:
         name = self.model.tokenizer or self.model.init or "nano"
         return Path(str(files("dlmsample") / "models" / "nano")) if name == "nano" else Path(name)
+
+    @property
+    def trains_backbone(self) -> bool:
+        """Whether the loss reads logits: then the backbone (or adapters in it) trains, else the head alone."""
+        return "logits" in objective(self.objective.name, **self.objective.options).needs
 
     def identity(self) -> dict[str, Any]:
         """What decides the weights, as plain JSON data."""
@@ -174,6 +150,47 @@ def recipe_text(recipe: str) -> str:
     return candidate.read_text(encoding="utf-8")
 
 
+def recipe_data(recipe: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
+    """A recipe's keys and values, laid over those of the recipe that its key ``extends`` names.
+
+    Sections merge key by key, anything else (lists too) replaces; another ``name`` or ``policy`` takes the old
+    one's options away, ``null`` any value. A file's ``extends`` may name a file beside it.
+
+    Raises:
+        TrainError: not YAML keys and values, no such recipe, or recipes that extend each other.
+    """
+    try:
+        data = yaml.safe_load(recipe_text(recipe))
+    except yaml.YAMLError as error:
+        raise TrainError(f"recipe {recipe}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise TrainError(f"recipe {recipe}: expected keys and values")
+    base = data.pop("extends", None)
+    if base is None:
+        return data
+    beside = Path(recipe).parent / str(base)
+    base = str(beside) if beside.is_file() else str(base)
+    if base in (*above, recipe):
+        raise TrainError(f"recipe {recipe}: extends {base}, which extends it")
+    return _merge(recipe_data(base, (*above, recipe)), data)
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    out = dict(low)
+    _rename(out, high)
+    for key, value in high.items():
+        both = isinstance(value, dict) and isinstance(out.get(key), dict)
+        out[key] = _merge(out[key], value) if both else value
+    return out
+
+
+def _rename(section: dict[str, Any], high: dict[str, Any]) -> None:
+    """Take away what belongs to a name that ``high`` changes."""
+    if any(key in section and key in high and section[key] != high[key] for key in ("name", "policy")):
+        for key in ("options", "mix"):
+            section.pop(key, None)
+
+
 def load(recipe: str, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfig:
     """Read a recipe (name or file), apply ``dotted.key=value`` overrides (YAML scalars), validate.
 
@@ -181,18 +198,29 @@ def load(recipe: str, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfi
         TrainError: one line that names the key, and the nearest known one.
 
     Example:
-        >>> load("nano", ["lr=1e-3", "objective.options.eps=0.01"]).lr
+        >>> load("nano_mdm", ["lr=1e-3", "objective.options.eps=0.01"]).lr
         0.001
     """
-    try:
-        data = yaml.safe_load(recipe_text(recipe))
-        if not isinstance(data, dict):
-            raise TrainError(f"recipe {recipe}: expected keys and values")
-        for item in overrides:
+    return finish(override(recipe_data(recipe), overrides), f"recipe {recipe}")
+
+
+def override(data: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> dict[str, Any]:
+    """Apply ``dotted.key=value`` overrides to plain data, in place; names first, then what belongs to them.
+
+    Raises:
+        TrainError: one of another form.
+    """
+    for item in sorted(overrides, key=_after_names):
+        try:
             _override(data, item)
-    except yaml.YAMLError as error:
-        raise TrainError(f"recipe {recipe}: not YAML: {' '.join(str(error).split())}") from None
-    return _resolve(parse(data, f"recipe {recipe}"))
+        except yaml.YAMLError:
+            raise TrainError(f"override {item!r}: the value is not YAML: put it in quotes") from None
+    return data
+
+
+def finish(data: dict[str, Any], where: str) -> TrainConfig:
+    """Validate plain data and fill in what the checkpoint itself says; ``where`` begins the error line."""
+    return _resolve(parse(data, where))
 
 
 def parse(data: dict[str, Any], where: str) -> TrainConfig:
@@ -212,7 +240,14 @@ def _override(data: dict[str, Any], item: str) -> None:
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
             raise TrainError(f"override {item!r}: {part!r} has no options below it")
-    data[last] = yaml.safe_load(value)
+    new = {last: yaml.safe_load(value)}
+    _rename(data, new)
+    data |= new
+
+
+def _after_names(item: str) -> bool:
+    """Sort key: a name comes before the options that belong to it."""
+    return item.partition("=")[0].rpartition(".")[2] not in ("name", "policy")
 
 
 def _explain(error: Any) -> str:
@@ -231,7 +266,7 @@ def _resolve(config: TrainConfig) -> TrainConfig:
     if config.model.init is None or config.model.geometry is not None:
         return config
     try:
-        text = json.loads((Path(config.model.init) / "config.json").read_text(encoding="utf-8"))
+        text = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))
         geometry = Geometry.model_validate(text["dlmsample"])
     except (OSError, KeyError, ValueError) as error:
         raise TrainError(

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 import os
-from collections.abc import Callable, Iterator
-from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,11 +12,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dlmsample.rng import fold, uniform
-from dlmsample.train.config import TaskSection, TrainConfig, TrainError, WindowSection
+from dlmsample.train.config import TrainConfig, TrainError, WindowSection
+from dlmsample.train.encode import Encoder
+from dlmsample.train.source import Drawn, Source, TaskSource, row_keys
 
-_MIX, _LONG, _WINDOW, _KIND, _BLOCK = 101, 102, 103, 104, 105
+__all__ = ["Rows", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
+
+_LONG, _WINDOW, _KIND, _BLOCK = 102, 103, 104, 105
 """Counters that separate the data's draws from each other and (being > 100) from the objectives'."""
-_CONTENT = "dlmsampleprompttext"
 _ROUND = 32
 
 
@@ -31,6 +30,8 @@ class Rows(NamedTuple):
     """int32 ``[row, pos]``: prompt, answer window, padding; pos is a multiple of 32."""
     prompt: np.ndarray
     """int32 ``[row]`` prompt length."""
+    answer: np.ndarray
+    """int32 ``[row]`` answer length, its EOS included."""
     window: np.ndarray
     """int32 ``[row]`` window length."""
     block: np.ndarray
@@ -41,9 +42,18 @@ class Rows(NamedTuple):
     """The longest window, rounded up to a multiple of 32."""
 
 
-def row_keys(seed: int, epoch: int, indices: Tensor) -> Tensor:
-    """One int64 key per sequence, a function of (seed, epoch, example index) alone."""
-    return fold(torch.tensor(seed, dtype=torch.int64), epoch, indices)
+def make_source(config: TrainConfig, split: str = "train") -> Source:
+    """Where a run's rows come from ("train"), or its validation rows ("valid"); files are read, checked and
+    tokenised here.
+
+    Raises:
+        TrainError: no such task, or data that cannot be trained on.
+    """
+    if config.data is None:
+        return TaskSource(config, split)
+    from dlmsample.train.corpus import FileSource
+
+    return FileSource(config, split)
 
 
 def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
@@ -53,21 +63,29 @@ def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, att
     return window + prompt + (window - 1) // block * block
 
 
-def draw_windows(keys: Tensor, answers: Tensor, options: WindowSection, own: int, least: int) -> tuple[Tensor, Tensor]:
+def draw_windows(
+    keys: Tensor, answers: Tensor, options: WindowSection, own: int, least: int, room: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Window and block lengths, int64 ``[row]``, each from its row's key.
 
     Rule: W uniform in ``[answer, window_max]``, or up to ``long_window_max`` with probability
-    ``long_window_share`` (an answer longer than that is its own window). B: the model's ``own`` with
-    probability ``own_share``, W itself with ``all_share``, else a log-uniform integer in ``[least, W]``.
+    ``long_window_share`` (an answer longer than that is its own window), and at most ``room``. B: the model's
+    ``own`` with probability ``own_share``, W itself with ``all_share``, else a log-uniform integer in
+    ``[least, W]``.
 
     Args:
         keys: int64 ``[row]``.
         answers: int64 ``[row]`` answer lengths, the EOS included.
+        options: how windows and blocks are drawn.
+        own: the model's block length.
+        least: the shortest block.
+        room: int64 ``[row]``, the longest window of each row; the answer itself for plain text. None: no limit.
 
     Source: ours; a window that ends at random keeps EOS from telling where a whole-answer canvas ends.
     """
     long = uniform(fold(keys, _LONG)) < options.long_window_share
-    top = torch.where(long, options.long_window_max, options.window_max).maximum(answers)
+    top = torch.where(long, options.long_window_max, options.window_max)
+    top = (top if room is None else top.minimum(room)).maximum(answers)
     window = (answers + (uniform(fold(keys, _WINDOW)).double() * (top - answers + 1)).long()).minimum(top)
     kind = uniform(fold(keys, _KIND))
     low = window.clamp(max=least)
@@ -78,128 +96,88 @@ def draw_windows(keys: Tensor, answers: Tensor, options: WindowSection, own: int
     return window, torch.where(kind >= 1 - options.all_share, window, block)
 
 
-def problem_function(section: TaskSection) -> Callable[..., Any]:
-    """The generator of a task, after checking that it takes the options."""
-    module, _, attribute = section.name.partition(":")
-    try:
-        path = module if attribute else f"dlmsample.tasks.{module}"
-        function = getattr(importlib.import_module(path), attribute or "problem")
-    except (ImportError, AttributeError) as error:
-        raise TrainError(f"unknown task {section.name!r} ({error})") from None
-    known = inspect.signature(function).parameters
-    for options in (section.options, *(part.options for part in section.mix if part.name is None)):
-        for key in options:
-            if key not in known:
-                raise TrainError(f"task {section.name}: unknown option {key!r}; known: {', '.join(known)}")
-    return function
-
-
-class Encoder:
-    """Text to ids with a folder's tokenizer: the chat template around a prompt, EOS after an answer."""
-
-    def __init__(self, folder: Path, eos: int) -> None:
-        from tokenizers import Tokenizer
-        from transformers import AutoTokenizer
-
-        if not (folder / "tokenizer.json").is_file():
-            raise TrainError(f"no tokenizer.json in {folder}: set model.tokenizer to a tokenizer folder")
-        self.eos, self.fast = eos, Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self.fast.encode_special_tokens = True  # text never makes special ids
-        outer = AutoTokenizer.from_pretrained(str(folder))
-        # Rendering the template once and splicing is several times faster than once per example.
-        text = _CONTENT
-        if outer.chat_template:
-            message = [{"role": "user", "content": _CONTENT}]
-            text = str(outer.apply_chat_template(message, tokenize=False, add_generation_prompt=True))
-        self.before, self.after = text.split(_CONTENT)
-
-    def prompts(self, texts: list[str]) -> list[list[int]]:
-        return self._encode([self.before + text + self.after for text in texts])
-
-    def answers(self, texts: list[str]) -> list[list[int]]:
-        return [[*ids, self.eos] for ids in self._encode(texts)]
-
-    def _encode(self, texts: list[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.fast.encode_batch_fast(texts, add_special_tokens=False)]
-
-
 class Steps(Dataset[list[Rows]]):
-    """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the task's train split.
+    """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the source.
 
     Rows are sorted by length before they are cut into micro-batches, so that padding is small. With several
     processes, process ``rank`` of ``world`` takes every ``world``-th row.
+
+    Args:
+        config: the run.
+        pad: the padding id.
+        rank: this process.
+        world: processes.
+        source: where rows come from; None: what the configuration says.
+        split: "train" or "valid", where ``source`` is None.
     """
 
-    def __init__(self, config: TrainConfig, pad: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        pad: int,
+        rank: int = 0,
+        world: int = 1,
+        source: Source | None = None,
+        split: str = "train",
+    ) -> None:
         if config.batch_size % (config.micro_batches * world):
             raise TrainError(
                 f"batch_size must be a multiple of {config.micro_batches} micro-batches x {world} processes"
             )
         self.config, self.pad, self.rank, self.world = config, pad, rank, world
-        self.problem = problem_function(config.task)
+        self.source = make_source(config, split) if source is None else source
 
-    @cached_property
+    @property
     def encoder(self) -> Encoder:
-        return Encoder(self.config.tokenizer_folder, self.config.geometry.eos_ids[0])
+        """The run's text encoder."""
+        return self.source.encoder
 
     def __len__(self) -> int:
         return self.config.steps
 
     def __getitem__(self, step: int) -> list[Rows]:
-        config = self.config
+        config, geometry = self.config, self.config.geometry
         first = step * config.batch_size
-        indices = torch.arange(first + self.rank, first + config.batch_size, self.world)
-        keys = row_keys(config.seed, 0, indices)
-        examples = self._examples(indices.tolist(), uniform(fold(keys, _MIX)).tolist())
-        prompts = self.encoder.prompts([example.prompt for example in examples])
-        answers = self.encoder.answers([example.completion for example in examples])
-        lengths = torch.tensor([len(ids) for ids in answers])
-        geometry = config.geometry
-        window, block = draw_windows(keys, lengths, config.windows, geometry.block_length, geometry.min_block_length)
-        prompt = np.array([len(ids) for ids in prompts])
-        total = input_lengths(prompt, window.numpy(), block.numpy(), geometry.attention)
+        drawn = self.source.rows(torch.arange(first + self.rank, first + config.batch_size, self.world))
+        room = None if drawn.room is None else torch.from_numpy(drawn.room - drawn.prompt)
+        answers = torch.from_numpy(drawn.answer)
+        least = geometry.min_block_length
+        sizes = draw_windows(drawn.keys, answers, config.windows, geometry.block_length, least, room)
+        window, block = (size.numpy() for size in sizes)
+        total = input_lengths(drawn.prompt, window, block, geometry.attention)
+        order = np.argsort(total, kind="stable")
         return [
-            self._collate(part, prompts, answers, window.numpy(), block.numpy(), keys.numpy())
-            for part in np.split(np.argsort(total, kind="stable"), config.micro_batches)
+            collate(drawn, part, window, block, geometry.eos_ids[0], self.pad)
+            for part in np.split(order, config.micro_batches)
         ]
 
-    def _examples(self, indices: list[int], draws: list[float]) -> list[Any]:
-        task, out = self.config.task, []
-        parts = [
-            (part.share, self.problem, {**task.options, **part.options})
-            if part.name is None
-            else (part.share, problem_function(TaskSection(name=part.name)), part.options)
-            for part in task.mix
-        ]
-        for index, draw in zip(indices, draws, strict=True):
-            function, options = self.problem, task.options
-            for share, other, changed in parts:
-                if draw < share:
-                    function, options = other, changed
-                    break
-                draw -= share
-            out.append(function("train", index, **options))
-        return out
 
-    def _collate(
-        self,
-        rows: np.ndarray,
-        prompts: list[list[int]],
-        answers: list[list[int]],
-        window: np.ndarray,
-        block: np.ndarray,
-        keys: np.ndarray,
-    ) -> Rows:
-        prompt = np.array([len(prompts[r]) for r in rows], dtype=np.int32)
-        width = round_up(int((prompt + window[rows]).max()))
-        tokens = np.full((len(rows), width), self.pad, dtype=np.int32)
-        for line, r in zip(tokens, rows, strict=True):
-            start = len(prompts[r])
-            line[:start] = prompts[r]
-            line[start : start + window[r]] = self.encoder.eos
-            line[start : start + len(answers[r])] = answers[r]
-        narrow = [array[rows].astype(np.int32) for array in (window, block)]
-        return Rows(tokens, prompt, narrow[0], narrow[1], keys[rows], round_up(int(window[rows].max())))
+def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> Rows:
+    """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
+
+    Args:
+        drawn: rows of a batch.
+        rows: which of them.
+        window: int64 ``[row]`` of the whole batch.
+        block: int64 ``[row]`` of the whole batch.
+        eos: fills the rest of a window.
+        pad: fills the rest of a row.
+    """
+    prompt = drawn.prompt[rows]
+    written, end = prompt + drawn.answer[rows], prompt + window[rows]
+    at = np.arange(round_up(int(end.max())))
+    inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
+    filler = np.where(at < end[:, None], eos, pad)
+    tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
+    return Rows(
+        tokens=tokens,
+        prompt=prompt.astype(np.int32),
+        answer=drawn.answer[rows].astype(np.int32),
+        window=window[rows].astype(np.int32),
+        block=block[rows].astype(np.int32),
+        keys=drawn.keys.numpy()[rows],
+        noisy=round_up(int(window[rows].max())),
+    )
 
 
 def round_up(length: int) -> int:

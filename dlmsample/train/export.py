@@ -1,9 +1,10 @@
-"""A run's result as a folder that ``dlmsample.load`` reads: stock config, float16 weights, tokenizer."""
+"""A run's result as folders that ``dlmsample.load`` reads: a model, a PEFT adapter, a correction head."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +12,53 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dlmsample.train import checkpoint
-from dlmsample.train.build import build_module
+from dlmsample.objectives.base import objective
+from dlmsample.train import build, calibrate, checkpoint
+from dlmsample.train.adapt import peft_json, peft_tensors
+from dlmsample.train.card import card
 from dlmsample.train.config import TrainConfig, TrainError, parse
+from dlmsample.train.sections import LoraSection
+from dlmsample.train.streams import StreamModel
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+_HEAD = "head."
 
 
-def write_folder(
-    out: Path, config: TrainConfig, module: Any, tensors: dict[str, Tensor], record: dict[str, Any]
+def write_result(
+    out: Path, config: TrainConfig, model: StreamModel, tensors: Mapping[str, Tensor], record: dict[str, Any]
 ) -> Path:
-    """Write config.json, model.safetensors, tokenizer files and training.json; replaces ``out`` whole."""
+    """Write what was trained, float16, with ``training.json`` and a model card; replaces ``out`` whole.
+
+    A backbone's weights give a model folder, adapters a PEFT folder, a head alone a head folder; a head that
+    was trained together with the others lies in ``head/`` below them.
+
+    Args:
+        out: the folder.
+        config: the run.
+        model: gives configurations and the head's offset; its numbers are not read.
+        tensors: what trained (and a model's buffers), whole, on the CPU.
+        record: for ``training.json``.
+    """
     draft = out.with_name(out.name + ".writing")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    body = module.config.to_dict()
-    body.pop("_name_or_path", None)
-    body |= {
-        "architectures": [type(module).__name__],
-        "dtype": "float16",
-        "use_cache": True,
-        "dlmsample": config.geometry.model_dump(mode="json"),
-    }
-    _json(draft / "config.json", body)
-    half = {name: t.to(torch.float16) if t.is_floating_point() else t for name, t in tensors.items()}
-    save_file(half, draft / "model.safetensors", metadata={"format": "pt"})
-    for name in _TOKENIZER:
-        if (config.tokenizer_folder / name).is_file():
-            shutil.copyfile(config.tokenizer_folder / name, draft / name)
+    head = {name.removeprefix(_HEAD): t for name, t in tensors.items() if name.startswith(_HEAD)}
+    body = {name: t for name, t in tensors.items() if not name.startswith(_HEAD)}
+    if head:
+        _head(draft / "head" if config.trains_backbone else draft, model, head, record)
+    if config.trains_backbone and config.lora is not None:
+        _adapter(draft, config, config.lora, model.module, body)
+    elif config.trains_backbone:
+        _model(draft, config, model.module, body)
     _json(draft / "training.json", record)
+    (draft / "README.md").write_text(card(config, record), encoding="utf-8")
     shutil.rmtree(out, ignore_errors=True)
     draft.rename(out)
     return out
 
 
 def export(folder: Path, out: Path) -> Path:
-    """Turn a complete ``checkpoint-<step>`` into such a folder.
+    """Turn a complete ``checkpoint-<step>`` into such a folder; a head is calibrated, on the CPU.
 
     Raises:
         TrainError: no complete checkpoint there, or ``out`` exists.
@@ -55,9 +67,69 @@ def export(folder: Path, out: Path) -> Path:
         raise TrainError(f"{folder} is no complete checkpoint (no {checkpoint.MARKER} in it)")
     if out.exists():
         raise TrainError(f"{out} exists: choose another folder")
-    tensors, _, state = checkpoint.read(folder)
-    config = parse(state["config"], str(folder / "state.json"))
-    return write_folder(out, config, build_module(config), tensors, state["record"])
+    saved = checkpoint.read(folder)
+    config = parse(saved.state["config"], str(folder / "state.json"))
+    model = build.build_model(config).eval()
+    named = build.named_trainable(model)
+    checkpoint.restore_model(named, saved.average or saved.model)
+    found = {}
+    if config.head is not None:
+        rule = objective(config.objective.name, **config.objective.options)
+        ids, pad = build.token_ids(config, model.module), build.pad_id(model.module)
+        logits, wrong = calibrate.measure(config, model, rule, ids, pad, torch.device("cpu"))
+        found = {"validation": calibrate.calibrate(model.head, logits, wrong)}
+    tensors = checkpoint.model_state(result_tensors(config, model, named))
+    return write_result(out, config, model, tensors, saved.state["record"] | found)
+
+
+def result_tensors(config: TrainConfig, model: StreamModel, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a result holds: all that trained; of a whole model its stored buffers too."""
+    if not config.trains_backbone or config.lora is not None:
+        return dict(named)
+    stored = model.module.state_dict().keys()
+    return {**named, **{name: b for name, b in model.module.named_buffers() if name in stored}}
+
+
+def _model(folder: Path, config: TrainConfig, module: Any, tensors: Mapping[str, Tensor]) -> None:
+    """config.json, model.safetensors and the tokenizer's files."""
+    body = module.config.to_dict()
+    body.pop("_name_or_path", None)
+    body |= {
+        "architectures": [type(module).__name__],
+        "dtype": "float16",
+        "use_cache": True,
+        "dlmsample": config.geometry.model_dump(mode="json"),
+    }
+    _json(folder / "config.json", body)
+    _half(folder / "model.safetensors", tensors)
+    for name in _TOKENIZER:
+        if (config.tokenizer_folder / name).is_file():
+            shutil.copyfile(config.tokenizer_folder / name, folder / name)
+
+
+def _adapter(
+    folder: Path, config: TrainConfig, section: LoraSection, module: Any, tensors: Mapping[str, Tensor]
+) -> None:
+    """A PEFT folder."""
+    _json(folder / "adapter_config.json", peft_json(config, section, module))
+    _half(folder / "adapter_model.safetensors", peft_tensors(tensors))
+
+
+def _head(folder: Path, model: StreamModel, tensors: Mapping[str, Tensor], record: dict[str, Any]) -> None:
+    from dlmsample.heads import CorrectionHead, save_head
+
+    with torch.random.fork_rng(devices=[]):
+        head = CorrectionHead(model.head.config)
+    head.load_state_dict(dict(tensors))
+    save_head(head, folder, record)
+
+
+def _half(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    half = {name: t.to(torch.float16) if t.is_floating_point() else t for name, t in tensors.items()}
+    for name, tensor in half.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise TrainError(f"{name} holds numbers that float16 cannot: the run diverged; lower lr, or clip")
+    save_file(half, path, metadata={"format": "pt"})
 
 
 def _json(path: Path, data: dict[str, Any]) -> None:

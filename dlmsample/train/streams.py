@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dlmsample.models.masks import bidirectional
+from dlmsample.objectives.base import Outputs
+from dlmsample.train.config import TrainConfig
 from dlmsample.train.data import Rows, input_lengths, round_up
+
+_LOGITS = frozenset({"logits"})
 
 
 class Layout(NamedTuple):
@@ -20,6 +25,8 @@ class Layout(NamedTuple):
     clean: Tensor
     """int64 ``[row, n]`` the window's ids."""
     editable: Tensor
+    """bool ``[row, n]``; False is padding, a prompt's tail in the first block, or an EOS behind ``eos_tail``."""
+    valid: Tensor
     """bool ``[row, n]``; False is padding."""
     blocks: Tensor | None
     """int64 ``[row, n]`` block index from 1; None for a bidirectional model."""
@@ -33,6 +40,8 @@ class Layout(NamedTuple):
     """int64 ``[row, input]``."""
     positions: Tensor
     """int64 ``[row, input]`` position ids."""
+    real: Tensor
+    """bool ``[row, input]``; False is padding."""
     mask: Tensor
     """bool ``[row, 1, input, input]``."""
     take: Tensor | None
@@ -58,40 +67,85 @@ def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
     return (mask | torch.eye(blocks.shape[1], dtype=torch.bool, device=blocks.device))[:, None]
 
 
-def layout(rows: Rows, attention: str, device: torch.device | str = "cpu") -> Layout:
+def extents(rows: Rows, attention: str, alignment: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where each row's noisy window starts and how long it is, int ``[row]``.
+
+    It is the answer window; for block-causal models of "absolute" alignment the prompt's tail that shares the
+    answer's first block comes before it, except where the whole window is one block ("all" decodes in the
+    "prompt" form for every model).
+    """
+    if (attention, alignment) != ("block_causal", "absolute"):
+        return rows.prompt, rows.window
+    tail = np.where(rows.block == rows.window, 0, rows.prompt % rows.block)
+    return rows.prompt - tail, rows.window + tail
+
+
+def layout(
+    rows: Rows,
+    attention: str,
+    device: torch.device | str = "cpu",
+    *,
+    alignment: str = "prompt",
+    eos_tail: int | None = None,
+) -> Layout:
     """Lay a micro-batch out for ``attention`` ("block_causal" or "bidirectional").
 
     Rule: block-causal input is ``noisy ‖ clean``, packed row by row: the window, then prompt + window up to
-    its last block (which nobody reads); a window position has the same position id in both. The prompt is
-    block 0, the window's blocks are 1, 2, ... of the row's block length ("prompt" alignment). Bidirectional
-    input is prompt + noisy window.
+    its last block (which nobody reads); a window position has the same position id in both. "prompt"
+    ``alignment``: the prompt is block 0, the window's blocks are 1, 2, ... of the row's block length.
+    "absolute": blocks count from the row's first token, so the window begins with the tail of the prompt that
+    shares the answer's first block: visible, never corrupted nor supervised. Bidirectional input is prompt +
+    noisy window. Behind the first ``eos_tail`` EOS of an answer nothing is corrupted or supervised.
 
-    Source: two streams as in block diffusion, arXiv:2503.09573; the noisy stream leaves the prompt out,
-    since no prompt is ever corrupted or supervised.
+    Source: two streams as in block diffusion, arXiv:2503.09573; the noisy stream leaves the prompt's own
+    blocks out, since no prompt is ever corrupted or supervised. ``eos_tail``: arXiv:2601.06428, App. A.1.
     """
-    tokens = torch.from_numpy(rows.tokens).to(device, torch.int64)
-    prompt, window, block = (
-        torch.from_numpy(a).to(device, torch.int64)[:, None] for a in (rows.prompt, rows.window, rows.block)
-    )
-    keys = torch.from_numpy(rows.keys).to(device)
-    offset, last = torch.arange(rows.noisy, device=device)[None], tokens.shape[1] - 1
-    editable, inside = offset < window, (prompt + offset).clamp(max=last)
+    start_, window_ = extents(rows, attention, alignment)
+    ended = rows.window if eos_tail is None else np.minimum(rows.window, rows.answer + eos_tail - 1)
+    one_ = (rows.block == rows.window) | (alignment == "prompt")  # the whole prompt is one block
+    facts = np.stack([rows.keys, start_, window_, rows.prompt, rows.block, rows.prompt - start_ + ended, one_])
+    tokens, (keys, *facts) = _send(rows.tokens, device).long(), _send(facts, device)
+    start, window, prompt, block, end, one = (fact[:, None] for fact in facts)
+    noisy_width = round_up(int(window_.max()))
+    offset, last = torch.arange(noisy_width, device=device)[None], tokens.shape[1] - 1
+    valid, inside = offset < window, (start + offset).clamp(max=last)
+    editable = (offset >= prompt - start) & (offset < end)
     clean = tokens.gather(1, inside)
-    width = round_up(int(input_lengths(rows.prompt, rows.window, rows.block, attention).max()))
+    width = round_up(int(input_lengths(start_, window_, rows.block, attention).max()))
     index = torch.arange(width, device=device)[None].expand(len(tokens), -1)
     if attention == "bidirectional":
         slot = index - prompt
-        noisy = (slot >= 0) & (slot < window)
-        base, slot = tokens[:, :width], slot.clamp(0, rows.noisy - 1)
-        mask = bidirectional(index < prompt + window)
-        return Layout(clean, editable, None, keys, base, noisy, slot, index, mask, inside)
+        noisy, real = (slot >= 0) & (slot < window), index < prompt + window
+        base, slot = tokens[:, :width], slot.clamp(0, noisy_width - 1)
+        return Layout(clean, editable, valid, None, keys, base, noisy, slot, index, real, bidirectional(real), inside)
     noisy = index < window
-    positions = torch.where(noisy, prompt + index, index - window)
-    blocks = torch.where(positions < prompt, 0, (positions - prompt) // block + 1)
-    valid = index < window + prompt + (window - 1) // block * block
-    mask = packed_mask(blocks.int(), noisy, valid)
-    base, slot = tokens.gather(1, positions.clamp(max=last)), index.clamp(max=rows.noisy - 1)
-    return Layout(clean, editable, offset // block + 1, keys, base, noisy, slot, positions, mask, None)
+    positions = torch.where(noisy, start + index, index - window)
+    blocks = (positions - start).div(block, rounding_mode="floor") + 1
+    blocks = torch.where(one.bool(), blocks.clamp(min=0), blocks)
+    real = index < window + start + (window - 1) // block * block
+    mask = packed_mask(blocks.int(), noisy, real)
+    base, slot = tokens.gather(1, positions.clamp(max=last)), index.clamp(max=noisy_width - 1)
+    own = offset // block + 1
+    return Layout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None)
+
+
+def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
+    """To the device without waiting for what it is doing, which only pinned memory allows."""
+    tensor = torch.from_numpy(array)
+    return (tensor.pin_memory() if torch.device(device).type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+def lengths(config: TrainConfig, rows: Rows) -> np.ndarray:
+    """int ``[row]``: positions of the model's input that are no padding."""
+    geometry = config.geometry
+    start, window = extents(rows, geometry.attention, geometry.block_alignment)
+    return input_lengths(start, window, rows.block, geometry.attention)
+
+
+def lay_out(config: TrainConfig, rows: Rows, device: torch.device | str = "cpu") -> Layout:
+    """:func:`layout` as a run's configuration says."""
+    geometry, tail = config.geometry, config.windows.eos_tail
+    return layout(rows, geometry.attention, device, alignment=geometry.block_alignment, eos_tail=tail)
 
 
 def model_input(batch: Layout, window: Tensor) -> Tensor:
@@ -100,26 +154,65 @@ def model_input(batch: Layout, window: Tensor) -> Tensor:
 
 
 class StreamModel(nn.Module):
-    """A stock causal-LM module called on streams; wrappers (DDP, FSDP, autocast) go around this one forward.
+    """A stock causal-LM module (and a correction head) called on streams; wrappers (DDP, FSDP, autocast) go
+    around this one forward.
 
-    The vocabulary head runs on the window's positions only. ``module`` stays a plain transformers model (or
-    one with LoRA layers inside), so its weight names are what a checkpoint holds.
+    The vocabulary head runs on the window's positions only, and only when logits are wanted. ``module`` stays
+    a plain transformers model (or one with LoRA layers inside), so its weight names are what a checkpoint holds.
+
+    Args:
+        module: the backbone; where none of it requires gradients it stays in eval mode.
+        head: reads one layer's output of the same forward; on block-causal models each block for itself.
     """
 
-    def __init__(self, module: Any) -> None:
+    def __init__(self, module: Any, head: Any = None) -> None:
         super().__init__()
-        self.module = module
+        self.module, self.head = module, head
+        self.frozen = not any(p.requires_grad for p in module.parameters())
+        self._no_split_modules = module._no_split_modules  # what FSDP shards by
 
-    def forward(self, batch: Layout, window: Tensor) -> Tensor:
-        """Logits ``[row, n, vocab]`` of the window when its tokens are ``window`` ``[row, n]``."""
-        hidden = self.module.get_decoder()(
-            input_ids=model_input(batch, window),
-            position_ids=batch.positions,
-            attention_mask=batch.mask,
-            use_cache=False,
-        ).last_hidden_state
-        if batch.take is None:
-            hidden = hidden[:, : window.shape[1]]
-        else:
-            hidden = hidden.gather(1, batch.take[..., None].expand(-1, -1, hidden.shape[-1]))
-        return self.module.get_output_embeddings()(hidden)
+    def tie_weights(self) -> None:
+        """Join tied weights again after a wrapper has moved them apart."""
+        self.module.tie_weights()
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        if self.frozen:
+            self.module.eval()
+        return self
+
+    def forward(self, batch: Layout, window: Tensor, want: frozenset[str] = _LOGITS) -> Tensor | Outputs:
+        """What is wanted of the window when its tokens are ``window`` ``[row, n]``.
+
+        Returns:
+            logits ``[row, n, vocab]`` for {"logits"}, error logits ``[row, n]`` for {"error"}, else both.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            out = self.module.get_decoder()(
+                input_ids=model_input(batch, window),
+                position_ids=batch.positions,
+                attention_mask=batch.mask,
+                use_cache=False,
+                output_hidden_states="error" in want,
+            )
+            logits = None
+            if "logits" in want:
+                logits = self.module.get_output_embeddings()(_window(batch, out.last_hidden_state))
+        if "error" not in want:
+            assert logits is not None
+            return logits
+        error = self._error(batch, out.hidden_states[self.head.layer])
+        return error if logits is None else Outputs(logits, error)
+
+    def _error(self, batch: Layout, hidden: Tensor) -> Tensor:
+        if batch.blocks is None:
+            return self.head(hidden, batch.positions, batch.real).gather(1, batch.take)
+        n = batch.clean.shape[1]
+        return self.head(hidden[:, :n], batch.positions[:, :n], batch.valid, batch.blocks)
+
+
+def _window(batch: Layout, hidden: Tensor) -> Tensor:
+    """The window's part of ``[row, input, width]``."""
+    if batch.take is None:
+        return hidden[:, : batch.clean.shape[1]]
+    return hidden.gather(1, batch.take[..., None].expand(-1, -1, hidden.shape[-1]))

@@ -2,16 +2,14 @@
 
 Order of operations of a step: (1) take the step's batch, already cut into micro-batches; (2) per
 micro-batch: lay out the streams, corrupt, forward, loss, backward; (3) clip; (4) set the learning rate,
-update; (5) at the set intervals log and write a checkpoint. Data, corruption and rate are functions of the
-step alone, so a resumed run repeats an undisturbed one.
+update, move the average; (5) at the set intervals log, write samples and a checkpoint. Data, corruption
+and rate are functions of the step alone, so a resumed run repeats an undisturbed one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
-import platform
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -20,14 +18,21 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from dlmsample.objectives.base import objective
+from dlmsample.rng import sequence_key
 from dlmsample.train import build, checkpoint
+from dlmsample.train.calibrate import calibrate, measure
+from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data import Rows, Steps, batches, input_lengths
-from dlmsample.train.export import write_folder
+from dlmsample.train.data import Rows, Steps, batches
+from dlmsample.train.ema import Average
+from dlmsample.train.export import result_tensors, write_result
 from dlmsample.train.report import Means, Report
-from dlmsample.train.streams import StreamModel, layout
+from dlmsample.train.sample import Samples
+from dlmsample.train.source import Source
+from dlmsample.train.streams import lay_out, lengths
 
 
 class Trainer:
@@ -37,32 +42,45 @@ class Trainer:
         config: the run.
         out: its folder, created if missing.
         recipe: how the recipe was named, for the record.
+        source: its rows, where they are read already.
 
     Raises:
-        TrainError: the folder holds a run with another configuration, or the model or data cannot be built.
+        TrainError: the folder holds a run with another configuration or other data, or the model or data cannot
+            be built.
     """
 
-    def __init__(self, config: TrainConfig, out: Path, recipe: str = "") -> None:
+    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: Source | None = None) -> None:
         self.config, self.out, self.recipe = config, out, recipe
         self.begun = time.monotonic()
         # Without cpu=True, accelerate would not join CPU processes that torchrun started.
         cpu = not torch.accelerator.is_available()
         self.accelerator = Accelerator(mixed_precision=config.precision, cpu=cpu)
+        self.main, device = self.accelerator.is_main_process, self.accelerator.device
         self.objective = objective(config.objective.name, **config.objective.options)
-        self.module = build.build_module(config)
-        self.ids = build.token_ids(config, self.module)
+        found = self._find()
+        self.inner = build.build_model(config, device)
+        self.ids = build.token_ids(config, self.inner.module)
+        self.pad = build.pad_id(self.inner.module)
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        self.data = Steps(config, build.pad_id(self.module), rank, world)
-        self.step, self.seconds, self.loss = 0, 0.0, math.nan
-        resumed = self._resume()
-        self.module.to(self.accelerator.device)
-        self.named = build.named_trainable(self.module)
-        self.optimizer = build.build_optimizer(config, self.module, self.accelerator.device)
-        if resumed is not None:
-            checkpoint.restore_optimizer(self.optimizer, self.named, resumed)
+        self.data = Steps(config, self.pad, rank, world, source)
+        _ = self.data.encoder  # a missing tokenizer is told before anything else happens
+        self.step, self.seconds = 0, 0.0
+        self.metrics: dict[str, float] = {}
+        self.optimizer = build.build_optimizer(config, self.inner, device)
         if config.compile:
-            build.compile_layers(self.module)
-        self.model, self._update = self.accelerator.prepare(StreamModel(self.module), self.optimizer)
+            build.compile_layers(self.inner)
+        self.model, self._update = self._prepare()
+        # Sharding replaces the parameters, so names and numbers are put together after it.
+        self.named = build.named_trainable(self.inner)
+        self.average = Average(self.named, config.ema) if config.ema is not None else None
+        if found is not None:
+            self._restore(checkpoint.read(found))
+        self.dropout = config.lora is not None and config.lora.dropout > 0
+        self.samples = self._samples()
+
+    def _prepare(self) -> tuple[Any, Any]:
+        """The model and the optimiser wrapped for the processes there are."""
+        return self.accelerator.prepare(self.inner, self.optimizer)
 
     def run(self, stop_at: int | None = None, max_minutes: float | None = None) -> bool:
         """Train to the end, or stop cleanly with a checkpoint at a step or after some minutes.
@@ -72,7 +90,7 @@ class Trainer:
         """
         goal = min(self.config.steps, stop_at or self.config.steps)
         limit = math.inf if max_minutes is None else 60 * max_minutes
-        report = Report(self.out, self.step, self.config.steps, self.accelerator.is_main_process)
+        report = Report(self.out, self.step, self.config.steps, self.main)
         self.model.train()
         means, tokens, since = Means(), 0, time.monotonic()
         try:
@@ -82,15 +100,19 @@ class Trainer:
                 keep = stop or self.step % self.config.checkpoint_every == 0
                 if keep or self.step % self.config.log_every == 0:
                     values = means.take(lambda values: self.accelerator.reduce(values, reduction="mean"))
-                    self.loss = values["loss"]
-                    if not math.isfinite(self.loss):
-                        raise TrainError(f"the loss is {self.loss} at step {self.step}: lower lr, or clip")
+                    if not math.isfinite(values["loss"]):
+                        raise TrainError(f"the loss is {values['loss']} at step {self.step}: lower lr, or clip")
+                    self.metrics = values
                     now = time.monotonic()
                     rate = build.learning_rate(self.config, self.step - 1)
                     tokens *= self.accelerator.num_processes
                     speed = {"tokens_per_s": tokens / (now - since), "seconds": self._elapsed()}
                     report.log(self.step, {**values, "lr": rate, **speed})
                     tokens, since = 0, now
+                if self.samples is not None and self.samples.due(self.step):
+                    begun = time.monotonic()
+                    report.sample(self.step, self.samples())
+                    since += time.monotonic() - begun  # no time of the training
                 if keep:
                     self.save()
                 if stop:
@@ -99,13 +121,28 @@ class Trainer:
             report.close()
         if self.step < self.config.steps:
             return False
-        if self.accelerator.is_main_process:
-            tensors = checkpoint.model_state(self.module)
-            write_folder(self.out / "final", self.config, self.module, tensors, self.record())
+        self._finish()
         return True
+
+    def _finish(self) -> None:
+        """Write ``out/final``: the average's weights where there is one, a head at its operating point."""
+        if self.average is not None:
+            self.average.apply()
+        record = self.record()
+        if self.config.head is not None:
+            self.model.eval()
+            seen = measure(self.config, self.model, self.objective, self.ids, self.pad, self.accelerator.device)
+            record["validation"] = calibrate(self.inner.head, *seen)
+        tensors = checkpoint.model_state(result_tensors(self.config, self.inner, self.named), self.main)
+        if self.main:
+            write_result(self.out / "final", self.config, self.inner, tensors, record)
+        self.accelerator.wait_for_everyone()
 
     def _train_step(self, batch: list[Rows], means: Means) -> int:
         rows = sum(len(part.keys) for part in batch)
+        if self.dropout:
+            # Dropout alone draws from torch's generator: seeded anew at each step, a resumed run draws the same.
+            torch.manual_seed(sequence_key(self.config.seed, [], self.step, self.accelerator.process_index))
         for number, part in enumerate(batch):
             last = number == len(batch) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
@@ -114,64 +151,71 @@ class Trainer:
                 self.accelerator.backward(loss * share)
             means.add({"loss": loss, **metrics}, share)
         if self.config.clip is not None:
-            norm = self.accelerator.clip_grad_norm_(self.named.values(), self.config.clip)
-            means.add({"grad_norm": torch.as_tensor(norm)}, 1.0)
+            norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.named.values(), self.config.clip))
+            means.add({"grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm}, 1.0)
         for group in self.optimizer.param_groups:
             group["lr"] = build.learning_rate(self.config, self.step)
         self._update.step()
         self._update.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.step)
         self.step += 1
         means.count += 1
-        kind = self.config.geometry.attention
-        return sum(int(input_lengths(p.prompt, p.window, p.block, kind).sum()) for p in batch)
+        return sum(int(lengths(self.config, part).sum()) for part in batch)
 
     def _loss(self, part: Rows) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch: the mean over its rows."""
-        batch = layout(part, self.config.geometry.attention, self.accelerator.device)
+        batch = lay_out(self.config, part, self.accelerator.device)
 
         def draft(tokens: Tensor) -> Tensor:
+            if self.dropout:
+                self.inner.eval()
             with torch.no_grad():
-                return self.model(batch, tokens)
+                logits = self.model(batch, tokens)
+            if self.dropout:
+                self.inner.train()
+            return logits
 
         corrupted = self.objective.corrupt(batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=self.ids)
-        return self.objective.loss(self.model(batch, corrupted.input), corrupted)
+        return self.objective.loss(self.model(batch, corrupted.input, self.objective.needs), corrupted)
 
     def save(self) -> None:
-        """Write a checkpoint of the present step."""
-        if self.accelerator.is_main_process:
-            state = {
-                "step": self.step,
-                "seconds": self._elapsed(),
-                "loss": self.loss,
-                "config": self.config.model_dump(mode="json"),
-                "record": self.record(),
-            }
-            optimizer = checkpoint.optimizer_state(self.optimizer, self.named)
-            model = checkpoint.model_state(self.module)
-            checkpoint.save(self.out, self.step, model, optimizer, state, self.config.keep)
+        """Write a checkpoint of the present step; sharded tensors are gathered by all processes together."""
+        state = {
+            "step": self.step,
+            "seconds": self._elapsed(),
+            "metrics": self.metrics,
+            "data": self.data.source.fingerprint,
+            "config": self.config.model_dump(mode="json"),
+            "record": self.record(),
+        }
+        saved = checkpoint.Saved(
+            checkpoint.model_state(self.named, self.main),
+            checkpoint.optimizer_state(self.optimizer, self.named, self.main),
+            {} if self.average is None else checkpoint.model_state(self.average.tensors, self.main),
+            state,
+        )
+        if self.main:
+            checkpoint.save(self.out, self.step, saved, self.config.keep)
         self.accelerator.wait_for_everyone()
 
     def record(self) -> dict[str, Any]:
         """What a reader needs to make these weights again."""
-        device = self.accelerator.device
         return {
-            "recipe": self.recipe,
-            "command": "python -m dlmsample.train " + shlex.join(sys.argv[1:]),
-            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"{platform.machine()} CPU",
-            "processes": self.accelerator.num_processes,
-            "torch": torch.__version__,
+            "summary": summary(self.config),
+            **record(self.config, self.recipe, self.accelerator.device, self.accelerator.num_processes),
+            "data": list(self.data.source.summary),
             "step": self.step,
-            "steps": self.config.steps,
-            "seed": self.config.seed,
             "seconds": round(self._elapsed(), 1),
-            "final_loss": self.loss,
-            "parameters": sum(p.numel() for p in self.module.parameters()),
-            "config": self.config.model_dump(mode="json"),
+            "final_loss": self.metrics.get("loss", math.nan),
+            "parameters": sum(p.numel() for p in self.inner.module.parameters()),
+            "trained_parameters": sum(p.numel() for p in self.named.values()),
+            "metrics": self.metrics,
         }
 
-    def _resume(self) -> dict[str, Tensor] | None:
-        """Load the last complete checkpoint; returns the optimiser's tensors, None for a fresh run."""
-        if self.accelerator.is_main_process:
+    def _find(self) -> Path | None:
+        """The last complete checkpoint, after checking that it is this run's; None for a fresh run."""
+        if self.main:
             self.out.mkdir(parents=True, exist_ok=True)
             for folder in checkpoint.remove_incomplete(self.out):
                 print(f"removed the incomplete {folder}", file=sys.stderr)
@@ -179,15 +223,30 @@ class Trainer:
         found = checkpoint.complete(self.out)
         if not found:
             return None
-        model, optimizer, state = checkpoint.read(found[-1])
-        old = TrainConfig.model_validate(state["config"]).identity()
+        old = TrainConfig.model_validate(checkpoint.state(found[-1])["config"]).identity()
         new = self.config.identity()
         if changed := sorted(key for key in new if old[key] != new[key]):
             raise TrainError(f"{self.out} holds a run with another {', '.join(changed)}: choose another --out")
-        # Tied tensors are stored once; the module ties them itself.
-        self.module.load_state_dict(model, strict=False)
-        self.step, self.seconds, self.loss = state["step"], state["seconds"], state["loss"]
-        return optimizer
+        return found[-1]
+
+    def _restore(self, saved: checkpoint.Saved) -> None:
+        checkpoint.restore_model(self.named, saved.model)
+        checkpoint.restore_optimizer(self.optimizer, self.named, saved.optimizer)
+        if self.average is not None:
+            checkpoint.restore_model(self.average.tensors, saved.average)
+        if saved.state.get("data", "") != self.data.source.fingerprint:
+            raise TrainError(f"the data of the run in {self.out} has changed: restore it, or choose another --out")
+        self.step, self.seconds = saved.state["step"], saved.state["seconds"]
+        self.metrics = saved.state.get("metrics", {})
+
+    def _samples(self) -> Samples | None:
+        section = self.config.sample
+        if section is None or not self.main:
+            return None
+        if any(isinstance(p, DTensor) for p in self.inner.parameters()):
+            print("no samples: the weights are sharded over the processes", file=sys.stderr)
+            return None
+        return Samples(self.config, section, self.inner)
 
     def _elapsed(self) -> float:
         return self.seconds + time.monotonic() - self.begun

@@ -57,11 +57,27 @@ def test_options_reach_the_library(call: Call, tiny_model: Any, monkeypatch: pyt
         return tiny_model
 
     monkeypatch.setattr(dlmsample, "load", load)
-    words = "--model some/where --device cpu --dtype float64 --trust-remote-code --family f"
+    words = "--model some/where --adapter a --head h/i --device cpu --dtype float64 --trust-remote-code --family f"
     sampling = "--top-k 3 --top-p 0.9 --block-length all"
     assert call("generate", "x", *words.split(), *sampling.split(), *SHORT).code == 0
     assert seen.pop("name") == "some/where"
-    assert seen == {"device": "cpu", "dtype": "float64", "trust_remote_code": True, "family": "f"}
+    expected = {"device": "cpu", "dtype": "float64", "trust_remote_code": True, "family": "f"}
+    assert seen == {"adapter": "a", "head": "h/i", **expected}
+
+
+def test_a_head_from_a_folder(call: Call, tmp_path: Path) -> None:
+    """DSC reads it; statistics keep their names; without it DSC says how to give one."""
+    from dlmsample.heads import CorrectionHead, HeadConfig, save_head
+
+    head = CorrectionHead(HeadConfig(hidden_size=256, width=16, heads=2, mlp=16, offset=50.0))
+    save_head(head, tmp_path)
+    code, out, err = call("generate", "x", "--policy", "dsc", "--head", str(tmp_path), "--json", *SHORT)
+    assert (code, err) == (0, "")
+    stats = json.loads(out)["stats"]
+    assert stats["remasks"] > 0
+    plain = call("generate", "x", "--json", *SHORT).out
+    assert list(stats) == list(json.loads(plain)["stats"])
+    assert "--head" in call("generate", "x", "--policy", "dsc").err
 
 
 def test_raw_leaves_the_chat_template_out(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

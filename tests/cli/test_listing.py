@@ -40,6 +40,36 @@ def test_tables_name_what_there_is(call: Call) -> None:
     assert "wordproblems" in call("tasks").out
 
 
+def test_adapters_and_heads_stand_under_their_model(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = {"body": "qwen3", "block_length": 32}
+    rows = [
+        {"name": "one", "summary": "s", **facts, "adapters": [], "heads": []},
+        {
+            "name": "two",
+            "summary": "t",
+            **facts,
+            "adapters": [{"name": "x", "summary": "about x"}],
+            "heads": [{"name": "y", "summary": "about y"}],
+        },
+    ]
+    monkeypatch.setattr(listing, "models", lambda: rows)
+    assert json.loads(call("models", "--json").out) == rows
+    lines = [line.split() for line in call("models").out.splitlines()]
+    assert lines[0] == ["name", "summary", "body", "block", "length"]
+    assert lines[2:] == [
+        ["one", "s", "qwen3", "32"],
+        ["two", "t", "qwen3", "32"],
+        ["--adapter", "x", "about", "x"],
+        ["--head", "y", "about", "y"],
+    ]
+
+
+def test_models_say_what_can_be_attached(call: Call) -> None:
+    nano = json.loads(call("models", "--json").out)[0]
+    for key in ("adapters", "heads"):
+        assert all(part["name"] and part["summary"] for part in nano[key])
+
+
 @pytest.mark.parametrize("columns", ["40", "80"])
 def test_narrow_terminal_loses_nothing(columns: str, terminal_call: Call) -> None:
     narrow = terminal_call("policies", COLUMNS=columns, NO_COLOR="1").out

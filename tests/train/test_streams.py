@@ -140,7 +140,7 @@ def _same(a: Rows, b: Rows) -> bool:
 
 
 def test_the_shipped_recipe_builds_a_batch() -> None:
-    config = load("nano", ["batch_size=16", "micro_batches=2"])
+    config = load("nano_mdm", ["batch_size=16", "micro_batches=2"])
     if not (Path(config.tokenizer_folder) / "tokenizer.json").is_file():
         pytest.skip("nano's tokenizer is not there yet")
     steps = Steps(config, 0)

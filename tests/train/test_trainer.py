@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from dlmsample.train import build, checkpoint
 from dlmsample.train.__main__ import main
 from dlmsample.train.config import TrainError, load
+from dlmsample.train.report import Means
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
@@ -169,10 +170,10 @@ def test_bidirectional_training_and_going_on_from_its_result(tmp_path: Path) -> 
 
 def test_decay_spares_norms_and_embeddings(tmp_path: Path) -> None:
     config = load(str(recipe(tmp_path)), ["weight_decay=0.1"])
-    module = build.build_module(config)
-    optimizer = build.build_optimizer(config, module, torch.device("cpu"))
+    model = build.build_model(config)
+    optimizer = build.build_optimizer(config, model, torch.device("cpu"))
     spared = {id(p) for group in optimizer.param_groups if not group["weight_decay"] for p in group["params"]}
-    names = {name for name, p in module.named_parameters() if id(p) in spared}
+    names = {name for name, p in build.named_trainable(model).items() if id(p) in spared}
     assert "model.embed_tokens.weight" in names
     assert all("norm" in name or "embed" in name for name in names)
 
@@ -190,7 +191,6 @@ def test_decay_spares_norms_and_embeddings(tmp_path: Path) -> None:
         ("lr", "not of the form key=value"),
         ("model.tokenizer=/nowhere", "no tokenizer.json"),
         ("model.shape.vocab_size=2", "outside the vocabulary"),
-        ("model.geometry.block_alignment=absolute", "cannot be trained yet"),
     ],
 )
 def test_mistakes_are_told_in_one_line(
@@ -199,7 +199,7 @@ def test_mistakes_are_told_in_one_line(
     path = recipe(tmp_path)
     assert main([str(path), "--out", str(tmp_path / "out"), override]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("error: ")
+    assert error.startswith("dlmsample: ")
     assert message in error
     assert error.count("\n") == 1
 
@@ -221,3 +221,16 @@ def test_other_mistakes(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
 
 def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
+
+
+def test_a_mean_over_a_set_counts_by_the_size_of_the_set() -> None:
+    """Micro-batches without members of a set do not pull its mean towards 0."""
+    means = Means()
+    for share, ce in ((0.0, 0.0), (0.3, 4.0), (0.1, 2.0), (0.0, 0.0)):
+        means.add({"loss": torch.tensor(1.0), "share/wrong": torch.tensor(share), "ce/wrong": torch.tensor(ce)}, 0.5)
+    means.count = 2
+    found = means.take(lambda values: values)
+    assert found == pytest.approx({"loss": 1.0, "share/wrong": 0.1, "ce/wrong": 3.5})
+    means.add({"share/wrong": torch.tensor(0.0), "ce/wrong": torch.tensor(0.0)}, 1.0)
+    means.count = 1
+    assert means.take(lambda values: values) == {"share/wrong": 0.0, "ce/wrong": 0.0}

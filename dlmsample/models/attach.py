@@ -1,0 +1,144 @@
+"""Adapters merged into a module and correction heads beside it: where they are found, and whether they fit."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlmsample.heads.correction import CorrectionHead
+from dlmsample.heads.store import cast, load_head
+from dlmsample.models.embedded import PARTS, Kind, shipped
+from dlmsample.registry import unknown
+
+#: Up to this many parameters a model is merged in float32, 4 GB of memory; beyond, in the dtype it is asked for.
+_SMALL = 1_000_000_000
+
+
+def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Path:
+    """The folder of an adapter or a head: a short name that the model's folder ships, else a path, else a hub id.
+
+    Args:
+        kind: what to look for.
+        given: short name, folder, or hub id.
+        model: the model's name, for errors.
+        folder: its folder; None for a hub id.
+
+    Raises:
+        ValueError: no such name, or a folder that lacks a file.
+    """
+    part, known = PARTS[kind], {} if folder is None else shipped(folder, kind)
+    name = str(given)
+    path = Path(name).expanduser()
+    if name in known and isinstance(given, str):
+        path = known[name]
+    elif not (name and path.is_dir()):
+        if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
+            elsewhere = f"the path of a folder, or a hub id like org/{kind}"
+            if known:
+                raise unknown(f"{kind} of {model}", name, known, f", or {elsewhere}")
+            raise ValueError(f"unknown {kind} {name!r}: {model} ships no {kind}s; give {elsewhere}")
+        path = _download(kind, name, [part.config, part.weights])
+    for file in (part.config, part.weights):  # PEFT would read a pickle in place of the safetensors
+        if not (path / file).is_file():
+            raise ValueError(f"{kind} {name!r} has no {file}: give {part.wanted}")
+    return path
+
+
+def _download(kind: Kind, name: str, patterns: list[str]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=patterns))
+    except (OSError, ValueError) as e:
+        said = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
+        raise ValueError(f"cannot fetch {kind} {name!r}: {said}; check the hub id, or give a folder") from e
+
+
+def merging_dtype(config: Any, asked: torch.dtype, trust_remote_code: bool) -> torch.dtype:
+    """The dtype to load and merge in: float32 where the model is small, so that the sum is rounded once.
+
+    In ``asked`` the weight, the adapter's share and their sum are rounded each; for a large model that is the
+    price of not holding it twice as wide.
+    """
+    from transformers import AutoModelForCausalLM
+
+    if torch.finfo(asked).bits >= 32:
+        return asked
+    with torch.device("meta"):
+        shell: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+    return torch.float32 if sum(p.numel() for p in shell.parameters()) <= _SMALL else asked
+
+
+def require_peft() -> None:
+    """Say early that PEFT is missing.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    if find_spec("peft") is None:
+        raise ValueError("an adapter needs the package peft: pip install peft")
+
+
+def merge(module: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
+    """Add a PEFT adapter to the module's own weights and cast them: what remains is the stock module.
+
+    Raises:
+        ValueError: it is of a kind that cannot be merged, or made for other layers or shapes.
+    """
+    from peft import PeftConfig, PeftModel
+    from safetensors import SafetensorError
+
+    grads = {key: p.requires_grad for key, p in module.named_parameters()}
+    try:
+        config = PeftConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise ValueError(f"cannot read adapter_config.json of adapter {name!r}: {_line(e)}; save it again") from e
+    if config.is_prompt_learning or config.is_adaption_prompt:
+        raise ValueError(f"adapter {name!r} is of type {config.peft_type}, which has no weights to merge: train a LoRA")
+    config.inference_mode = True
+    # PEFT draws the weights that it then overwrites, and warns of each key that finds no place: an error here
+    try:
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            warnings.simplefilter("ignore")
+            wrapped = PeftModel(module, config)
+            report = wrapped.load_adapter(str(folder), "default", torch_device=str(module.device))
+        if lost := [*report.missing_keys, *report.unexpected_keys]:
+            raise ValueError(f"{len(lost)} tensors like {lost[0]} have no counterpart")
+        merged: Any = wrapped.merge_and_unload(safe_merge=True)
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as e:
+        raise ValueError(
+            f"adapter {name!r} does not fit the model: {_line(e)}; give one that was trained on this model"
+        ) from e
+    for key, parameter in merged.named_parameters():
+        parameter.requires_grad_(grads.get(key, True))
+    return cast(merged, dtype)
+
+
+def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype) -> CorrectionHead:
+    """A head, if it fits the model of that configuration.
+
+    Raises:
+        ValueError: it was trained on another width or on a layer that the model lacks.
+    """
+    head, body = load_head(folder, device, dtype), config.get_text_config()
+    if head.config.hidden_size != body.hidden_size:
+        raise ValueError(
+            f"head {name!r} was trained on a backbone of width {head.config.hidden_size}; {model} has "
+            f"{body.hidden_size}: give a head that was trained on this model"
+        )
+    states = body.num_hidden_layers + 1  # the embeddings, then every layer's output
+    if not -states <= head.layer < states:
+        raise ValueError(
+            f"head {name!r} reads hidden layer {head.layer}; {model} has {states} of them: "
+            "give a head that was trained on this model"
+        )
+    return head
+
+
+def _line(error: BaseException) -> str:
+    """An error's message on one line, not too long."""
+    return " ".join((str(error).strip() or type(error).__name__).split())[:200].rstrip(". ")

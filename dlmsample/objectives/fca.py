@@ -1,0 +1,139 @@
+"""FCA: errors from earlier states for a correction head, "Teach Diffusion LMs to Learn from Their Own Mistakes"."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from dlmsample.objectives import draws as d
+from dlmsample.objectives.base import (
+    Corrupted,
+    Draft,
+    Ids,
+    Objective,
+    Outputs,
+    cross_entropy,
+    means,
+    per_row_mean,
+    shares,
+)
+from dlmsample.objectives.draws import Draws
+
+_LOWEST_RATE = 1e-3  # bounds the weight 1/t of joint training, as MDM's eps does
+
+
+class FCA(Objective):
+    """Place tokens the model predicted with less context, and learn which visible tokens are wrong.
+
+    Rule (arXiv:2601.06428, Sec. 4.2, Eq. 4.1): ``Δt = 1/N``, ``t ~ U(0, 1 − Δt)``, ``t' ~ U(Δt, 1 − t)``. ``x_t`` masks
+    each of the L editable tokens with probability t, ``x_{t+t'}`` also each still visible one with probability
+    ``t'/(1 − t)``. One forward without gradient on ``x_{t+t'}`` gives y, sampled at temperature 1; at
+    ``max(1, ⌊L · Δt⌋)`` random positions among all those masked in ``x_{t+t'}`` (at all, if fewer) y is written into
+    ``x_t``. The loss is the mean within the sequence, over visible editable positions, of the binary cross-entropy
+    of the error logit, target ``input ≠ gold``.
+
+    Args:
+        artefacts: ``self``: as above; ``uniform``: random tokens other than gold at as many positions visible in
+            ``x_t`` (RemeDi), no draft pass; ``prism``: ``t' = Δt``, positions masked in ``x_{t+Δt}``
+            but not in ``x_t``.
+        steps: N; None: L/2, two tokens a step.
+        gamma: None trains the head alone; a number trains jointly (Eq. 3.3): ``Σ CE/t over still masked positions,
+            divided by the sequence's editable positions, + gamma · BCE``.
+
+    Raises:
+        ValueError: an unknown option, one out of range, no ``draft`` where one is needed, or not the outputs that
+            ``needs`` names.
+
+    Example:
+        >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
+        >>> out = FCA(artefacts="uniform").corrupt(clean, every, torch.tensor([1]), ids=Ids(2, (0, 1, 2), 40))
+        >>> out.sets["wrong"].sum().item(), FCA().needs == {"error"}
+        (2, True)
+
+    Source: arXiv:2601.06428 (v1). t stays below 1 − Δt, beyond which there is no t' [choice]; the mean over visible
+    positions, where Eq. 4.1 sums over all [choice]; the target is 1 for *wrong*, as Algorithm 1 uses it. N and gamma
+    are not printed. 1/t is cut at 1000. When ``blocks`` is given, each noisy block is a canvas of its own, with its t,
+    t', L and artefacts [choice]; the means stay the sequence's.
+    """
+
+    name: ClassVar[str] = "fca"
+    artefacts: Literal["self", "uniform", "prism"] = "self"
+    steps: Annotated[int, Field(ge=1)] | None = None
+    gamma: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset({"error"} if self.gamma is None else {"logits", "error"})
+
+    def corrupt(
+        self,
+        clean: Tensor,
+        editable: Tensor,
+        keys: Tensor,
+        draft: Draft | None = None,
+        blocks: Tensor | None = None,
+        *,
+        ids: Ids,
+    ) -> Corrupted:
+        """See :meth:`Objective.corrupt`.
+
+        ``weights`` are those of the binary cross-entropy on visible and of the cross-entropy on masked positions.
+        Sets: ``masked``, ``visible`` = ``wrong`` + ``right``, and ``artefact``, the written positions.
+        """
+        draws = Draws.of(keys, clean, blocks)
+        length = draws.size(editable)
+        if self.steps is None:
+            step, count = (2 / length.clamp(min=2)), length.clamp(max=2)
+        else:
+            step, count = torch.full_like(length, 1 / self.steps, dtype=torch.float32), length // self.steps
+        t = (1 - step) * draws.per_canvas(d.RATE)
+        masked = editable & (draws.per_position(d.MASK) < t)
+        later = step if self.artefacts == "prism" else step + (1 - t - step) * draws.per_canvas(d.LATER_RATE)
+        newly = editable & ~masked & (draws.per_position(d.LATER) < later / (1 - t))
+        visible = editable & ~masked
+        among = {"self": masked | newly, "uniform": visible, "prism": newly}[self.artefacts]
+        chosen = among & (draws.rank(draws.bits(d.ORDER), among) < count.clamp(min=1))
+        tokens = torch.where(chosen, self._artefacts(clean, masked | newly, draft, draws, ids), clean)
+        masked = masked & ~chosen
+        visible = editable & ~masked
+        wrong = visible & (tokens != clean)
+        weights = per_row_mean(visible, 1.0 if self.gamma is None else self.gamma)
+        if self.gamma is not None:
+            answer = editable.sum(1, keepdim=True).clamp(min=1)
+            weights = torch.where(masked, 1 / (t.clamp(min=_LOWEST_RATE) * answer), weights)
+        sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": chosen}
+        return Corrupted(tokens.masked_fill(masked, ids.mask), clean, weights, sets)
+
+    def _artefacts(self, clean: Tensor, hidden: Tensor, draft: Draft | None, draws: Draws, ids: Ids) -> Tensor:
+        """int64 ``[row, pos]``: what would be written at each position."""
+        if self.artefacts == "uniform":
+            return d.random_token(clean, draws.bits(d.TOKEN), ids)
+        return d.candidates("FCA", draft, clean.masked_fill(hidden, ids.mask), draws, ids, 1.0).token
+
+    def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
+        """See :meth:`Objective.loss`: binary cross-entropy, and with ``gamma`` cross-entropy at the masks.
+
+        Metrics: ``share/<set>``; over ``visible``, ``wrong`` and ``right`` the mean ``bce/``, ``error/`` (P_error) and
+        ``acc/`` (P_error > 0.5 is the label); ``positive_rate``; with ``gamma`` also ``ce/masked`` and ``acc/masked``.
+        """
+        if self.gamma is not None and not isinstance(output, Outputs):
+            raise ValueError("FCA(gamma=...) trains jointly: pass Outputs(logits, error), or gamma=None")
+        error = (output.error if isinstance(output, Outputs) else output).float()
+        if error.shape != corrupted.weights.shape:
+            raise ValueError(f"FCA reads error logits [row, pos], not {list(error.shape)}: give a correction head's")
+        sets = corrupted.sets
+        label = sets["wrong"].float()
+        term = F.binary_cross_entropy_with_logits(error, label, reduction="none")
+        scores = {name: sets[name] for name in ("visible", "wrong", "right")}
+        right = (error.detach() > 0) == sets["wrong"]
+        metrics = shares(sets) | means(scores, bce=term, error=error.sigmoid(), acc=right)
+        metrics |= {"positive_rate": sets["wrong"].sum() / sets["visible"].sum().clamp(min=1)}
+        if self.gamma is not None and isinstance(output, Outputs):
+            ce, hit = cross_entropy(output.logits, corrupted)
+            metrics |= means({"masked": sets["masked"]}, ce=ce, acc=hit)
+            term = torch.where(sets["masked"], ce, term)
+        return (corrupted.weights * term).sum(1).mean(), metrics

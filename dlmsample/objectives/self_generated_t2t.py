@@ -1,0 +1,75 @@
+"""Self-Generated T2T: editing learned on the model's own drafts, "Self-Generated Error Training for Token Editing"."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from dlmsample.objectives import draws as d
+from dlmsample.objectives.base import Corrupted, Draft, Ids
+from dlmsample.objectives.draws import Draws, Share, ShareRange, between
+from dlmsample.objectives.t2t import TokenToToken
+
+
+class SelfGeneratedT2T(TokenToToken):
+    """Back-fill masked positions with the model's own argmax drafts, and predict gold everywhere.
+
+    Rule (arXiv:2606.17175, Sec. 3.2, Eq. 3): mask each editable token with a probability m; one forward without
+    gradient on that input; each masked position stays masked with a probability s, else takes its argmax draft, or,
+    with probability ``random_probability``, a random token other than gold; each gold token that was never masked
+    is replaced by a random one with a probability r. The loss is the sum of three means within the sequence, over
+    masked, wrong and right positions; a right draft is a right position.
+
+    Args:
+        mask_ratio: range of m, uniform.
+        edit_ratio: range of r, uniform.
+        draft_remask: range of s, uniform.
+        random_probability: chance of a random token in place of a draft.
+        masked_weight: λ of the masked positions' mean.
+        wrong_weight: λ of the wrong visible positions' mean.
+        right_weight: λ of the right visible positions' mean.
+
+    Raises:
+        ValueError: an unknown option, one out of range, or no ``draft``.
+
+    Example:
+        >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
+        >>> always_six = lambda tokens: torch.eye(40)[torch.full_like(tokens, 6)]
+        >>> rule = SelfGeneratedT2T(mask_ratio=1, draft_remask=0, random_probability=0)
+        >>> out = rule.corrupt(clean, every, torch.tensor([3]), always_six, ids=Ids(2, (0, 1, 2), 40))
+        >>> out.input.tolist(), out.sets["right"].tolist()
+        ([[6, 6, 6, 6]], [[False, True, False, False]])
+
+    Source: arXiv:2606.17175. The three ranges and the weights are ours (lost in our copy); that the draft pass sees
+    gold and masks only, not the edited gold tokens, too. "num_forwards=2" is read as the draft and the supervised
+    forward. m, r and s are drawn per sequence, and per block when ``blocks`` is given.
+    """
+
+    name: ClassVar[str] = "self_generated_t2t"
+    edit_ratio: ShareRange = (0.0, 0.0)
+    draft_remask: ShareRange = (0.0, 1.0)
+    random_probability: Share = 0.05
+
+    def corrupt(
+        self,
+        clean: Tensor,
+        editable: Tensor,
+        keys: Tensor,
+        draft: Draft | None = None,
+        blocks: Tensor | None = None,
+        *,
+        ids: Ids,
+    ) -> Corrupted:
+        """See :meth:`Objective.corrupt`. Sets: ``masked``, ``wrong``, ``right``."""
+        draws = Draws.of(keys, clean, blocks)
+        masked = self.masked(editable, draws)
+        drafts = d.candidates("SelfGeneratedT2T", draft, clean.masked_fill(masked, ids.mask), draws, ids, 0.0).token
+        left = masked & (draws.per_position(d.KEEP) < between(self.draft_remask, draws.per_canvas(d.KEEP_RATE)))
+        edited = draws.per_position(d.EDIT) < between(self.edit_ratio, draws.per_canvas(d.EDIT_RATE))
+        replaced = draws.per_position(d.REPLACE) < self.random_probability
+        random = editable & torch.where(masked, replaced, edited)
+        tokens = torch.where(masked, drafts, clean)
+        tokens = torch.where(random, d.random_token(clean, draws.bits(d.TOKEN), ids), tokens)
+        return self.supervise(tokens, clean, editable, left, ids)

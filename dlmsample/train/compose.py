@@ -1,0 +1,154 @@
+"""The options of ``dlmsample train`` to one configuration: a recipe, what is said instead of it, and defaults."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from dlmsample.objectives.base import objective as make_objective
+from dlmsample.registry import unknown
+from dlmsample.tasks import list_tasks
+from dlmsample.train.config import TrainConfig, TrainError, finish, override, recipe_data, recipe_text
+from dlmsample.train.sections import ModelSection
+
+_FRESH: dict[str, Any] = {
+    "model": {"init": "nano"},
+    "steps": 500,
+    "batch_size": 32,
+    "lr": 5e-4,
+    "warmup": 25,
+    "checkpoint_every": 100,
+    "log_every": 10,
+}
+"""A run without a recipe."""
+_LORA = {"rank": 16, "alpha": 32}
+_HELD_OUT = 0.02
+
+
+def recipes() -> list[dict[str, str]]:
+    """The shipped recipes: name, and the first sentence of each one's comment."""
+    shipped = files("dlmsample") / "recipes"
+    names = sorted(p.name.removesuffix(".yaml") for p in shipped.iterdir() if p.name.endswith(".yaml"))
+    return [{"name": name, "summary": _summary(recipe_text(name)).removeprefix(f"{name}: ")} for name in names]
+
+
+def _summary(text: str) -> str:
+    """The first sentence of the comment that a recipe begins with.
+
+    Example:
+        >>> _summary("# SCOPE on\\n# nano. Ours.\\nlr: 1")
+        'SCOPE on nano'
+    """
+    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return re.split(r"\.(?:\s|$)", " ".join(line.lstrip("# ") for line in comment))[0]
+
+
+def compose(
+    recipe: str | None = None,
+    objective: str | None = None,
+    model: str | None = None,
+    data: str | None = None,
+    settings: Sequence[str] = (),
+) -> TrainConfig:
+    """The configuration that these options mean, in rising precedence: defaults, recipe, options, settings.
+
+    An objective with another name than the recipe's starts from its own defaults. Where an objective needs a
+    head or (without a recipe) an adapter and nothing says its shape, it gets a usual one; where it uses none,
+    the recipe's is left out.
+
+    Args:
+        recipe: a shipped recipe's name, or a YAML file.
+        objective: name of the training rule.
+        model: ``nano``, a folder, or a hub id.
+        data: a file, a folder, or a task's name.
+        settings: ``dotted.key=value``.
+
+    Raises:
+        TrainError: too little is said, or something wrong.
+
+    Example:
+        >>> compose(objective="mdm", data="wordproblems", settings=["steps=10"]).lora
+        LoraSection(rank=16, alpha=32.0, dropout=0.0, targets=None)
+    """
+    plain = recipe_data(recipe) if recipe is not None else json.loads(json.dumps(_FRESH))
+    if objective is not None and _name(plain.get("objective")) != objective:
+        plain["objective"] = {"name": objective}
+    if model is not None and (plain.get("model") or {}).get("init") != model:
+        plain["model"] = {"init": model}
+    if data is not None:
+        _set_data(plain, data)
+    override(plain, list(settings))
+    if recipe is None:
+        _require(plain)
+    _complete(plain, recipe is None)
+    return finish(plain, "training" if recipe is None else f"recipe {recipe}")
+
+
+def _name(section: Any) -> Any:
+    return section.get("name") if isinstance(section, dict) else None
+
+
+def _require(plain: dict[str, Any]) -> None:
+    if not plain.get("objective"):
+        raise TrainError("give --recipe NAME (see dlmsample train --list), or --objective NAME with --data")
+    if not (plain.get("task") or plain.get("data")):
+        raise TrainError(f"give --data: a file, a folder, or a task ({', '.join(list_tasks())})")
+
+
+def _set_data(plain: dict[str, Any], data: str) -> None:
+    """A task's name or a path, instead of what the recipe reads; options about fields and filters stay."""
+    path = Path(data).expanduser()
+    if data in list_tasks() or (":" in data and not path.exists()):
+        plain.pop("data", None)
+        if _name(plain.get("task")) != data:
+            plain["task"] = {"name": data}
+        return
+    if not path.exists() and not (path.suffix or len(path.parts) > 1):
+        raise unknown("task", data, list_tasks(), ", or the path of a file or folder")
+    plain.pop("task", None)
+    section = plain.get("data") or {}
+    kept = {key: value for key, value in section.items() if key not in ("hub", "subset", "split", "format")}
+    plain["data"] = {**kept, "path": data}
+
+
+def _complete(plain: dict[str, Any], fresh: bool) -> None:
+    """Fill in the adapter, the head and the validation rows that the objective needs; drop what it cannot use."""
+    section = plain.get("objective")
+    options = section.get("options") if isinstance(section, dict) else None
+    name = _name(section)
+    if not isinstance(name, str) or not isinstance(options, dict | None):
+        return  # told when the whole is validated
+    needs = make_objective(name, **(options or {})).needs
+    if "logits" not in needs:
+        plain.pop("lora", None)
+    elif fresh and "lora" not in plain:
+        plain["lora"] = dict(_LORA)
+    if "error" not in needs:
+        plain.pop("head", None)
+    else:
+        plain["head"] = {**_head(plain, plain.get("head") or {}), **(plain.get("head") or {})}
+    data = plain.get("data")
+    if isinstance(data, dict) and not data.get("held_out") and (plain.get("head") or plain.get("sample")):
+        data["held_out"] = _HELD_OUT
+
+
+def _head(plain: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """As wide as the body, with its heads and a fourfold MLP."""
+    if {"width", "heads", "mlp"} <= given.keys():
+        return {}
+    model = plain.get("model") or {}
+    shape = model.get("shape")
+    if shape is None and isinstance(model.get("init"), str):
+        try:
+            shape = json.loads((Path(ModelSection(**model).where) / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            shape = None
+    if not isinstance(shape, dict) or not {"hidden_size", "num_attention_heads"} <= shape.keys():
+        raise TrainError("this objective trains a head: set head.width, head.heads and head.mlp")
+    width = shape["hidden_size"]
+    return {"width": width, "heads": shape["num_attention_heads"], "mlp": 4 * width}

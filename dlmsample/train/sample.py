@@ -1,0 +1,70 @@
+"""Answers to validation prompts under the policy that a run trains for: what the numbers look like as text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from dlmsample.models.base import Denoiser, Facts
+from dlmsample.registry import policy
+from dlmsample.sampler import Sampler
+from dlmsample.train.build import pad_id
+from dlmsample.train.calibrate import validation
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.sections import SampleSection
+from dlmsample.train.streams import StreamModel
+
+
+class Samples:
+    """The first validation prompts, answered with the present weights whenever asked.
+
+    Args:
+        config: the run.
+        section: its ``sample``.
+        model: the unwrapped, unsharded model.
+
+    Raises:
+        TrainError: a policy or block length that the model cannot do.
+    """
+
+    def __init__(self, config: TrainConfig, section: SampleSection, model: StreamModel) -> None:
+        from transformers import AutoTokenizer
+
+        self.section, self.seed, self.model, self.end = section, config.seed, model, config.steps
+        self.precision = config.precision
+        facts = Facts(**config.geometry.model_dump())
+        tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
+        self.denoiser = Denoiser(config.model.init or "model", model.module, tokenizer, facts, model.head)
+        (rows,) = validation(config, pad_id(model.module), section.count)
+        order = rows.keys.argsort()
+        ends = zip(rows.tokens[order].tolist(), rows.prompt[order], rows.answer[order], strict=True)
+        self.pairs = [(line[:start], line[start : start + length]) for line, start, length in ends]
+        try:
+            self.sampler = Sampler(
+                self.denoiser, policy(section.policy, **section.options), block_length=section.block_length
+            )
+        except ValueError as error:
+            raise TrainError(f"sample: {error}") from None
+
+    def due(self, step: int) -> bool:
+        """Whether it is time: every so many steps, and at the end."""
+        return step == self.end or step % self.section.every == 0
+
+    def __call__(self) -> list[dict[str, Any]]:
+        """One entry per prompt: prompt, reference and answer as texts, and the answer's forwards."""
+        device = self.denoiser.device
+        training = self.model.training
+        self.model.eval()
+        # The cached forward has other shapes than the training: compiling for it would cost more than it brings.
+        with (
+            torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bf16"),
+            torch.compiler.set_stance("force_eager"),
+        ):
+            out = self.sampler.generate([p for p, _ in self.pairs], self.section.max_new_tokens, seed=self.seed)
+        self.model.train(training)
+        decode = self.denoiser.decode
+        return [
+            {"prompt": decode(prompt), "reference": decode(gold), "text": decode(tokens), "nfe": stats.nfe}
+            for (prompt, gold), tokens, stats in zip(self.pairs, out.tokens, out.stats, strict=True)
+        ]

@@ -1,0 +1,196 @@
+"""The sections of a training configuration: frozen, validated, unknown options are errors."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from dlmsample.models.embedded import EMBEDDED, folder_of
+from dlmsample.objectives.base import objective
+from dlmsample.registry import policy
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Geometry(Section):
+    """How the checkpoint is decoded: exactly the ``dlmsample`` key of the config.json that a run writes."""
+
+    mask_id: int
+    eos_ids: tuple[int, ...] = Field(min_length=1)
+    block_length: int = Field(ge=1)
+    min_block_length: int = Field(default=1, ge=1)
+    attention: Literal["block_causal", "bidirectional"] = "block_causal"
+    block_alignment: Literal["prompt", "absolute"] = "prompt"
+
+
+class ModelSection(Section):
+    """A new stock decoder (``shape``: its config's fields), or weights to go on from (``init``).
+
+    With both, the weights are ``init``'s and ``shape`` documents their body.
+    """
+
+    type: str = "qwen3"
+    shape: dict[str, Any] | None = None
+    init: str | None = None
+    """``nano`` (the embedded model), a folder, or a hub id; all in the layout of the stock body."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the weights that are frozen; what is trained is float32 always."""
+    geometry: Geometry | None = None
+    tokenizer: str | None = None
+    """``nano`` (shipped) or a folder; None: the folder of ``init``, else ``nano``."""
+
+    @property
+    def where(self) -> str:
+        """Where transformers finds ``init``: the embedded model's folder instead of its name."""
+        name = self.init or ""
+        return str(folder_of(name)) if name in EMBEDDED else name
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ModelSection:
+        if self.shape is None and self.init is None:
+            raise ValueError("give 'shape' (a new model) or 'init' (nano, a folder or a hub id to go on from)")
+        if self.init is None and self.geometry is None:
+            raise ValueError("a new model needs 'geometry' (mask_id, eos_ids, block_length, ...)")
+        return self
+
+
+class ObjectiveSection(Section):
+    name: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> ObjectiveSection:
+        objective(self.name, **self.options)
+        return self
+
+
+class Mixture(Section):
+    """A share of the examples that is drawn with other task options, or (``name``) from another generator.
+
+    ``options`` then are all of that generator's; else they are laid over the task's own.
+    """
+
+    share: Share
+    options: dict[str, Any] = {}
+    name: str | None = None
+
+
+class TaskSection(Section):
+    """Generated data: a task of this package, or ``package.module:function`` like its ``problem``."""
+
+    name: str
+    options: dict[str, Any] = {}
+    mix: tuple[Mixture, ...] = ()
+
+    @model_validator(mode="after")
+    def _shares(self) -> TaskSection:
+        if sum(part.share for part in self.mix) > 1:
+            raise ValueError("the shares of 'mix' sum to more than 1")
+        return self
+
+
+class DataSection(Section):
+    """Data from files, or from a data set of the hub; see :mod:`dlmsample.train.files` for what rows may be."""
+
+    path: str | tuple[str, ...] | None = None
+    """A file, a folder (all its files of a known format, by name), or several of them."""
+    format: Literal["jsonl", "text"] | None = None
+    """None: by suffix (.jsonl, .ndjson; .txt, .text)."""
+    hub: str | None = None
+    """``org/name`` of a data set; needs the extra ``data``."""
+    subset: str | None = None
+    split: str = "train"
+    prompt: str = "prompt"
+    answer: str = "answer"
+    text: str = "text"
+    messages: str = "messages"
+    """The names of the fields."""
+    min_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Rows outside are left out, and counted; a row's tokens are its prompt, its answer and one EOS."""
+    limit: int | None = Field(default=None, ge=1)
+    """Keep the first so many rows that pass the filters (documents, before packing)."""
+    held_out: Share = 0.0
+    """This share of the rows is kept apart for validation: a head's calibration, samples."""
+    pack: bool = False
+    """Join documents of plain text, an EOS after each, and cut them into rows of ``max_length``."""
+    max_length: int | None = Field(default=None, ge=2)
+    """Tokens of a training row, prompt and window together; None: 2048, or the model's context if smaller."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> DataSection:
+        if (self.path is None) == (self.hub is None):
+            raise ValueError("give either 'path' (files) or 'hub' (a data set's org/name)")
+        if self.path is not None and not self.paths:
+            raise ValueError("'path' names no file")
+        if self.min_tokens and self.max_tokens and self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is more than max_tokens {self.max_tokens}")
+        return self
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.path,) if isinstance(self.path, str) else self.path or ()
+
+
+class WindowSection(Section):
+    """How many positions the answer window has and how it is cut into blocks; both drawn per row."""
+
+    window_max: int = Field(default=160, ge=1)
+    long_window_max: int = Field(default=256, ge=1)
+    long_window_share: Share = 0.15
+    own_share: Share = 0.4
+    all_share: Share = 0.25
+    eos_tail: int | None = Field(default=None, ge=1)
+    """The first so many EOS of a window are ordinary tokens, later ones neither corrupted nor supervised
+    (arXiv:2601.06428, App. A.1: 16); None: all are ordinary."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> WindowSection:
+        if self.own_share + self.all_share > 1:
+            raise ValueError("own_share + all_share is more than 1")
+        return self
+
+
+class LoraSection(Section):
+    """Low-rank adapters (PEFT) on frozen weights; only they train, in float32."""
+
+    rank: int = Field(ge=1)
+    alpha: float = Field(gt=0)
+    """The update is scaled by ``alpha / rank``."""
+    dropout: Share = 0.0
+    targets: tuple[str, ...] | None = None
+    """Names of linear layers; None: the attention's and the MLP's, by model type."""
+
+
+class HeadSection(Section):
+    """A correction head on one layer's output; it trains alone unless the objective needs logits as well."""
+
+    width: int = Field(ge=1)
+    layers: int = Field(default=2, ge=1)
+    heads: int = Field(ge=1)
+    mlp: int = Field(ge=1)
+    layer: int = -2
+    """Which entry of the body's hidden states it reads; -2 is the penultimate layer's output."""
+    calibration_rows: int = Field(default=2048, ge=1)
+    """Validation examples that choose the offset at the end."""
+
+
+class SampleSection(Section):
+    """Answers to validation prompts under a policy, every so many steps; changes no weight."""
+
+    policy: str
+    options: dict[str, Any] = {}
+    every: int = Field(ge=1)
+    count: int = Field(default=4, ge=1)
+    max_new_tokens: int = Field(default=128, ge=1)
+    block_length: int | Literal["all"] | None = None
+
+    @model_validator(mode="after")
+    def _known(self) -> SampleSection:
+        policy(self.policy, **self.options)
+        return self

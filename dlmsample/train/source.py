@@ -1,0 +1,171 @@
+"""Where training rows come from: generated tasks and files, behind one small protocol."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlmsample.rng import fold, uniform
+from dlmsample.tasks import list_tasks
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.encode import Encoder, make_encoder
+
+_MIX = 101
+"""Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""
+
+
+class Drawn(NamedTuple):
+    """Some rows: each a slice of one flat array, first its prompt, then its answer with the EOS."""
+
+    flat: np.ndarray
+    """int32 ``[token]``; may hold other rows too."""
+    start: np.ndarray
+    """int64 ``[row]``, where the row begins."""
+    prompt: np.ndarray
+    """int64 ``[row]`` prompt length."""
+    answer: np.ndarray
+    """int64 ``[row]`` answer length, at least 1."""
+    room: np.ndarray | None
+    """int64 ``[row]``: prompt and window together take no more; None: no limit."""
+    keys: Tensor
+    """int64 ``[row]``, see :func:`row_keys`."""
+
+
+class Source(Protocol):
+    """Rows by number; a pure function, so that any process, worker or resumed run draws the same."""
+
+    @property
+    def encoder(self) -> Encoder:
+        """The run's text encoder."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Rows of an epoch; None: no two rows are the same."""
+        ...
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Lines for people: what was read and what was left out; empty where nothing was read."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal data; empty where the configuration says all."""
+        ...
+
+    def rows(self, numbers: Tensor) -> Drawn:
+        """The rows with these numbers, int64 ``[row]``, counted from the run's first row."""
+        ...
+
+
+def row_keys(seed: int, epoch: int | Tensor, indices: Tensor) -> Tensor:
+    """One int64 key per sequence, a function of (seed, epoch, example index) alone."""
+    return fold(torch.tensor(seed, dtype=torch.int64), epoch, indices)
+
+
+def flatten(prompts: list[list[int]], answers: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows as one int32 array, with their prompt and answer lengths (int64 ``[row]``)."""
+    prompt, answer = (np.array([len(ids) for ids in part], dtype=np.int64) for part in (prompts, answers))
+    ids = chain.from_iterable(part for row in zip(prompts, answers, strict=True) for part in row)
+    return np.fromiter(ids, dtype=np.int32, count=int(prompt.sum() + answer.sum())), prompt, answer
+
+
+def starts(lengths: np.ndarray) -> np.ndarray:
+    """int64 ``[row]``: where each row begins in a flat array."""
+    return np.cumsum(lengths) - lengths
+
+
+class Part(NamedTuple):
+    """A share of a task's examples and what makes them."""
+
+    share: float
+    problem: Callable[..., Any]
+    options: dict[str, Any]
+
+
+class TaskSource:
+    """Generated rows: number i is example i of a split; there is no second epoch.
+
+    Raises:
+        TrainError: no such task, no generator in it, or an option that it does not take.
+    """
+
+    size = None
+    summary = ()
+    fingerprint = ""
+
+    def __init__(self, config: TrainConfig, split: str = "train") -> None:
+        assert config.task is not None
+        self.config, self.split, task = config, split, config.task
+        self.main = _part(1.0, task.name, task.options)
+        self.parts = [
+            _part(mix.share, mix.name or task.name, mix.options if mix.name else {**task.options, **mix.options})
+            for mix in task.mix
+        ]
+
+    @property
+    def encoder(self) -> Encoder:
+        """Made where it is first needed: each worker has its own."""
+        return self._encoder
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return make_encoder(self.config)
+
+    def rows(self, numbers: Tensor) -> Drawn:
+        """See :class:`Source`."""
+        keys = row_keys(self.config.seed, 0, numbers)
+        chosen = self._choose(uniform(fold(keys, _MIX)).double())
+        examples = [
+            part.problem(self.split, index, **part.options)
+            for part, index in zip(chosen, numbers.tolist(), strict=True)
+        ]
+        prompts = self.encoder.prompts([example.prompt for example in examples])
+        answers = self.encoder.answers([example.completion for example in examples])
+        flat, prompt, answer = flatten(prompts, answers)
+        return Drawn(flat, starts(prompt + answer), prompt, answer, None, keys)
+
+    def _choose(self, draws: Tensor) -> Iterable[Part]:
+        """The part of each row: the first whose shares up to it exceed the draw, else the task itself."""
+        parts = [*self.parts, self.main]
+        if not self.parts:
+            return parts * len(draws)
+        edges = torch.tensor([part.share for part in self.parts], dtype=torch.float64).cumsum(0)
+        return [parts[i] for i in torch.searchsorted(edges, draws, right=True).tolist()]
+
+
+def generator(name: str) -> Callable[..., Any]:
+    """The function that makes example ``index`` of a split: a task's own, or ``package.module:function``.
+
+    Raises:
+        TrainError: there is none.
+    """
+    module, _, attribute = name.partition(":")
+    try:
+        path = module if attribute else f"dlmsample.tasks.{module}"
+        return getattr(importlib.import_module(path), attribute or "problem")
+    except (ImportError, AttributeError) as error:
+        known = [task for task in list_tasks() if _generates(task)]
+        raise TrainError(f"unknown task {name!r} ({error}); tasks that generate data: {', '.join(known)}") from None
+
+
+def _generates(task: str) -> bool:
+    return callable(getattr(importlib.import_module(f"dlmsample.tasks.{task}"), "problem", None))
+
+
+def _part(share: float, name: str, options: dict[str, Any]) -> Part:
+    function = generator(name)
+    known = inspect.signature(function).parameters
+    for key in options:
+        if key not in known:
+            raise TrainError(f"task {name}: unknown option {key!r}; known: {', '.join(known)}")
+    return Part(share, function, options)

@@ -1,0 +1,71 @@
+"""Each objective equals its rule written as loops over positions: corruption, weights, sets and loss."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlmsample.objectives.base import Outputs
+from tests.objectives.common import IDS, VARIANTS, Toy, outputs, rows
+from tests.objectives.loops import LOOPS, Row
+
+WITH_LOOPS = [name for name in VARIANTS if name.split("-")[0] in LOOPS]
+
+
+@pytest.mark.parametrize("with_blocks", [False, True])
+@pytest.mark.parametrize("name", WITH_LOOPS)
+def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
+    rule, loop = VARIANTS[name], LOOPS[name.split("-")[0]]
+    count, width = (200 if full else 16), 19
+    clean, editable, keys, blocks = rows(count, width)
+    toy = Toy()
+    out = rule.corrupt(clean, editable, keys, toy, blocks if with_blocks else None, ids=IDS)
+    output = outputs(rule, (count, width))
+    losses = []
+    for r in range(count):
+        row = Row(
+            clean[r].tolist(),
+            editable[r].tolist(),
+            blocks[r].tolist() if with_blocks else [0] * width,
+            keys[r],
+        )
+        with torch.no_grad():
+            want = loop(rule, row, lambda ids: toy(torch.tensor([ids]))[0].tolist())  # type: ignore[arg-type]
+        assert out.input[r].tolist() == want.tokens
+        assert {key: members[r].nonzero()[:, 0].tolist() for key, members in out.sets.items()} == want.sets
+        torch.testing.assert_close(out.weights[r], torch.tensor(want.weights), rtol=1e-5, atol=0)
+        losses.append(loop_loss(output, r, want.tokens, want.weights, clean[r].tolist()))
+    assert torch.equal(out.targets, clean)
+    assert rule.loss(output, out)[0].item() == pytest.approx(sum(losses) / count, rel=1e-5)
+
+
+def loop_loss(output: Tensor | Outputs, r: int, tokens: list[int], weights: list[float], clean: list[int]) -> float:
+    """Sum of weight times term: binary where there is an error logit and the token is visible."""
+    both = isinstance(output, Outputs)
+    error = output.error if both else output if output.ndim == 2 else None
+    logits = output.logits if both else output
+    total = 0.0
+    for i, weight in enumerate(weights):
+        if weight == 0:
+            continue
+        if error is not None and tokens[i] != IDS.mask:
+            p = 1 / (1 + math.exp(-error[r, i].item()))
+            term = -math.log(p if tokens[i] != clean[i] else 1 - p)
+        else:
+            scores = logits[r, i].tolist()
+            term = math.log(math.fsum(math.exp(x) for x in scores)) - scores[clean[i]]
+        total += weight * term
+    return total
+
+
+def test_the_variants_reach_every_set() -> None:
+    """Otherwise the comparisons above would prove little."""
+    clean, editable, keys, blocks = rows(16, 19)
+    for name in WITH_LOOPS:
+        for given in (None, blocks):
+            out = VARIANTS[name].corrupt(clean, editable, keys, Toy(), given, ids=IDS)
+            allowed_empty = {"wrong_commit", "right_commit"} if name == "scope-mdm" else {"right_commit"}
+            assert {key for key, members in out.sets.items() if not members.any()} <= allowed_empty, name

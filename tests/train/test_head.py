@@ -1,0 +1,164 @@
+"""Heads: they train alone on a frozen backbone, or together with it; the result is calibrated."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import dlmsample as ds
+from dlmsample.heads import load_head
+from dlmsample.models.masks import bidirectional, block_causal
+from dlmsample.objectives.base import Outputs
+from dlmsample.train import build, checkpoint
+from dlmsample.train.calibrate import calibrate, measure
+from dlmsample.train.config import TrainError, load
+from dlmsample.train.data import Steps
+from dlmsample.train.export import export
+from dlmsample.train.streams import lay_out
+from dlmsample.train.trainer import Trainer
+from tests.train.standin import recipe
+
+HEAD = ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 16}", "objective.name=fca"]
+BOTH = frozenset({"logits", "error"})
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    folder = tmp_path_factory.mktemp("base")
+    path = recipe(folder)
+    assert Trainer(load(str(path), ["steps=2"]), folder / "base").run()
+    return path, [f"model={{init: {folder / 'base' / 'final'}}}", *HEAD]
+
+
+@pytest.fixture(scope="module")
+def trained(base: tuple[Path, list[str]], tmp_path_factory: pytest.TempPathFactory) -> tuple[Trainer, Path]:
+    out = tmp_path_factory.mktemp("head")
+    trainer = Trainer(load(str(base[0]), base[1]), out)
+    assert trainer.run()
+    return trainer, out
+
+
+def moved(trainer: Trainer) -> set[str]:
+    """The names of the parameters that a run moves; ``head.`` begins a head's."""
+    before = {name: p.clone() for name, p in trainer.inner.named_parameters()}
+    assert trainer.run()
+    return {name for name, p in trainer.inner.named_parameters() if not torch.equal(p, before[name])}
+
+
+def test_the_head_alone_trains(base: tuple[Path, list[str]], tmp_path: Path) -> None:
+    trainer = Trainer(load(str(base[0]), [*base[1], "steps=3"]), tmp_path)
+    trainer.model.train()
+    assert not trainer.inner.module.training
+    assert trainer.inner.head.training
+    assert moved(trainer) == {f"head.{name}" for name, _ in trainer.inner.head.named_parameters()}
+    assert all(p.grad is None for p in trainer.inner.module.parameters())
+    assert checkpoint.read(tmp_path / "checkpoint-3").model.keys() == set(trainer.named)
+
+
+@pytest.mark.parametrize("lora", [False, True])
+def test_joint_training_moves_both_and_saves_both(base: tuple[Path, list[str]], tmp_path: Path, lora: bool) -> None:
+    changes = [*base[1], "objective.options={gamma: 0.5}", "steps=3", *(["lora={rank: 2, alpha: 4}"] if lora else [])]
+    trainer = Trainer(load(str(base[0]), changes), tmp_path)
+    names = moved(trainer)
+    assert any(name.startswith("head.") for name in names)
+    backbone = {name for name in names if not name.startswith("head.")}
+    assert backbone
+    assert all(("lora_" in name) == lora for name in backbone)
+    assert load_head(tmp_path / "final" / "head").config == trainer.inner.head.config
+    assert (tmp_path / "final" / ("adapter_model.safetensors" if lora else "model.safetensors")).is_file()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("attention", ["block_causal", "bidirectional"])
+def test_the_head_sees_what_it_sees_in_decoding(base: tuple[Path, list[str]], attention: str) -> None:
+    """Of each block (or canvas) alone: the same hidden states, positions and neighbours."""
+    config = load(str(base[0]), base[1])
+    geometry = config.geometry.model_copy(update={"attention": attention})
+    config = config.model_copy(update={"model": config.model.model_copy(update={"geometry": geometry})})
+    model = build.build_model(config).eval()
+    rows = Steps(config, 0)[0][0]
+    batch = lay_out(config, rows)
+    window = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))
+    out = model(batch, window, BOTH)
+    assert isinstance(out, Outputs)
+    assert torch.equal(out.error, model(batch, window, frozenset({"error"})))  # type: ignore[arg-type]
+    assert torch.equal(out.logits, model(batch, window))  # type: ignore[arg-type]
+    for r in range(len(rows.keys)):
+        prompt, width, block = int(rows.prompt[r]), int(rows.window[r]), int(rows.block[r])
+        causal = attention == "block_causal"
+        for start in range(0, width, block) if causal else (0,):
+            end = min(start + block, width) if causal else width
+            ids = torch.from_numpy(rows.tokens[r, : prompt + end]).long()
+            ids[prompt + start :] = window[r, start:end]
+            at = torch.arange(prompt + end)[None]
+            every = torch.ones_like(at, dtype=torch.bool)
+            index = torch.where(at < prompt, 0, (at - prompt) // block + 1)
+            mask = block_causal(index, every) if causal else bidirectional(every)
+            hidden = model.module(
+                input_ids=ids[None], position_ids=at, attention_mask=mask, output_hidden_states=True
+            ).hidden_states[-2]
+            seen = slice(prompt + start, None) if causal else slice(None)
+            error = model.head(hidden[:, seen], at[:, seen], every[:, seen])[0]
+            torch.testing.assert_close(out.error[r, start:end], error[-(end - start) :], atol=1e-5, rtol=1e-5)
+
+
+def test_the_result_loads_and_decodes(trained: tuple[Trainer, Path]) -> None:
+    trainer, out = trained
+    final = out / "final"
+    assert {f.name for f in final.iterdir()} == {"config.json", "model.safetensors", "training.json", "README.md"}
+    assert {t.dtype for t in load_file(final / "model.safetensors").values()} == {torch.float16}
+    record = json.loads((final / "training.json").read_text())
+    found = record["validation"]
+    assert found["offset"] == load_head(final).config.offset == trainer.inner.head.config.offset
+    assert {"auc", "positive_rate", "precision", "recall"} <= found.keys()
+    assert found["positions"] > 50
+    model = ds.load(trainer.config.model.init or "", head=str(final))
+    answer = ds.Sampler(model, ds.DSC()).generate([[5, 6, 7]], max_new_tokens=16)
+    assert answer.stats[0].steps > 0
+
+
+def test_the_offset_makes_one_half_the_operating_point(trained: tuple[Trainer, Path]) -> None:
+    trainer = trained[0]
+    arguments = (trainer.config, trainer.inner.eval(), trainer.objective, trainer.ids, trainer.pad, torch.device("cpu"))
+    logits, wrong = measure(*arguments)
+    again = measure(*arguments)
+    assert torch.equal(logits, again[0])
+    assert torch.equal(wrong, again[1])
+    best = calibrate(trainer.inner.head, logits, wrong)["f1"]
+    for shift in (-1.0, -0.3, 0.3, 1.0):
+        flagged = logits + shift > 0
+        hits = float((flagged & wrong).sum())
+        assert 2 * hits / max(1.0, float(flagged.sum() + wrong.sum())) <= (best or 0) + 1e-6
+
+
+def test_resume_and_export_are_exact(
+    trained: tuple[Trainer, Path], base: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    config = load(str(base[0]), base[1])
+    assert not Trainer(config, tmp_path / "two").run(stop_at=5)
+    assert Trainer(config, tmp_path / "two").run()
+    one, two = (checkpoint.read(out / "checkpoint-12") for out in (trained[1], tmp_path / "two"))
+    for a, b in zip(one[:2], two[:2], strict=True):
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    export(trained[1] / "checkpoint-12", tmp_path / "out")
+    texts = [(f / "config.json").read_text() for f in (tmp_path / "out", tmp_path / "two" / "final")]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["objective.name=fca"], "trains a head: give 'head'"),
+        (["head={width: 16, heads: 2, mlp: 32}"], "trains no head: leave 'head' out"),
+        ([*HEAD, "lora={rank: 2, alpha: 2}"], "trains the head alone: leave 'lora' out"),
+        ([*HEAD, "head.heads=3"], "head: "),
+    ],
+)
+def test_mistakes(tmp_path: Path, changes: list[str], message: str) -> None:
+    with pytest.raises(TrainError, match=message):
+        build.build_model(load(str(recipe(tmp_path)), changes))
