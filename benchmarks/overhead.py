@@ -66,21 +66,28 @@ def overhead(model: ds.Denoiser, timed: Timed, repeats: int) -> list[dict[str, A
     return cells
 
 
-def flatness(model: ds.Denoiser, repeats: int, batch: int) -> list[dict[str, Any]]:
-    """Milliseconds per generated token against the number of new tokens, one token per step, EOS ignored."""
+def flatness(model: ds.Denoiser, attention: Timed, repeats: int, batch: int) -> list[dict[str, Any]]:
+    """Milliseconds per generated token against the number of new tokens, one token per step, EOS ignored.
+
+    Beside it the share of that time spent in the attention modules (projections included), the only part of a
+    cached step whose work grows with the canvas.
+    """
     prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=batch)]
     sampler = ds.Sampler(model, ds.Unmask(), batch_size=batch)
     sampler.generate(prompts, max_new_tokens=32)
-    lengths, times = (64, 128, 256, 512), {}
+    lengths, times, shares = (64, 128, 256, 512), {}, {}
     for _ in range(repeats):  # interleaved, so that a drift of the machine meets every length
         for new in lengths:
-            begun = time.perf_counter()
+            attention.seconds, begun = 0.0, time.perf_counter()
             sampler.generate(prompts, max_new_tokens=new)
-            times.setdefault(new, []).append(1000 * (time.perf_counter() - begun) / (new * batch))
+            seconds = time.perf_counter() - begun
+            times.setdefault(new, []).append(1000 * seconds / (new * batch))
+            shares.setdefault(new, []).append(attention.seconds / seconds)
     rows = []
     for new in lengths:
         ratio = [t / first for t, first in zip(times[new], times[lengths[0]], strict=True)]
-        rows.append({"batch": batch, "new_tokens": new, "ms_per_token": spread(times[new]), "over_64": spread(ratio)})
+        row = {"batch": batch, "new_tokens": new, "ms_per_token": spread(times[new]), "over_64": spread(ratio)}
+        rows.append(row | {"attention_share": spread(shares[new])})
         print(json.dumps(rows[-1]), flush=True)
     return rows
 
@@ -94,13 +101,14 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     model = ds.load("nano", eos_ids=[])
     timed = Timed(model.body, model.lm_head)
+    attention = Timed(*(layer.self_attn for layer in model.module.get_decoder().layers))
     record = {
         "command": "python " + " ".join(sys.argv),
         "machine": f"{platform.machine()} CPU, {args.threads} threads",
         "torch": torch.__version__,
         "overhead": overhead(model, timed, args.repeats),
-        "flat_batch_1": flatness(model, args.repeats, 1),
-        "flat_batch_16": flatness(model, max(1, args.repeats // 3), 16),
+        "flat_batch_1": flatness(model, attention, args.repeats, 1),
+        "flat_batch_16": flatness(model, attention, max(1, args.repeats // 3), 16),
     }
     if args.json:
         with open(args.json, "w") as file:
