@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,22 +61,33 @@ def changes(events: list[Event], prompt: int, first: int, width: int) -> list[tu
 
 def compare(
     model: ds.Denoiser, prompts: list[list[int]], policy: str, options: dict[str, Any], new: int, **kw: Any
-) -> None:
+) -> list[str]:
+    """Where the Sampler and the oracle differ: a line for each row that does."""
     sampler = ds.Sampler(model, ds.policy(policy, **options), **kw)
     out = sampler.generate(prompts, max_new_tokens=new, seed=5, record=True)
     assert out.trace is not None
+    wrong = []
     for i, (prompt, key) in enumerate(zip(prompts, row_keys(5, prompts), strict=True)):
         options_kw = {"block_length": None, **kw}
         run = decode(model, prompt, policy, options, max_new_tokens=new, row_key=key, **options_kw)
-        stats, where = out.stats[i], f"row {i} of {len(prompts)}, prompt of {len(prompt)}"
-        assert out.tokens[i] == run.tokens, where
-        assert stats.steps == len(run.steps), where
-        assert stats.finish_reason == run.finish_reason, where
-        assert stats.nfe == (run.nfe_cached if model.attention == "block_causal" else len(run.steps)), where
-        assert not stats.forced, where
         width = new if kw.get("block_length") == "all" else (kw.get("block_length") or model.block_length)
         first = sampler._first_block(len(prompt))
-        assert changes(out.trace[i], len(prompt), first, width) == replay(run, model.mask_id), where
+        nfe = run.nfe_cached if model.attention == "block_causal" else len(run.steps)
+        theirs = (run.tokens, len(run.steps), run.finish_reason, nfe, False, replay(run, model.mask_id))
+        s, events = out.stats[i], changes(out.trace[i], len(prompt), first, width)
+        ours = (out.tokens[i], s.steps, s.finish_reason, s.nfe, s.forced, events)
+        if ours != theirs:
+            wrong.append(f"row {i} of {len(prompts)}, prompt of {len(prompt)}: {ours} is not {theirs}")
+    return wrong
+
+
+def compare_trained(model: ds.Denoiser, prompts: list[list[int]], *args: Any, **kw: Any) -> None:
+    """Equal, but for the rare near tie that float32 decides by the shape of the forward; none is left in float64."""
+    wrong = compare(model, prompts, *args, **kw)
+    if wrong:
+        assert len(wrong) <= 1 + len(prompts) // 25, wrong
+        exact = replace(model, module=deepcopy(model.module).double())
+        assert compare(exact, prompts, *args, **kw) == []
 
 
 @pytest.mark.parametrize(("policy", "options"), SETTINGS, ids=IDS)
@@ -89,14 +102,15 @@ def test_random_models(attention: str, alignment: str, policy: str, options: dic
             [draw.randrange(3, VOCAB) for _ in range(n)] for n in draw.sample([1, 5, 8, 9, 17, 20], 5 if full else 2)
         ]
         filters: dict[str, Any] = {"top_p": 0.9, "top_k": 20} if temperature else {}
-        compare(model, prompts, policy, options, 13, temperature=temperature, block_length=block_length, **filters)
+        kw = {"temperature": temperature, "block_length": block_length, **filters}
+        assert compare(model, prompts, policy, options, 13, **kw) == []
 
 
 @pytest.mark.parametrize(("policy", "options"), SETTINGS, ids=IDS)
 def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: bool) -> None:
     draw = random.Random(f"{policy}{options}")
     examples = ds.tasks.load("wordproblems", split="valid", limit=1000)
-    picked = [examples[i] for i in draw.sample(range(1000), 50 if full else 2)]
+    picked = [examples[i] for i in draw.sample(range(1000), 50 if full else 1)]
     prompts = [nano.encode(e.prompt) for e in picked]
     # the gold solution's first half stands as the answer's beginning, so that the run reaches its end and its EOS
     halves = [nano.encode(e.completion, chat=False) for e in picked]
@@ -105,14 +119,14 @@ def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: boo
     if not full:
         lengths = [draw.choice(lengths)]
     for share, block_length in enumerate(lengths):
-        compare(nano, prompts[share :: len(lengths)], policy, options, 40, block_length=block_length)
+        compare_trained(nano, prompts[share :: len(lengths)], policy, options, 40, block_length=block_length)
 
 
 def test_nano_sampled(nano: ds.Denoiser, full: bool) -> None:
     examples = ds.tasks.load("wordproblems", split="valid", limit=20)
-    prompts = [nano.encode(e.prompt) for e in list(examples)[: 20 if full else 3]]
+    prompts = [nano.encode(e.prompt) for e in list(examples)[: 20 if full else 1]]
     for policy, options in (("unmask", {"tokens_per_step": 2}), ("t2t", {}), ("d3im", {"steps": 20})):
-        compare(nano, prompts, policy, options, 40, temperature=1.0, top_p=0.95)
+        compare_trained(nano, prompts, policy, options, 40, temperature=1.0, top_p=0.95)
 
 
 def test_default_dtype_is_float32(nano: ds.Denoiser) -> None:

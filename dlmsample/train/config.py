@@ -12,6 +12,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
+from dlmsample.registry import unknown
 from dlmsample.train.sections import (
     DataSection,
     Geometry,
@@ -146,7 +147,7 @@ def recipe_text(recipe: str) -> str:
     candidate = shipped / f"{recipe}.yaml"
     if not candidate.is_file():
         names = sorted(p.name[:-5] for p in shipped.iterdir() if p.name.endswith(".yaml"))
-        raise TrainError(f"no recipe file or shipped recipe {recipe!r}; shipped: {', '.join(names)}")
+        raise TrainError(str(unknown("recipe", recipe, names, ", or a YAML file")))
     return candidate.read_text(encoding="utf-8")
 
 

@@ -232,7 +232,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "nothing": ((), "--recipe NAME"),
     "no data": (("--objective", "mdm"), "give --data"),
     "no folder": (("--recipe", "@"), "give --out DIR"),
-    "recipe": (("--recipe", "nanoo", "--dry-run"), "shipped: nano"),
+    "recipe": (("--recipe", "nanoo", "--dry-run"), "did you mean 'nano'?"),
     "objective": (("--recipe", "@", "--objective", "mdn", "--dry-run"), "did you mean 'mdm'"),
     "task": (("--recipe", "@", "--data", "wordproblem", "--dry-run"), "did you mean 'wordproblems'"),
     "file": (("--recipe", "@", "--data", "none.jsonl", "--dry-run"), "no file or folder none.jsonl"),
