@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlmsample.types import Output, RowStats
 
 _VIEWS = ("steps",)
+_LOADING = ("device_map", "quantization", "allow_pickle")  #: options of ``load`` that few need
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class Request:
     as_json: bool = False
     trust_remote_code: bool = False
     family: str | None = None
+    device_map: str | None = None
+    quantization: str | None = None
+    allow_pickle: bool = False
     output: str | None = None
 
 
@@ -71,6 +75,7 @@ def generate(request: Request) -> None:
         dtype=request.dtype,
         trust_remote_code=request.trust_remote_code,
         family=request.family,
+        **{key: value for key in _LOADING if (value := getattr(request, key))},
     )
     sampler = dlmsample.Sampler(
         model, policy, block_length, request.temperature, request.top_p, request.top_k, request.batch_size

@@ -43,6 +43,10 @@ class Canvas:
     def __init__(self, model: Denoiser, rows: Sequence[Gold], seed: int) -> None:
         device, width = model.device, model.block_length
         causal = model.attention == "block_causal"
+        if causal and (model.facts.logit_shift or model.reads.kind != "decoder"):
+            raise ValueError(
+                f"{model.name} cannot be diagnosed: block-causal with shifted logits, or not a stock decoder"
+            )
         ids = [torch.tensor([*row.prompt, *row.answer]) for row in rows]
         prompt, length = (
             torch.tensor(n, device=device)[:, None]
@@ -74,7 +78,8 @@ class Canvas:
         """``[row, pos, vocab]`` where the window holds ``window``, int64 ``[row, pos]``."""
         hidden = self._forward(window).last_hidden_state
         if not self._causal:
-            hidden = hidden.gather(1, self._at[..., None].expand(-1, -1, hidden.shape[-1]))
+            at = (self._at - int(self._model.facts.logit_shift)).clamp(min=0)  # whose logits predict the position
+            hidden = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
         return self._model.lm_head(hidden)
 
     def error(self, window: Tensor) -> Tensor:

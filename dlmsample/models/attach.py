@@ -12,6 +12,8 @@ import torch
 from dlmsample.heads.correction import CorrectionHead
 from dlmsample.heads.store import cast, load_head
 from dlmsample.models.embedded import PARTS, Kind, shipped
+from dlmsample.models.families import Opened
+from dlmsample.models.published import stock_names
 from dlmsample.registry import unknown
 
 #: Up to this many parameters a model is merged in float32, 4 GB of memory; beyond, in the dtype it is asked for.
@@ -58,19 +60,15 @@ def _download(kind: Kind, name: str, patterns: list[str]) -> Path:
         raise ValueError(f"cannot fetch {kind} {name!r}: {said}; check the hub id, or give a folder") from e
 
 
-def merging_dtype(config: Any, asked: torch.dtype, trust_remote_code: bool) -> torch.dtype:
+def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:
     """The dtype to load and merge in: float32 where the model is small, so that the sum is rounded once.
 
     In ``asked`` the weight, the adapter's share and their sum are rounded each; for a large model that is the
     price of not holding it twice as wide.
     """
-    from transformers import AutoModelForCausalLM
-
     if torch.finfo(asked).bits >= 32:
         return asked
-    with torch.device("meta"):
-        shell: Any = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
-    return torch.float32 if sum(p.numel() for p in shell.parameters()) <= _SMALL else asked
+    return torch.float32 if sum(p.numel() for p in opened.shell().parameters()) <= _SMALL else asked
 
 
 def require_peft() -> None:
@@ -83,12 +81,20 @@ def require_peft() -> None:
         raise ValueError("an adapter needs the package peft: pip install peft")
 
 
-def merge(module: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
+def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Opened) -> Any:
     """Add a PEFT adapter to the module's own weights and cast them: what remains is the stock module.
+
+    An adapter for the family's published module names is renamed first (:mod:`dlmsample.models.published`).
 
     Raises:
         ValueError: it is of a kind that cannot be merged, or made for other layers or shapes.
     """
+    with stock_names(folder, name, opened.family, module) as stock:
+        return _merged(module, stock, name, dtype, opened.name)
+
+
+def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str) -> Any:
+    """Merge an adapter whose names are the module's."""
     from peft import PeftConfig, PeftModel
     from safetensors import SafetensorError
 
@@ -110,8 +116,10 @@ def merge(module: Any, folder: Path, name: str, dtype: torch.dtype) -> Any:
             raise ValueError(f"{len(lost)} tensors like {lost[0]} have no counterpart")
         merged: Any = wrapped.merge_and_unload(safe_merge=True)
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as e:
+        base = config.base_model_name_or_path
+        said = f" (trained on {base!r})" if base else ""
         raise ValueError(
-            f"adapter {name!r} does not fit the model: {_line(e)}; give one that was trained on this model"
+            f"adapter {name!r}{said} does not fit {model!r}: {_line(e)}; give one that was trained on this model"
         ) from e
     for key, parameter in merged.named_parameters():
         parameter.requires_grad_(grads.get(key, True))

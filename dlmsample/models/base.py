@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Protocol
 
 import pydantic
 import torch
 from pydantic import ConfigDict, Field
-from torch import Tensor, nn
+from torch import Tensor
+
+from dlmsample.models.parts import DECODER, Reads, context_of
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
@@ -47,6 +49,7 @@ class Facts:
     attention: Attention
     block_alignment: Alignment
     min_block_length: _Length = 1  #: shortest block the checkpoint was trained for
+    logit_shift: bool = False  #: the logits of position i predict the token at i + 1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +57,7 @@ class Denoiser:
     """A masked-token predictor: a stock transformers module, its tokenizer and its :class:`Facts`.
 
     ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and
-    returns ``.logits``. It may be moved or cast in place.
+    returns ``.logits`` (decoders; ``reads`` says what masked LMs take). It may be moved or cast in place.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Denoiser:
     head: Head | None = None
     adapter: str | None = None  #: name of what was merged into the module
     head_name: str | None = None
+    reads: Reads = DECODER  #: how hidden states and logits are had of the module
 
     def __repr__(self) -> str:
         parts = [repr(self.name)]
@@ -97,7 +101,7 @@ class Denoiser:
     @property
     def context(self) -> int:
         """Positions a canvas may have, in tokens."""
-        return self.module.config.max_position_embeddings
+        return context_of(self.module.config, self.reads)
 
     @property
     def vocab_size(self) -> int:
@@ -112,14 +116,14 @@ class Denoiser:
         return next(self.module.parameters()).dtype
 
     @property
-    def body(self) -> nn.Module:
+    def body(self) -> Any:
         """The module without its LM head: ids to hidden states."""
-        return self.module.get_decoder()
+        return self.reads.body(self.module)
 
     @property
-    def lm_head(self) -> nn.Module:
-        """Hidden states to logits."""
-        return self.module.get_output_embeddings()
+    def lm_head(self) -> Callable[[Tensor], Tensor]:
+        """Hidden states to logits. With ``facts.logit_shift`` those of position i predict the token at i + 1."""
+        return self.reads.head(self.module)
 
     def with_head(self, head: Head | None, name: str | None = None) -> Denoiser:
         """The same checkpoint with a correction head attached, or with None without one.

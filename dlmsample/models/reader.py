@@ -88,7 +88,7 @@ class BlockCache(Cache):
         if layer_idx == len(self._buffers):
             shape = (self._rows, key_states.shape[1], self._capacity, key_states.shape[3])
             self._buffers.append((key_states.new_zeros(shape), value_states.new_zeros(shape)))
-        at = self._at[:, None, :, None].expand_as(key_states)
+        at = self._at[:, None, :, None].to(key_states.device).expand_as(key_states)
         keys, values = self._buffers[layer_idx]
         keys.scatter_(2, at, key_states)
         values.scatter_(2, at, value_states)
@@ -97,7 +97,7 @@ class BlockCache(Cache):
     def keep(self, rows: Tensor) -> None:
         """Drop all rows but these (int64 indices)."""
         self._rows = len(rows)
-        self._buffers = [(k[rows], v[rows]) for k, v in self._buffers]
+        self._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return 0  # positions and masks are always given, nothing is derived from a length
@@ -111,11 +111,14 @@ class CachedReader:
     def __init__(self, model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, score: bool) -> None:
         self._model, self._score = model, score
         self._cache = BlockCache(*canvas.shape)
+        self._border = _Border() if model.facts.logit_shift else None
         if prefill:
             positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
             mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
             self._cache.aim(positions, prefill)
-            _body(model, canvas[:, :prefill], positions, mask, self._cache)
+            out = _body(model, canvas[:, :prefill], positions, mask, self._cache)
+            if self._border is not None:
+                self._border.tail = _take(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
         positions = layout.window(start)
@@ -131,10 +134,44 @@ class CachedReader:
             self._score,
         )
         error = _error(self._model, out, positions, layout.holds(positions)) if self._score else None
-        return Features(self._model.lm_head(out.last_hidden_state), error)
+        hidden = out.last_hidden_state
+        if self._border is not None:
+            hidden = self._border.shift(hidden, start.to(hidden.device))
+        return Features(_logits(self._model, hidden, canvas), error)
 
     def keep(self, rows: Tensor) -> None:
         self._cache.keep(rows)
+        if self._border is not None:
+            self._border.keep(rows)
+
+
+class _Border:
+    """Where logits are shifted, a block's first position is predicted from the last of what precedes it.
+
+    That position's hidden state is the one of the last forward over its block: the one that the cache holds too.
+    """
+
+    def __init__(self) -> None:
+        self.tail: Tensor | None = None  #: ``[row, width]``, of the last position of the latest forward
+        self._before: Tensor | None = None  #: ``[row, width]``, of the position before the active block
+        self._start: Tensor | None = None
+
+    def shift(self, hidden: Tensor, start: Tensor) -> Tensor:
+        """``hidden [row, pos, width]`` of the blocks at ``start``, moved by one; a canvas's first keeps its own."""
+        tail = hidden[:, 0] if self.tail is None else self.tail
+        if self._before is None or self._start is None:
+            self._before = tail
+        else:
+            self._before = torch.where((start != self._start)[:, None], tail, self._before)
+        self._start, self.tail = start, hidden[:, -1]
+        first = torch.where((start == 0)[:, None], hidden[:, 0], self._before)
+        return torch.cat([first[:, None], hidden[:, :-1]], 1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Drop all rows but these (int64 indices)."""
+        for name in ("tail", "_before", "_start"):
+            value = getattr(self, name)
+            setattr(self, name, None if value is None else value[rows.to(value.device)])
 
 
 class WholeReader:
@@ -160,7 +197,9 @@ class WholeReader:
             error = _error(model, out, active, layout.holds(layout.window(start)), at=active)
         elif self._score:
             error = _error(model, out, positions, valid).gather(1, active)
-        return Features(model.lm_head(_take(out.last_hidden_state, active)), error)
+        if model.facts.logit_shift:
+            active = (active - 1).clamp(min=0)  # nothing precedes position 0: it keeps its own
+        return Features(_logits(model, _take(out.last_hidden_state, active), canvas), error)
 
     def keep(self, rows: Tensor) -> None:
         """Nothing is remembered between forwards."""
@@ -177,7 +216,7 @@ def open_reader(model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, *
         cache: use the exact block cache if there is one.
         score: also run the model's correction head.
     """
-    if cache and model.attention == "block_causal":
+    if cache and model.attention == "block_causal" and model.reads.kind == "decoder":
         return CachedReader(model, canvas, layout, prefill, score)
     return WholeReader(model, score)
 
@@ -202,5 +241,10 @@ def _error(model: Denoiser, out: Any, positions: Tensor, valid: Tensor, at: Tens
     return model.head(hidden if at is None else _take(hidden, at), positions, valid)
 
 
+def _logits(model: Denoiser, hidden: Tensor, canvas: Tensor) -> Tensor:
+    """The LM head's output, where the canvas is: a large module's last layers may be on another device."""
+    return model.lm_head(hidden).to(canvas.device)
+
+
 def _take(hidden: Tensor, index: Tensor) -> Tensor:
-    return hidden.gather(1, index[..., None].expand(-1, -1, hidden.shape[-1]))
+    return hidden.gather(1, index.to(hidden.device)[..., None].expand(-1, -1, hidden.shape[-1]))

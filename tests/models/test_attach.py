@@ -264,7 +264,8 @@ def test_dsc_without_a_head_names_the_option() -> None:
 def test_positions_of_the_arguments() -> None:
     import inspect
 
-    names = list(inspect.signature(ds.load).parameters)
+    parameters = inspect.signature(ds.load).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert names == ["name", "adapter", "head", "device", "dtype", "trust_remote_code", "family", "mask_id", "eos_ids"]
 
 

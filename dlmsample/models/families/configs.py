@@ -1,0 +1,62 @@
+"""A published config.json -> the configuration of the stock body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dlmsample.models.families.base import Family, Take
+
+_IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
+
+
+def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
+    """The body's configuration, field by field.
+
+    Raises:
+        ValueError: the config lacks a field, or asks for what the body does not compute.
+    """
+    import transformers
+
+    for field, values in family.only.items():
+        if (asked := raw.get(field)) is not None and asked not in values:
+            raise ValueError(
+                f"{name!r} has {field}={asked!r}, which {family.model} does not compute (only "
+                f"{' or '.join(map(repr, values))}): its own code may, with family='remote' and trust_remote_code "
+                "(--family remote --trust-remote-code)"
+            )
+    given = {field: _taken(name, raw, rule) for field, rule in family.fields.items()}
+    rope = {field: _taken(name, raw, rule) for field, rule in family.rope.items()}
+    if given.get("head_dim", 0) is None:
+        given["head_dim"] = given["hidden_size"] // given["num_attention_heads"]
+    scaling = raw.get("rope_scaling") or {}
+    if not isinstance(scaling, Mapping):
+        raise ValueError(f"rope_scaling in the config.json of {name!r} is no object: repair it")
+    kind = scaling.get("rope_type", scaling.get("type", "default"))
+    extra = {key: value for key, value in scaling.items() if key not in ("type", "rope_type")}
+    try:
+        return getattr(transformers, family.config)(
+            **given,
+            **{key: _inside(raw.get(key), given["vocab_size"]) for key in _IDS},
+            rope_parameters={"rope_type": kind, **rope, **extra},
+            architectures=[family.model],
+        )
+    except (TypeError, ValueError, AttributeError) as e:
+        said = " ".join(str(e).split())[:200]
+        raise ValueError(f"the config.json of {name!r} does not describe a {family.config}: {said}") from e
+
+
+def _taken(name: str, raw: Mapping[str, Any], rule: Take) -> Any:
+    for field in rule.names:
+        if raw.get(field) is not None:
+            return raw[field]
+    if rule.required:
+        raise ValueError(f"the config.json of {name!r} lacks {' or '.join(rule.names)}: take the published file")
+    return rule.default
+
+
+def _inside(ids: Any, vocabulary: int) -> Any:
+    """Ids that the body may name; an embedding row must exist for them."""
+    if isinstance(ids, int):
+        return ids if 0 <= ids < vocabulary else None
+    return [i for i in ids if 0 <= i < vocabulary] or None if isinstance(ids, list) else None

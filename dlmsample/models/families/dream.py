@@ -1,0 +1,29 @@
+"""Dream-7B (HKU; arXiv:2508.15487) and DiffuCoder (Apple; arXiv:2506.20639) in a Qwen2 body.
+
+Bidirectional; the logits of position i predict the token at i + 1. The papers decode the whole answer as one block
+(``block_length="all"``); the default of 32 is ours.
+"""
+
+from __future__ import annotations
+
+from dlmsample.models.families.base import DENSE, Family, take
+from dlmsample.models.families.qwen import FIELDS, ONLY
+
+FAMILY = Family(
+    name="dream",
+    summary="Dream-7B, DiffuCoder",
+    architectures=r"DreamModel|DreamForCausalLM",
+    model_types=r"(?i)dream",
+    model="Qwen2ForCausalLM",
+    config="Qwen2Config",
+    tokenizer="Qwen2Tokenizer",  # the published class is a copy of it
+    fields=FIELDS,
+    rope={"rope_theta": take("rope_theta", default=1000000.0)},
+    only=ONLY,
+    logit_shift=True,
+    mask_id=151666,
+    eos_ids=(151643, 151645),
+    mask_token="<|mask|>",
+    eos_tokens=("<|endoftext|>", "<|im_end|>"),
+    lora_targets=DENSE,
+)

@@ -1,0 +1,108 @@
+"""What decoding must know of a checkpoint: from the caller, its config.json, its tokenizer and its family."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from pydantic import ValidationError
+
+from dlmsample.models.base import Facts
+from dlmsample.models.embedded import SECTION
+from dlmsample.models.families.base import Family
+
+#: What a section must say, and what it may.
+DECLARED = ", ".join(f.name for f in fields(Facts))
+
+
+def find_facts(
+    name: str,
+    family: Family,
+    raw: Mapping[str, Any],
+    vocabulary: int,
+    tokenizer: Any | None,
+    mask_id: int | None,
+    eos_ids: Sequence[int] | None,
+) -> Facts:
+    """The facts, the first source that has them: the caller; the section; config and tokenizer; the family.
+
+    Raises:
+        ValueError: one that no source has, of the wrong type, or outside the vocabulary.
+    """
+    section = raw.get(SECTION)
+    declared = section if isinstance(section, dict) else {}
+    given = declared if _must_declare(family) else {**_of_family(family, raw), **declared}
+    overrides = {"mask_id": mask_id, "eos_ids": eos_ids}
+    given = {**given, **{key: value for key, value in overrides.items() if value is not None}}
+    if not _must_declare(family):
+        if "mask_id" not in given:
+            given["mask_id"] = _mask_id(name, family, raw, vocabulary, tokenizer)
+        if "eos_ids" not in given:
+            given["eos_ids"] = _eos_ids(family, raw, tokenizer, given["mask_id"])
+    elif not declared:
+        raise ValueError(
+            f"{name!r} does not say how it decodes: add a {SECTION!r} section to its config.json with {DECLARED}"
+        )
+    if isinstance(given.get("eos_ids"), Sequence):
+        given["eos_ids"] = tuple(given["eos_ids"])
+    try:
+        facts = Facts(**given)
+    except ValidationError as e:
+        wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
+        raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json, or an override, is wrong: {wrong}") from e
+    outside = [i for i in (facts.mask_id, *facts.eos_ids) if not 0 <= i < vocabulary]
+    if outside:
+        raise ValueError(
+            f"id {outside[0]} is outside the vocabulary of {name!r} (0..{vocabulary - 1}): give the right one with "
+            "mask_id= or eos_ids=, or in its config.json"
+        )
+    return facts
+
+
+def _must_declare(family: Family) -> bool:
+    """Whether nothing is known but what the section says."""
+    return family.name in ("stock", "remote")
+
+
+def _of_family(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "block_length": raw.get(family.block_key) or family.block_length,
+        "attention": family.attention,
+        "block_alignment": family.block_alignment,
+        "logit_shift": family.logit_shift,
+    }
+
+
+def _mask_id(name: str, family: Family, raw: Mapping[str, Any], vocabulary: int, tokenizer: Any | None) -> int:
+    named = [raw.get("mask_token_id"), getattr(tokenizer, "mask_token_id", None)]
+    named += _in_tokenizer(tokenizer, [family.mask_token])
+    for found in named:
+        if found is not None:
+            return found
+    if family.mask_id is not None and family.mask_id < vocabulary:
+        return family.mask_id
+    raise ValueError(
+        f"{name!r} has no mask token: neither its config.json nor its tokenizer names one; give mask_id=, or a "
+        f"mask_token_id or a {SECTION!r} section with mask_id in its config.json"
+    )
+
+
+def _eos_ids(family: Family, raw: Mapping[str, Any], tokenizer: Any | None, mask_id: int) -> tuple[int, ...]:
+    """All that end an answer. A masked LM without an EOS has its separator for one."""
+    said = raw.get("eos_token_id")
+    found = [*said] if isinstance(said, list) else [said]
+    found.append(getattr(tokenizer, "eos_token_id", None))
+    found += _in_tokenizer(tokenizer, family.eos_tokens)
+    if mask_id == family.mask_id:
+        found += family.eos_ids
+    if family.reads == "masked_lm" and all(i is None for i in found):
+        found.append(getattr(tokenizer, "sep_token_id", None))
+    return tuple(dict.fromkeys(i for i in found if i is not None))
+
+
+def _in_tokenizer(tokenizer: Any | None, names: Iterable[str]) -> list[int]:
+    if tokenizer is None:
+        return []
+    known = tokenizer.get_vocab()
+    return [known[name] for name in names if name and name in known]

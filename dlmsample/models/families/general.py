@@ -1,0 +1,22 @@
+"""Checkpoints that are no published family: stock decoders that say how they decode, masked LMs, remote code."""
+
+from __future__ import annotations
+
+from dlmsample.models.families.base import Family
+
+STOCK = Family(
+    name="stock",
+    summary="any decoder of transformers whose config.json has a dlmsample section that says how it decodes",
+    model="AutoModelForCausalLM",
+)
+MASKED_LM = Family(
+    name="masked_lm",
+    summary="any masked LM of transformers: BERT, RoBERTa, ModernBERT, ESM, antibody models",
+    model="AutoModelForMaskedLM",
+    reads="masked_lm",
+)
+REMOTE = Family(
+    name="remote",
+    summary="modelling code that comes with the checkpoint, run only when asked for (--trust-remote-code)",
+    reads="module",
+)

@@ -1,0 +1,187 @@
+"""``open_config``: everything about a checkpoint but its weights, and the way to those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from dlmsample.models.base import Facts
+from dlmsample.models.embedded import SECTION
+from dlmsample.models.families.base import ATTENTION, DENSE, Family
+from dlmsample.models.families.configs import stock_config
+from dlmsample.models.families.facts import DECLARED, find_facts
+from dlmsample.models.families.registry import family as family_of
+from dlmsample.models.families.registry import recognise
+from dlmsample.models.families.weights import load_module
+from dlmsample.models.hub import check_weights, locate, one_line, read_config, read_tokenizer
+from dlmsample.models.parts import Reads, context_of, reads_of, takes_padding
+
+#: By the stock body's model type.
+_TARGETS: dict[str, tuple[str, ...]] = {"llama": DENSE, "qwen2": DENSE, "qwen3": DENSE, "glm4_moe": ATTENTION}
+_TARGETS |= dict.fromkeys(("bert", "roberta", "esm", "electra"), ("query", "key", "value"))
+_TARGETS |= {"modernbert": ("Wqkv", "Wo")}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint whose config and tokenizer were read, and no weights."""
+
+    name: str
+    where: str  #: a folder's path, or a hub id
+    family: Family
+    told_by: str  #: what the family was recognised by
+    config: Any  #: of the module; a stock one for every family but ``remote``
+    facts: Facts
+    tokenizer: Any | None
+    runs_remote_code: bool = False
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the checkpoint is a folder."""
+        return Path(self.where) if Path(self.where).is_dir() else None
+
+    @property
+    def vocab_size(self) -> int:
+        return self.config.get_text_config().vocab_size
+
+    @property
+    def lora_targets(self) -> tuple[str, ...]:
+        """The layers that training adapts by default, under stock names; none are known for every body."""
+        return self.family.lora_targets or _TARGETS.get(self.config.model_type, ())
+
+    def reads(self, module: Any) -> Reads:
+        """How hidden states and logits are had of the module (or of its :meth:`shell`)."""
+        return reads_of(self.family.reads, module, self.facts.attention == "bidirectional")
+
+    def shell(self) -> Any:
+        """The module on the meta device: every name and shape, no number, no memory."""
+        import torch
+
+        with torch.device("meta"):
+            model = self._model_class()
+            if hasattr(model, "from_config"):
+                return model.from_config(self.config, **self._trusting())
+            return model._from_config(self.config)
+
+    def load(self, dtype: Any, *, allow_pickle: bool = False, device_map: Any = None, quantization: Any = None) -> Any:
+        """The module with its weights, complete, on the CPU or where ``device_map`` says.
+
+        Args:
+            dtype: torch dtype of the weights.
+            allow_pickle: also read weights that are no safetensors.
+            device_map: as transformers takes it, like "auto".
+            quantization: a transformers quantisation config.
+
+        Raises:
+            ValueError: weights that are missing, damaged, or do not fit.
+        """
+        check_weights(self.name, self.where, allow_pickle)
+        return load_module(
+            self.name,
+            self.where,
+            self._model_class(),
+            self.family,
+            self.config,
+            dtype,
+            trust_remote_code=self.runs_remote_code,
+            allow_pickle=allow_pickle,
+            device_map=device_map,
+            quantization=quantization,
+            # eager would add a boolean mask as 0/1; padding masks are made into what any kind takes
+            attention=None if takes_padding(self.family.reads, self.facts.attention == "bidirectional") else "sdpa",
+        )
+
+    def context(self, reads: Reads) -> int:
+        """Positions a canvas may have, in tokens."""
+        return context_of(self.config.get_text_config(), reads)
+
+    def _model_class(self) -> Any:
+        import transformers
+
+        if not self.runs_remote_code:
+            return getattr(transformers, self.family.model)
+        offered = getattr(self.config, "auto_map", None) or {}
+        known = ("AutoModelForCausalLM", "AutoModelForMaskedLM", "AutoModel")
+        return getattr(transformers, next((name for name in known if name in offered), "AutoModelForCausalLM"))
+
+    def _trusting(self) -> dict[str, Any]:
+        return {"trust_remote_code": True} if self.runs_remote_code else {}
+
+
+def open_config(
+    name: str | Path,
+    *,
+    family: str | None = None,
+    trust_remote_code: bool = False,
+    mask_id: int | None = None,
+    eos_ids: Sequence[int] | None = None,
+) -> Opened:
+    """Read a checkpoint's config and tokenizer and say what it is.
+
+    The config is the stock one that the family maps to, made ready for boolean masks (``is_causal`` False) and
+    carrying the facts as its ``dlmsample`` section, so that ``save_pretrained`` writes a folder that loads as it is.
+
+    Args:
+        name: an embedded model, a folder, or a hub id.
+        family: which one it is; None: recognised.
+        trust_remote_code: whether code that comes with the checkpoint may run; it is used only where no stock body
+            is known to give the same numbers.
+        mask_id: override.
+        eos_ids: override; an empty list never stops.
+
+    Raises:
+        ValueError: no such checkpoint, an unknown family, no mask token, or code that may not run.
+
+    Example:
+        >>> opened = open_config("nano")
+        >>> opened.family.name, opened.facts.block_length
+        ('stock', 32)
+    """
+    chosen = None if family is None else family_of(family)
+    name = str(name)
+    where = locate(name)
+    raw = read_config(name, where)
+    if chosen is None:
+        found, told = recognise(name, raw, DECLARED)
+    else:
+        found, told = chosen, "the caller"
+    remote = not found.model
+    if remote:
+        _check_remote(name, found, raw, trust_remote_code)
+    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code)
+    config = stock_config(name, raw, found) if found.config else _own_config(name, where, raw, remote)
+    vocabulary = config.get_text_config().vocab_size
+    facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
+    config.is_causal = False  # the masks say who sees whom
+    setattr(config, SECTION, {**asdict(facts), "eos_ids": list(facts.eos_ids)})
+    return Opened(name, where, found, told, config, facts, tokenizer, remote)
+
+
+def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bool) -> None:
+    if "auto_map" not in raw:
+        raise ValueError(f"{name!r} brings no modelling code (no auto_map in its config.json): give another family")
+    if not trusted:
+        why = "" if family.name == "remote" else " (no stock body is known to give its numbers)"
+        raise ValueError(
+            f"{name!r} needs the modelling code that comes with it{why}: if you trust its author, load with "
+            "trust_remote_code=True (--trust-remote-code)"
+        )
+
+
+def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool) -> Any:
+    """A configuration that transformers knows, or that comes with the checkpoint."""
+    from transformers import AutoConfig
+
+    if not remote and "auto_map" in raw:  # a stock body all the same: what comes with it is not asked
+        raw = {key: value for key, value in raw.items() if key != "auto_map"}
+    try:
+        if remote:
+            return AutoConfig.from_pretrained(where, trust_remote_code=True)
+        kind = raw.get("model_type")
+        if not isinstance(kind, str):
+            raise ValueError("config.json has no model_type")
+        return AutoConfig.for_model(kind).__class__.from_dict(dict(raw))
+    except Exception as e:  # code that comes with a checkpoint may raise anything
+        raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}") from e

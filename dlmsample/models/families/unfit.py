@@ -1,0 +1,34 @@
+"""Families whose published code was never compared with a stock body: only that code loads them, behind the switch."""
+
+from __future__ import annotations
+
+from dlmsample.models.families.base import ATTENTION, DENSE, Family
+
+LLADA_MOE = Family(
+    name="llada_moe",
+    summary="LLaDA-MoE 7B-A1B Base and Instruct",
+    architectures=r"LLaDAMoE\w*",
+    model_types=r"llada_?moe",
+    mask_id=156895,
+    eos_ids=(156892,),
+    mask_token="<|mask|>",
+    eos_tokens=("<|endoftext|>", "<|role_end|>"),
+    lora_targets=ATTENTION,
+    reads="module",
+)
+SDAR_MOE = Family(
+    name="sdar_moe",
+    summary="SDAR with experts",
+    architectures=r"SDARMoeForCausalLM",
+    model_types=r"sdar_moe",
+    attention="block_causal",
+    block_alignment="absolute",
+    block_length=4,
+    block_key="block_size",
+    mask_id=151669,
+    eos_ids=(151643, 151645),
+    mask_token="<|MASK|>",
+    eos_tokens=("<|endoftext|>", "<|im_end|>"),
+    lora_targets=DENSE,
+    reads="module",
+)

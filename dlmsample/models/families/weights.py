@@ -1,0 +1,120 @@
+"""Published weights into a stock module: tensors are renamed, split and stacked by transformers while it loads.
+
+So sharded files, device maps and quantisation work as for any stock checkpoint. The conversions are registered under
+a name of ours that the config bears only while it loads; a saved module has the stock names and the stock config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from dlmsample.models.families.base import Family, Rename, Split, Stack
+from dlmsample.models.hub import one_line
+
+#: What checkpoints may lack (never read in decoding) or carry beyond the body (derived from the config).
+_UNUSED = ("contact_head", "pooler", "position_ids")
+_DERIVED = ("inv_freq", "position_ids")
+
+
+def conversions(family: Family) -> list[Any]:
+    """A family's transforms as transformers' own."""
+    from transformers.core_model_loading import (
+        Concatenate,
+        MergeModulelist,
+        WeightConverter,
+        WeightRenaming,
+    )
+    from transformers.core_model_loading import Split as Cut
+
+    done: list[Any] = []
+    for rule in family.weights:
+        if isinstance(rule, Rename):
+            done.append(WeightRenaming(rule.published, rule.stock))
+        elif isinstance(rule, Split):
+            done.append(WeightConverter(rule.published, list(rule.stock), [Cut(dim=0)]))
+        elif isinstance(rule, Stack):
+            join = [Concatenate(dim=1)] if len(rule.published) > 1 else []
+            done.append(WeightConverter(list(rule.published), rule.stock, [MergeModulelist(dim=0), *join]))
+    return done
+
+
+@contextmanager
+def _converting(family: Family, config: Any) -> Iterator[None]:
+    """Let what is loaded with ``config`` take published names."""
+    if not family.weights:
+        yield
+        return
+    from transformers.conversion_mapping import register_checkpoint_conversion_mapping
+
+    key = f"dlmsample_{family.name}"
+    register_checkpoint_conversion_mapping(key, conversions(family), overwrite=True)
+    config.model_type = key
+    try:
+        yield
+    finally:
+        del config.model_type
+
+
+def load_module(
+    name: str,
+    where: str,
+    model_class: Any,
+    family: Family,
+    config: Any,
+    dtype: Any,
+    *,
+    trust_remote_code: bool = False,
+    allow_pickle: bool = False,
+    device_map: Any = None,
+    quantization: Any = None,
+    attention: str | None = "sdpa",
+) -> Any:
+    """The weights, complete, in a module; on the CPU where no device map says otherwise.
+
+    Raises:
+        ValueError: weights that are missing, damaged, or do not fit.
+    """
+    from safetensors import SafetensorError
+
+    options: dict[str, Any] = {
+        "device_map": device_map,
+        "quantization_config": quantization,
+        "attn_implementation": attention,
+    }
+    if trust_remote_code:
+        options["trust_remote_code"] = True
+    try:
+        with _converting(family, config):
+            loaded: Any = model_class.from_pretrained(
+                where,
+                config=config,
+                dtype=dtype,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+                **{key: value for key, value in options.items() if value is not None},
+            )
+    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as e:
+        raise ValueError(
+            f"cannot load the weights of {name!r}: {one_line(e)} (needed: a model.safetensors that fits config.json)"
+        ) from e
+    module, report = loaded
+    if family.weights:
+        # the instance's, not the class's: what is saved from here on is stock
+        module.config.__dict__.pop("model_type", None)
+        module._weight_conversions = None
+    if missing := _beyond(report["missing_keys"], _UNUSED):  # transformers would fill them with random numbers
+        raise ValueError(
+            f"the weights of {name!r} are incomplete: {len(missing)} tensors like {missing[0]} are missing"
+        )
+    if family.config and (extra := _beyond(report["unexpected_keys"], _DERIVED)):
+        raise ValueError(
+            f"the weights of {name!r} do not fit {family.model}: {len(extra)} tensors like {extra[0]} have no place "
+            f"in it; is it of the family {family.name!r}? (--family names another)"
+        )
+    return module
+
+
+def _beyond(keys: Sequence[str], known: Sequence[str]) -> list[str]:
+    return sorted(key for key in keys if not any(part in key for part in known))

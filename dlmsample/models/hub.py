@@ -1,0 +1,140 @@
+"""Where a checkpoint's files are: embedded, in a folder, or on the hub; what each missing file means, in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from dlmsample.models.embedded import EMBEDDED, folder_of
+from dlmsample.registry import unknown
+
+_INDEX = "model.safetensors.index.json"
+#: One of these makes a folder's tokenizer one.
+_TOKENIZER = ("tokenizer_config.json", "tokenizer.json", "vocab.txt")
+
+
+def locate(name: str) -> str:
+    """A folder's path, or the hub id, where transformers finds the checkpoint.
+
+    Raises:
+        ValueError: neither an embedded model nor a folder with a config.json nor the form of a hub id.
+    """
+    if name in EMBEDDED:
+        return str(folder_of(name))
+    path = Path(name).expanduser()
+    if name and path.is_dir():  # Path("") would be the working directory
+        if not (path / "config.json").is_file():
+            raise ValueError(f"folder {name!r} has no config.json: give the folder that holds the checkpoint itself")
+        return str(path)
+    if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
+        raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
+    return name
+
+
+def check_weights(name: str, where: str, allow_pickle: bool) -> None:
+    """Refuse a folder without weights, with only a pickle, or with some shards missing; hub ids are not looked at.
+
+    Raises:
+        ValueError: what is missing.
+    """
+    folder = Path(where)
+    if not folder.is_dir():
+        return
+    if (folder / _INDEX).is_file():
+        try:
+            shards = sorted(set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+            raise ValueError(f"cannot read {_INDEX} in {name!r}: download it again") from e
+        if missing := [shard for shard in shards if not (folder / shard).is_file()]:
+            raise ValueError(
+                f"the download of {name!r} is incomplete: {len(missing)} of {len(shards)} weight files are missing, "
+                f"like {missing[0]}; download the rest"
+            )
+        return
+    if any(folder.glob("*.safetensors")) or (allow_pickle and any(folder.glob("*.bin*"))):
+        return
+    if any(folder.glob("*.bin*")):
+        raise ValueError(
+            f"the weights of {name!r} are a pickle, which may run code: convert them to a model.safetensors, or, if "
+            "you trust their author, load with allow_pickle=True (--allow-pickle)"
+        )
+    raise ValueError(f"folder {name!r} has no weights: a model.safetensors must lie beside config.json")
+
+
+def read_config(name: str, where: str) -> dict[str, Any]:
+    """``config.json`` as it stands.
+
+    Raises:
+        ValueError: it cannot be had, or is no JSON object.
+    """
+    path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ValueError(f"cannot read the configuration of {name!r}: {path.name} is no valid JSON file ({e})") from e
+    if not isinstance(raw, dict):
+        raise ValueError(f"cannot read the configuration of {name!r}: {path.name} holds no JSON object")
+    return raw
+
+
+def _fetch(name: str, where: str, file: str) -> Path:
+    from huggingface_hub import errors, hf_hub_download
+
+    try:
+        return Path(hf_hub_download(where, file))
+    except errors.GatedRepoError as e:
+        raise ValueError(
+            f"access to {name!r} is restricted: accept its terms on the hub and log in (hf auth login)"
+        ) from e
+    except errors.RepositoryNotFoundError as e:
+        raise ValueError(
+            f"there is no model {name!r} on the hub: check the id, or log in if it is private (hf auth login)"
+        ) from e
+    except errors.LocalEntryNotFoundError as e:  # before EntryNotFoundError, whose subclass it is
+        raise ValueError(_offline(name)) from e
+    except errors.EntryNotFoundError as e:
+        raise ValueError(f"{name!r} has no {file} on the hub: give the id of a transformers checkpoint") from e
+    except errors.HFValidationError as e:
+        raise ValueError(f"{name!r} is no hub id (like org/model) and no folder here: check the spelling") from e
+    except (OSError, ValueError) as e:
+        raise ValueError(_offline(name)) from e
+    except Exception as e:  # the HTTP client has errors of its own for a network that is not there
+        raise ValueError(_offline(name)) from e
+
+
+def _offline(name: str) -> str:
+    return (
+        f"cannot fetch {name!r}: the hub cannot be reached (no network, or HF_HUB_OFFLINE is set) and it is not in "
+        "the local cache; connect, or give the path of a folder"
+    )
+
+
+def read_tokenizer(where: str, kind: str, trust_remote_code: bool) -> Any | None:
+    """The tokenizer, or None for a folder that has none.
+
+    Args:
+        where: a folder or a hub id.
+        kind: the transformers class that reads its files, whatever they name; "": the one they name.
+        trust_remote_code: whether that may be code that comes with the checkpoint.
+
+    Raises:
+        ValueError: its files cannot be read.
+    """
+    folder = Path(where)
+    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER):
+        return None
+    import transformers
+
+    try:
+        if kind:
+            return getattr(transformers, kind).from_pretrained(where)
+        return transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+    except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
+        raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
+
+
+def one_line(error: BaseException) -> str:
+    """The first sentence of an error's message."""
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].split(". ")[0].rstrip(".")[:200]

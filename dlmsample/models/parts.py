@@ -1,0 +1,146 @@
+"""How hidden states and logits are had of a module, by what kind of module it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, reduce
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+#: Masked LMs: model type -> the parts that turn the body's last hidden states into logits, applied in this order.
+_HEADS = {
+    "albert": ("predictions",),
+    "bert": ("cls",),
+    "camembert": ("lm_head",),
+    "distilbert": ("vocab_transform", "activation", "vocab_layer_norm", "vocab_projector"),
+    "electra": ("generator_predictions", "generator_lm_head"),
+    "esm": ("lm_head",),
+    "modernbert": ("head", "decoder"),
+    "roberta": ("lm_head",),
+    "xlm-roberta": ("lm_head",),
+}
+
+
+Kind = Literal["decoder", "masked_lm", "module"]
+
+
+@dataclass(frozen=True)
+class Reads:
+    """How a module is read.
+
+    ``decoder``: a stock decoder; body and LM head apart, boolean ``[row, 1, query, key]`` masks, block cache.
+    ``masked_lm``: a stock masked LM; its transform and decoder are the head; padding masks ``[row, key]``, because
+    sliding windows and ESM's token dropout are computed from those; no cache. ``module``: anything that returns
+    ``.logits``; read whole, no cache; a padding mask where attention is bidirectional, for what other code does with
+    a boolean 4-D mask is not known.
+    """
+
+    kind: Kind = "decoder"
+    offset: int = 0  #: of the first position's id: the RoBERTa family counts from the padding id + 1
+    padding: bool = False  #: the module takes a padding mask ``[row, key]``
+
+    def body(self, module: Any) -> Any:
+        """Called like a decoder's body; returns ``last_hidden_state`` and, if asked for, ``hidden_states``."""
+        if self.kind == "decoder":
+            return module.get_decoder()
+        return _Adapted(self, module)
+
+    def head(self, module: Any) -> Callable[[Tensor], Tensor]:
+        """What turns the body's last hidden states into logits."""
+        if self.kind == "decoder":
+            return module.get_output_embeddings()
+        parts = _head_parts(self, module)
+        return lambda hidden: reduce(lambda h, part: part(h), parts, hidden)
+
+
+DECODER = Reads()
+#: Fields of a config that bound a canvas, and what holds for one without any.
+_CONTEXT = ("max_position_embeddings", "max_sequence_length", "n_positions")
+_UNBOUNDED = 1 << 20
+
+
+def takes_padding(kind: Kind, bidirectional: bool) -> bool:
+    """Whether a module is given a padding mask."""
+    return kind == "masked_lm" or (kind == "module" and bidirectional)
+
+
+def context_of(config: Any, reads: Reads) -> int:
+    """Positions a canvas may have, in tokens."""
+    sizes = (getattr(config, name, None) for name in _CONTEXT)
+    return next((size for size in sizes if isinstance(size, int)), _UNBOUNDED) - reads.offset
+
+
+def reads_of(kind: Kind, module: Any, bidirectional: bool) -> Reads:
+    """How this module is read: the kind its family says, the offset from its position embeddings."""
+    if kind == "decoder":
+        return DECODER
+    return Reads(kind, _offset(module) if kind == "masked_lm" else 0, takes_padding(kind, bidirectional))
+
+
+def _offset(module: Any) -> int:
+    """A table of positions that has a padding row is counted from behind it."""
+    for name, part in module.named_modules():
+        if name.endswith("position_embeddings") and isinstance(part, nn.Embedding) and part.padding_idx is not None:
+            return part.padding_idx + 1
+    return 0
+
+
+def _head_parts(reads: Reads, module: Any) -> list[Any]:
+    """The head's parts, or none where the body's output holds logits already."""
+    names = _HEADS.get(module.config.model_type, ()) if reads.kind == "masked_lm" else ()
+    return [getattr(module, name) for name in names] if all(hasattr(module, name) for name in names) else []
+
+
+class _Adapted:
+    """A module of another kind, called like a decoder's body; without a head apart, hidden states are the logits."""
+
+    def __init__(self, reads: Reads, module: Any) -> None:
+        self._reads, self._split = reads, bool(_head_parts(reads, module))
+        self._module = module.base_model if self._split else module
+
+    def __call__(
+        self,
+        input_ids: Tensor,
+        position_ids: Tensor,
+        attention_mask: Tensor,
+        past_key_values: Any = None,
+        use_cache: bool = False,
+        output_hidden_states: bool = False,
+    ) -> Any:
+        if past_key_values is not None:
+            raise ValueError(f"{type(self._module).__name__} has no block cache")
+        if self._reads.padding:
+            # every query of a bidirectional mask sees the same keys; query 0 is never padding
+            valid = attention_mask[:, 0, 0]
+            # ESM counts the masks of a row, and padding may hold masks
+            input_ids = input_ids.masked_fill(~valid, getattr(self._module.config, "pad_token_id", None) or 0)
+            attention_mask = valid.to(torch.long)
+        given: dict[str, Any] = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "position_ids": position_ids + self._reads.offset,
+            "output_hidden_states": output_hidden_states,
+            "use_cache": False,
+            "return_dict": True,
+        }
+        out = self._module(**{key: value for key, value in given.items() if _takes(self._module, key)})
+        hidden = out.last_hidden_state if self._split else out.logits
+        return SimpleNamespace(last_hidden_state=hidden, hidden_states=getattr(out, "hidden_states", None))
+
+
+@cache
+def _arguments(kind: type[nn.Module]) -> tuple[frozenset[str], bool]:
+    """The arguments of a forward, and whether it takes any other."""
+    known = inspect.signature(kind.forward).parameters
+    return frozenset(known), any(p.kind is p.VAR_KEYWORD for p in known.values())
+
+
+def _takes(module: Any, argument: str) -> bool:
+    """Whether a forward has the argument; ``**kwargs`` takes those that every transformers module knows."""
+    known, anything = _arguments(type(module))
+    return argument in known or (anything and argument in ("output_hidden_states", "return_dict"))

@@ -1,0 +1,83 @@
+"""Masked LMs of transformers: their own special tokens, and what sets their bodies apart."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import BertTokenizer
+
+import dlmsample as ds
+from dlmsample.models.families import open_config
+from tests.models import checkpoints as tiny
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *["the", "capital", "of", "rome", "is", "a", "b", "c", "d", "e"]]
+
+
+@pytest.fixture
+def bert(tmp_path: Path) -> Path:
+    """A tiny BERT with a tokenizer."""
+    folder = tiny.save("bert", tmp_path / "bert")
+    (folder / "vocab.txt").write_text("\n".join(WORDS))
+    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
+
+
+def test_ids_come_from_the_tokenizer(bert: Path) -> None:
+    model = ds.load(bert)
+    assert (model.mask_id, model.eos_ids) == (WORDS.index("[MASK]"), (WORDS.index("[SEP]"),))
+    assert (model.attention, model.block_alignment) == ("bidirectional", "prompt")
+    ids = model.encode("the capital")
+    assert ids == [WORDS.index(w) for w in ("[CLS]", "the", "capital", "[SEP]")]
+    assert model.decode(ids) == "the capital"
+    with pytest.raises(ValueError, match="no chat template"):
+        model.encode([{"role": "user", "content": "the capital"}])
+
+
+def test_texts(bert: Path) -> None:
+    model = ds.load(bert)
+    out = ds.Sampler(model, ds.T2T()).generate(["the capital", "rome is a"], max_new_tokens=6)
+    assert len(out.texts) == 2
+    with pytest.raises(ValueError, match="fill"):
+        ds.Sampler(model, ds.T2T()).generate(["the [MASK] of"])
+
+
+@pytest.mark.parametrize(("name", "context"), [("bert", 96), ("roberta", 94), ("esm-absolute", 94), ("esm-rotary", 96)])
+def test_the_context_counts_positions_that_exist(name: str, context: int, tmp_path: Path) -> None:
+    """RoBERTa's table of positions begins behind its padding id; the last position must still be in it."""
+    model = tiny.opened(name, tmp_path / "c")
+    assert model.context == context
+    out = ds.Sampler(model, ds.Unmask(steps=1), block_length="all").generate([[5] * (context - 4)], max_new_tokens=4)
+    assert out.stats[0].steps == 1
+    with pytest.raises(ValueError, match="context"):
+        ds.Sampler(model, ds.Unmask()).generate([[5] * (context - 3)], max_new_tokens=4)
+
+
+@pytest.mark.parametrize("name", tiny.MASKED)
+def test_rows_do_not_see_their_neighbours(name: str, tmp_path: Path) -> None:
+    """Canvases are padded with masks, which ESM would count."""
+    sampler = ds.Sampler(tiny.opened(name, tmp_path / "c"), ds.T2M(threshold=0.2), block_length=4)
+    prompts = [[5, 6, 7], list(range(5, 25)), [9]]
+    together = sampler.generate(prompts, max_new_tokens=10).tokens
+    assert together == [sampler.generate([p], max_new_tokens=10).tokens[0] for p in prompts]
+
+
+def test_a_folder_says_it_all(tmp_path: Path) -> None:
+    folder = tiny.save("modernbert", tmp_path / "c")
+    path = folder / "config.json"
+    raw: dict[str, Any] = json.loads(path.read_text())
+    path.write_text(json.dumps({**raw, "dlmsample": {"mask_id": 7, "eos_ids": [], "block_length": 5}}))
+    facts = open_config(folder).facts
+    assert (facts.mask_id, facts.eos_ids, facts.block_length) == (7, (), 5)
+
+
+def test_the_head_runs_on_the_block_alone(tmp_path: Path) -> None:
+    model = tiny.opened("modernbert", tmp_path / "c")
+    seen: list[torch.Size] = []
+    hook = model.module.decoder.register_forward_hook(lambda _m, given, _o: seen.append(given[0].shape))
+    ds.Sampler(model, ds.Unmask(), block_length=4).generate([[5] * 20], max_new_tokens=4)
+    hook.remove()
+    assert {shape[1] for shape in seen} == {4}

@@ -1,0 +1,103 @@
+"""LoRA trained on a family's published module names: merged, it adds to the published matrices what it should."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import dlmsample as ds
+from tests.models import checkpoints as tiny
+
+RANK, ALPHA = 4, 8
+_BLOCK = "model.transformer.blocks.1."
+PUBLISHED = {
+    "llada": [_BLOCK + n for n in ("q_proj", "k_proj", "v_proj", "attn_out", "ff_proj", "up_proj", "ff_out")],
+    "llada2": [
+        "model.layers.0.attention.query_key_value",
+        "model.layers.2.attention.query_key_value",
+        "model.layers.2.attention.dense",
+        "model.layers.1.attention.dense",
+    ],
+    "dream": ["model.layers.0.self_attn.q_proj", "model.layers.2.mlp.down_proj"],
+}
+IDS: dict[str, dict[str, Any]] = {"llada2": {"mask_id": 254}}
+
+
+def write(folder: Path, weights: dict[str, Tensor], modules: list[str], **config: Any) -> Path:
+    """A PEFT folder with random factors over these modules."""
+    g = torch.Generator().manual_seed(0)
+    tensors = {}
+    for module in modules:
+        rows, columns = weights[module + ".weight"].shape
+        tensors[f"base_model.model.{module}.lora_A.weight"] = torch.randn(RANK, columns, generator=g)
+        tensors[f"base_model.model.{module}.lora_B.weight"] = torch.randn(rows, RANK, generator=g)
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    named = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": "org/base",
+        "r": RANK,
+        "lora_alpha": ALPHA,
+        "target_modules": modules,
+        **config,
+    }
+    (folder / "adapter_config.json").write_text(json.dumps(named))
+    return folder
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_it_equals_published_weights_with_the_product_added(name: str, tmp_path: Path) -> None:
+    base, changed = tiny.save(name, tmp_path / "base"), tiny.save(name, tmp_path / "changed")
+    weights = load_file(base / "model.safetensors")
+    adapter = write(tmp_path / "adapter", weights, PUBLISHED[name])
+    factors = load_file(adapter / "adapter_model.safetensors")
+    for module in PUBLISHED[name]:
+        a, b = (factors[f"base_model.model.{module}.lora_{f}.weight"] for f in "AB")
+        weights[module + ".weight"] = weights[module + ".weight"] + ALPHA / RANK * b @ a
+    save_file(weights, changed / "model.safetensors", metadata={"format": "pt"})
+    merged = ds.load(base, adapter=adapter, **IDS.get(name, {})).module
+    wanted = ds.load(changed, **IDS.get(name, {})).module
+    assert type(merged) is type(wanted)
+    for (key, found), want in zip(merged.state_dict().items(), wanted.state_dict().values(), strict=True):
+        assert torch.allclose(found, want, atol=1e-5), key
+
+
+@pytest.mark.parametrize("name", ["llada", "llada2"])
+def test_ours_have_stock_names(name: str, tmp_path: Path) -> None:
+    folder = tiny.save(name, tmp_path / "base")
+    model = ds.load(folder, **IDS.get(name, {}))
+    stock = {key: p.detach() for key, p in model.module.named_parameters()}
+    adapter = write(tmp_path / "adapter", stock, ["model.layers.2.self_attn.o_proj"])
+    merged = ds.load(folder, adapter=adapter, **IDS.get(name, {})).module
+    after = dict(merged.named_parameters())
+    assert [key for key in stock if not torch.equal(stock[key], after[key])] == [
+        "model.layers.2.self_attn.o_proj.weight"
+    ]
+
+
+def test_what_cannot_be_renamed(tmp_path: Path) -> None:
+    def fails(*words: str, **arguments: Any) -> None:
+        with pytest.raises(ValueError, match=re.escape(words[0])) as caught:
+            ds.load(**arguments)
+        message = str(caught.value)
+        assert "\n" not in message.strip()
+        assert all(word in message for word in words)
+
+    folder = tiny.save("llada2", tmp_path / "base")
+    weights = load_file(folder / "model.safetensors")
+    expert = write(tmp_path / "expert", weights, ["model.layers.1.mlp.experts.3.up_proj"])
+    fails("single experts", "merge it", name=folder, adapter=expert, mask_id=254)
+    patterned = write(tmp_path / "patterned", weights, PUBLISHED["llada2"], rank_pattern={"dense": 2})
+    fails("rank_pattern", name=folder, adapter=patterned, mask_id=254)
+    # made for another base: both are named
+    other = tiny.save("llada", tmp_path / "other")
+    foreign = write(tmp_path / "foreign", load_file(other / "model.safetensors"), PUBLISHED["llada"])
+    fails("'org/base'", str(folder), "does not fit", name=folder, adapter=foreign, mask_id=254)
