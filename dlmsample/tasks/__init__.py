@@ -12,6 +12,15 @@ from dlmsample.tasks.base import Example, Score, Task
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]
 
 _TASKS = {
+    "cmath": "dlmsample.tasks.cmath:CMath",
+    "countdown": "dlmsample.tasks.countdown:Countdown",
+    "gsm8k": "dlmsample.tasks.gsm8k:GSM8K",
+    "humaneval": "dlmsample.tasks.humaneval:HumanEval",
+    "math500": "dlmsample.tasks.math500:Math500",
+    "mbpp": "dlmsample.tasks.mbpp:MBPP",
+    "piqa": "dlmsample.tasks.piqa:PIQA",
+    "sudoku": "dlmsample.tasks.sudoku:Sudoku",
+    "triviaqa": "dlmsample.tasks.triviaqa:TriviaQA",
     "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
 }
 
@@ -47,11 +56,13 @@ def task_options(name: str) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def load(name: str, split: str = "test", limit: int | None = None, **options: Any) -> Task:
+def load(name: str, split: str | None = None, limit: int | None = None, **options: Any) -> Task:
     """One split of a task; ``limit`` keeps the first N examples of its fixed order (None: all).
 
-    ``options`` are the task's own (see ``task_options``). Errors: ValueError for an unknown name, split or
-    option, or a limit below 1, naming what is valid.
+    ``split`` None is the one that is reported: test, or the task's last where no test answers are public.
+    Published benchmarks read the files in the folder ``data_dir``, or the hub without it. ``options`` are the
+    task's own (see ``task_options``). Errors: ValueError for an unknown name, split or option, a limit below 1, or
+    data that cannot be read, naming what is valid or what to do.
 
     Example:
         >>> task = load("wordproblems", split="test", limit=3)
@@ -65,4 +76,6 @@ def load(name: str, split: str = "test", limit: int | None = None, **options: An
             near = difflib.get_close_matches(option, valid, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"task {name} has no option {option!r}.{hint} Options: {', '.join(valid) or 'none'}")
+    if split is None:
+        split = "test" if "test" in cls.splits else cls.splits[-1]
     return cls(split, limit, **options)

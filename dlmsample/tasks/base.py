@@ -51,6 +51,10 @@ class Task(ABC):
     """
 
     name: ClassVar[str]
+    source: ClassVar[str] = "generated"
+    """Who published the examples, and their licence."""
+    scorer: ClassVar[str] = "exact final answer"
+    """What counts as correct, in a few words."""
     splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test")
 
     def __init__(self, split: str = "test", limit: int | None = None, **options: Any) -> None:
@@ -73,6 +77,12 @@ class Task(ABC):
     @abstractmethod
     def score(self, example: Example, text: str) -> Score:
         """Judge a model's ``text`` against the gold answer of ``example``; no text makes it raise."""
+
+    def prepare(self) -> None:  # noqa: B027 (most tasks need nothing)
+        """Raise now what ``score`` would raise at its first call: a missing library, a permission not given.
+
+        A long run calls it before it generates anything. Errors: ValueError naming what to do.
+        """
 
     def __getitem__(self, index: int | slice) -> Any:
         """``task[3]`` is an Example; ``task[:10]`` a list of them."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from dlmsample.tasks import Task, list_tasks, load, task_options
 
 
 def test_names() -> None:
-    assert "wordproblems" in list_tasks()
+    assert {"wordproblems", "gsm8k", "math500", "humaneval", "mbpp"} < set(list_tasks())
     assert list_tasks() == sorted(list_tasks())
     assert task_options("wordproblems") == {"seed": 0, "min_steps": 5, "max_steps": 8, "free_wording": True}
 
@@ -23,6 +24,12 @@ def test_default_sizes(split: str, size: int) -> None:
     assert isinstance(task, Task)
     assert (task.name, task.split, len(task)) == ("wordproblems", split, size)
     assert task[size - 1] == task[-1]
+
+
+def test_the_split_is_test_unless_there_is_none(tmp_path: Path) -> None:
+    assert load("wordproblems", limit=1).split == "test"
+    (tmp_path / "valid.jsonl").write_text('{"goal": "g", "sol1": "a", "sol2": "b", "label": 0}\n')
+    assert load("piqa", data_dir=tmp_path).split == "valid"
 
 
 def test_limit_is_a_prefix_of_a_fixed_order() -> None:
@@ -45,6 +52,8 @@ def test_options_reach_the_generator() -> None:
     [
         ("wordproblem", {}, "Did you mean 'wordproblems'"),
         ("zzz", {}, "Known tasks: .*wordproblems"),
+        ("gsm8", {}, "Did you mean 'gsm8k'"),
+        ("gsm8k", {"datadir": "x"}, "Did you mean 'data_dir'"),
         ("wordproblems", {"split": "dev"}, "train, valid, test"),
         ("wordproblems", {"limit": 0}, "at least 1"),
         ("wordproblems", {"limit": -1}, "at least 1"),
@@ -67,7 +76,8 @@ def test_mistakes_are_value_errors_that_name_the_remedy(name: str, options: dict
 def test_neither_torch_nor_transformers_is_imported() -> None:
     code = (
         "import sys, dlmsample.tasks as t; ex = t.load('wordproblems', limit=2)[1];"
-        "bad = {'torch', 'transformers', 'numpy', 'tokenizers'} & set(sys.modules);"
+        "[t.task_class(n) for n in t.list_tasks()];"
+        "bad = {'torch', 'transformers', 'numpy', 'tokenizers', 'sympy', 'math_verify', 'ctypes'} & set(sys.modules);"
         "sys.exit(repr(bad) if bad else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -1,0 +1,145 @@
+"""Published benchmarks: tasks whose rows are read from local files in the published format, or from the hub."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib
+import json
+import os
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from dlmsample.tasks.base import Example, Task
+
+Row = Mapping[str, Any]
+Folder = str | os.PathLike[str]
+
+
+class Hub(NamedTuple):
+    """Where the hub keeps a benchmark: ``splits`` maps our split names to its own."""
+
+    path: str
+    splits: Mapping[str, str]
+    config: str | None = None
+    revision: str | None = None
+
+
+class Benchmark(Task):
+    """A task over rows that somebody published; ``origin`` says what was read (a path, or a name on the hub).
+
+    ``data_dir`` is the folder with the files of ``files``, or a folder that has such a folder by the task's name
+    (so one folder serves many tasks). None reads the hub, which needs the ``datasets`` package and a network.
+
+    Subclasses give ``files`` (split -> file names, the first that exists is read), ``needs`` (fields of a row;
+    each entry lists the names under which a field is published), ``build`` and ``score``. Errors: ValueError:
+    no such file, a row without its fields, or no way to the hub, naming what to do.
+    """
+
+    needs: ClassVar[tuple[tuple[str, ...], ...]]
+    files: Mapping[str, tuple[str, ...]]  # these two of the class, or of the task where an option decides
+    hub: Hub | None = None
+
+    def __init__(self, split: str = "test", limit: int | None = None, *, data_dir: Folder | None = None) -> None:
+        super().__init__(split, limit)
+        if data_dir is None:
+            rows, self.origin = self._from_hub()
+        else:
+            path = self._find(data_dir)
+            rows, self.origin = self.read(path), str(path)
+        self._check(rows)
+        self._rows = [row for row in rows if self.keep(row)][:limit]
+        if not self._rows:
+            raise ValueError(f"{self.origin} has no rows of {self.name}/{split}")
+
+    @abstractmethod
+    def build(self, row: Row) -> Example:
+        """The example of a row as published."""
+
+    def read(self, path: Path) -> list[Row]:
+        """The rows of a file; a benchmark that spreads them over several files says how they go together."""
+        return read_rows(path)
+
+    def keep(self, row: Row) -> bool:
+        """Whether the row belongs to the split, where one file holds several."""
+        return True
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def example(self, index: int) -> Example:
+        """The row at ``index`` as an example."""
+        return self.build(self._rows[index])
+
+    def _find(self, data_dir: Folder) -> Path:
+        root = Path(data_dir).expanduser()
+        if not root.is_dir():
+            raise ValueError(f"data_dir {str(root)!r} of task {self.name} is not a folder")
+        names = self.files[self.split]
+        for folder in (root / self.name, root):
+            for name in names:
+                if (folder / name).is_file():
+                    return folder / name
+        raise ValueError(
+            f"task {self.name}/{self.split} found no {' or '.join(names)} in {str(root)!r} or its {self.name!r} folder"
+        )
+
+    def _from_hub(self) -> tuple[Sequence[Row], str]:
+        remedy = f"pass data_dir, a folder with {' or '.join(self.files[self.split])}"
+        if self.hub is None or self.split not in self.hub.splits:
+            raise ValueError(f"task {self.name}/{self.split} is read from local files: {remedy}")
+        try:
+            datasets = importlib.import_module("datasets")
+        except ImportError:
+            raise ValueError(
+                f"task {self.name} needs its data: {remedy}, or install dlmsample[data] to read the hub"
+            ) from None
+        try:
+            rows = datasets.load_dataset(
+                self.hub.path, self.hub.config, split=self.hub.splits[self.split], revision=self.hub.revision
+            )
+            return list(rows), f"hub:{self.hub.path}"
+        except Exception as error:  # its many errors of network, cache and format share no base class
+            said = " ".join(str(error).split())[:200]
+            raise ValueError(f"{self.hub.path} cannot be read from the hub ({said}); {remedy}") from error
+
+    def _check(self, rows: Sequence[Row]) -> None:
+        for number, row in enumerate(rows, 1):
+            for names in self.needs:
+                if not isinstance(row, Mapping) or not any(name in row for name in names):
+                    raise ValueError(f"{self.origin}, row {number}: no field {' or '.join(names)}")
+
+
+def pick(row: Row, *names: str) -> Any:
+    """The first of these fields that the row has.
+
+    Example:
+        >>> pick({"text": "a", "code": "b"}, "prompt", "text")
+        'a'
+    """
+    return next(row[name] for name in names if name in row)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a .jsonl, .json (a list) or .csv file, gzipped or not. Errors: ValueError naming file and line."""
+    name = path.name.removesuffix(".gz")
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8", newline="") as file:
+            if name.endswith(".csv"):
+                return list(csv.DictReader(file))
+            if name.endswith(".json"):
+                whole = json.load(file)
+                return list(whole if isinstance(whole, list) else pick(whole, "Data", "data"))
+            return [_json_line(line, path, at) for at, line in enumerate(file, 1) if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError, json.JSONDecodeError, StopIteration) as error:
+        raise ValueError(f"{path} cannot be read: {error or 'no list of rows'}") from error
+
+
+def _json_line(line: str, path: Path, at: int) -> Row:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}, line {at} is not JSON: {error}") from error

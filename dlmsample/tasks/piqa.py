@@ -1,0 +1,91 @@
+"""PIQA: which of two ways to reach a goal works (Bisk et al. 2019, arXiv:1911.11641)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from dlmsample.tasks.base import Example, Score
+from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick, read_rows
+from dlmsample.tasks.extract import after_phrase, answer_tag, last_boxed
+
+# A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count.
+_OPENING = re.compile(r"[\s*_(\[\"'`$]*+(?:(?:option|choice|solution)[\s*_(]++)?\(?([AB])(?![\w'])(?!\s++[a-z])", re.I)
+# A letter that is marked as a choice, anywhere.
+_MARKED = re.compile(r"\(([AB])\)|\*\*([AB])\b|\b(?:[Oo]ption|[Cc]hoice|[Ss]olution)\s([AB])\b|(?:\n|^)\s?([AB])[.):]")
+
+
+def choice(text: str, first: str, second: str) -> str | None:
+    r"""``"A"``, ``"B"``, or None: which of the two solutions a text chooses.
+
+    In this order: a letter in the last ``\boxed{}`` or ``<answer>``; a letter after the last "answer is" or "answer:";
+    a letter at the very start ("B", "B.", "(B)", "Option B", not the article "A cup"); the first letter that is
+    marked as a choice; the one solution whose words stand in the text.
+
+    Example:
+        >>> choice("(B) because it holds", "a", "b"), choice("The answer is **A**.", "a", "b")
+        ('B', 'A')
+        >>> choice("A cup of rice.", "A cup of rice.", "A cup of milk."), choice("Both work.", "x", "y")
+        ('A', None)
+    """
+    for part in (last_boxed(text), answer_tag(text), after_phrase(text), text):
+        found = _OPENING.match(part.removeprefix("\\text{")) if part else None
+        if found:
+            return found[1].upper()
+    marked = _MARKED.search(text)
+    if marked:
+        return next(letter for letter in marked.groups() if letter)
+    said, one, two = (" ".join(part.lower().split()).strip(" .") for part in (text, first, second))
+    has_one, has_two = bool(one) and one in said, bool(two) and two in said
+    return None if has_one == has_two else "A" if has_one else "B"
+
+
+class PIQA(Benchmark):
+    """PIQA: physical common sense, two choices; answers are public for train and valid (1,838 questions).
+
+    Prompt: zero-shot generation, OpenCompass's. Scorer: the chosen letter (see ``choice``) is the right one; a text
+    without a choice is wrong. SGT2T (arXiv:2606.17175) prints 82.37 -> 84.00 % for LLaDA2.1-mini, with a prompt that it
+    does not print.
+
+    Example:
+        >>> choice("B", "bedding of paper", "bedding of jeans")
+        'B'
+    """
+
+    name = "piqa"
+    splits = ("train", "valid")
+    source = "ybisk.github.io/piqa, AFL 3.0"
+    scorer = "chosen letter"
+    files = {"train": ("train.jsonl",), "valid": ("valid.jsonl",)}
+    needs = (("goal",), ("sol1",), ("sol2",), ("label",))
+    hub = Hub("ybisk/piqa", {"train": "train", "valid": "validation"}, revision="refs/convert/parquet")
+
+    def __init__(self, split: str = "valid", limit: int | None = None, *, data_dir: Folder | None = None) -> None:
+        super().__init__(split, limit, data_dir=data_dir)
+
+    def read(self, path: Path) -> list[Row]:
+        """The questions with their labels, which lie beside them in ``{split}-labels.lst``, a line each."""
+        rows = read_rows(path)
+        if rows and "label" in rows[0]:
+            return rows
+        labels = path.with_name(f"{path.stem}-labels.lst")
+        if not labels.is_file():
+            raise ValueError(f"{path} has no labels: put {labels.name} beside it")
+        right = labels.read_text(encoding="utf-8").split()
+        if len(right) != len(rows) or set(right) - {"0", "1"}:
+            raise ValueError(f"{labels} must hold 0 or 1 for each of the {len(rows)} rows of {path.name}")
+        return [{**row, "label": int(label)} for row, label in zip(rows, right, strict=True)]
+
+    def build(self, row: Row) -> Example:
+        """Goal and solutions, the letter, the letter with its solution; ``meta`` holds both solutions."""
+        first, second = pick(row, "sol1"), pick(row, "sol2")
+        prompt = f"{row['goal']}\nA. {first}\nB. {second}\nAnswer:"
+        answer = "AB"[int(row["label"])]
+        solutions = (first, second)
+        return Example(prompt, answer, f"{answer}. {solutions[int(row['label'])]}", {"solutions": solutions})
+
+    def score(self, example: Example, text: str) -> Score:
+        """The chosen letter is the right one."""
+        first, second = example.meta.get("solutions", ("", ""))
+        found = choice(text, first, second)
+        return Score(found == example.answer, found)
