@@ -11,10 +11,10 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
 test: $(STAMP) lint
-	$(BIN)/python -m pytest -n auto --durations=10
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=10
 
 test-full: $(STAMP) lint
-	$(BIN)/python -m pytest -n auto --full --durations=20
+	$(BIN)/python -m pytest -n auto --dist worksteal --full --durations=20
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ STAGE = {
     "trace": 4,
     "sampler": 5,
     "train": 6,
+    "ablate": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import dlmsample
+from dlmsample.cli import grids
 from dlmsample.cli.usage import Group, UsageError, explain
 
 app = typer.Typer(
@@ -50,6 +51,7 @@ def top(
       dlmsample generate "..." --policy t2m --set threshold=0.2 --show steps
       dlmsample policies
       dlmsample train --recipe nano_scope --out runs/scope
+      dlmsample ablate examples/demo_grid.yaml --out runs/demo
     """
     if version:
         typer.echo(f"dlmsample {dlmsample.__version__}")
@@ -103,6 +105,15 @@ def generate(
         bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
     ] = False,
     family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
+    device_map: Annotated[
+        str | None, typer.Option(metavar="auto", help="Spread a large model over all devices, not with --device.")
+    ] = None,
+    quantization: Annotated[
+        str | None, typer.Option(metavar="8bit|4bit", help="Quantise while loading, with bitsandbytes.")
+    ] = None,
+    allow_pickle: Annotated[
+        bool, typer.Option("--allow-pickle", help="Also read weights that are no safetensors.")
+    ] = False,
     output: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")
     ] = None,
@@ -187,6 +198,9 @@ def diagnose(
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="Task option, a YAML scalar; repeatable."),
     ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Folder with the files of a published benchmark.")
+    ] = None,
     mask_rate: Annotated[
         float, typer.Option(metavar="R", help="Stress test: share of the answer that is masked.")
     ] = 0.5,
@@ -234,6 +248,10 @@ def diagnose(
     command.diagnose(command.Request(**options))
 
 
+app.command()(grids.ablate)
+app.command()(grids.report)
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON list.")]
 
 
@@ -246,10 +264,29 @@ def policies(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def models(as_json: AsJson = False) -> None:
-    """List the embedded models with their adapters and correction heads."""
+def models(
+    explain: Annotated[
+        str | None, typer.Option(metavar="ID_OR_FOLDER", help="Say what one is and how it decodes; reads no weights.")
+    ] = None,
+    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the embedded models with their adapters and correction heads, or explain one checkpoint.
+
+    \b
+    Examples:
+      dlmsample models
+      dlmsample models --explain inclusionAI/LLaDA2.1-mini
+      dlmsample models --explain runs/mine/final --json
+    """
     from dlmsample.cli import listing
 
+    if explain is not None:
+        listing.show_one(listing.explained(explain, family, trust_remote_code), as_json)
+        return
     rows = listing.models()
     listing.show(rows if as_json else listing.under_their_model(rows), as_json)
 

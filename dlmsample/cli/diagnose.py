@@ -30,6 +30,7 @@ class Request:
     split: str = "valid"
     limit: int = 256
     settings: Sequence[str] = ()
+    data_dir: str | None = None
     mask_rate: float = 0.5
     commit_rate: float = 0.5
     epsilon: float = 0.1
@@ -52,6 +53,8 @@ def diagnose(request: Request) -> None:
     """
     screen.check_writable(request.output)
     options = inputs.parse_settings(request.settings)
+    if request.data_dir is not None:
+        options["data_dir"] = request.data_dir
     examples = dlmsample.tasks.load(request.task, request.split, request.limit, **options)
     screen.silence()
     from dlmsample.diagnose import diagnose as measure

@@ -1,4 +1,5 @@
-"""``dlmsample policies | models | tasks``: tables of what there is. Only ``policies`` imports torch."""
+"""``dlmsample policies | models | tasks``: tables of what there is. ``policies`` and ``models --explain``
+import torch."""
 
 from __future__ import annotations
 
@@ -45,6 +46,19 @@ def models() -> list[dict[str, Any]]:
     return describe()
 
 
+def explained(name: str, family: str | None, trust_remote_code: bool) -> dict[str, Any]:
+    """What a checkpoint is and how it decodes.
+
+    Raises:
+        ValueError: there is none, or it does not say.
+    """
+    from dlmsample.cli import screen
+    from dlmsample.models.explain import explain
+
+    screen.silence()
+    return explain(name, family, trust_remote_code)
+
+
 def under_their_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Models as the rows of a table: each adapter and head gets a row of its own, named as it is asked for."""
     table = []
@@ -59,18 +73,24 @@ def under_their_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
 
 
 def tasks() -> list[dict[str, Any]]:
-    """Every task with its splits and options."""
-    from dlmsample.tasks import list_tasks, task_class, task_options
+    """Every task with its source, splits, scorer and options."""
+    from dlmsample.tasks import list_tasks
 
-    return [
-        {
-            "name": name,
-            "summary": (task_class(name).__doc__ or "").strip().partition("\n")[0].replace("``", ""),
-            "splits": list(task_class(name).splits),
-            "options": task_options(name),
-        }
-        for name in list_tasks()
-    ]
+    return [_task(name) for name in list_tasks()]
+
+
+def _task(name: str) -> dict[str, Any]:
+    from dlmsample.tasks import task_class, task_options
+
+    cls = task_class(name)
+    return {
+        "name": name,
+        "summary": (cls.__doc__ or "").strip().partition("\n")[0].replace("``", ""),
+        "source": cls.source,
+        "splits": list(cls.splits),
+        "scorer": cls.scorer,
+        "options": task_options(name),
+    }
 
 
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
@@ -88,6 +108,29 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(Text(visible(_cell(value))) for value in row.values()))
     console(sys.stdout).print(table)
+
+
+def show_one(row: Mapping[str, Any], as_json: bool) -> None:
+    """Print one thing, a line a property, or as one JSON object."""
+    if as_json:
+        sys.stdout.write(json.dumps(row, default=str) + "\n")
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for key, value in row.items():
+        table.add_row(key.replace("_", " "), Text(visible(_plain(value)), overflow="fold"))
+    console(sys.stdout).print(table)
+
+
+def _plain(value: Any) -> str:
+    """A value for people."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value == []:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) and value >= 1_000_000 else _cell(value)
 
 
 def _cell(value: Any) -> str:

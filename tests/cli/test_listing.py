@@ -40,6 +40,15 @@ def test_tables_name_what_there_is(call: Call) -> None:
     assert "wordproblems" in call("tasks").out
 
 
+def test_tasks_say_where_they_come_from_and_what_counts(call: Call) -> None:
+    rows = {row["name"]: row for row in json.loads(call("tasks", "--json").out)}
+    assert {"gsm8k", "math500", "humaneval", "mbpp", "cmath", "triviaqa", "piqa", "countdown", "sudoku"} < rows.keys()
+    assert rows["gsm8k"]["splits"] == ["train", "test"]
+    assert rows["humaneval"]["options"]["allow_code_execution"] is False
+    assert all(row["source"] and row["scorer"] and row["splits"] for row in rows.values())
+    assert "openai/human-eval" in " ".join(call("tasks").out.split())
+
+
 def test_adapters_and_heads_stand_under_their_model(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = {"body": "qwen3", "block_length": 32}
     rows = [

@@ -1,0 +1,35 @@
+"""Ablation grids: policies x checkpoints x tasks from one file, in a store that survives interruptions.
+
+Nothing heavy is imported until a name is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlmsample.ablate.grid import Grid as Grid
+    from dlmsample.ablate.grid import GridError as GridError
+    from dlmsample.ablate.records import CellInfo as CellInfo
+    from dlmsample.ablate.records import ExampleResult as ExampleResult
+    from dlmsample.ablate.run import Summary as Summary
+    from dlmsample.ablate.store import Store as Store
+    from dlmsample.ablate.store import StoreError as StoreError
+
+_EXPORTS = {
+    "CellInfo": "records",
+    "ExampleResult": "records",
+    "Grid": "grid",
+    "GridError": "grid",
+    "Store": "store",
+    "StoreError": "store",
+    "Summary": "run",
+}
+__all__ = ["CellInfo", "ExampleResult", "Grid", "GridError", "Store", "StoreError", "Summary"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(import_module(f"dlmsample.ablate.{_EXPORTS[name]}"), name)
+    raise AttributeError(f"module 'dlmsample.ablate' has no attribute {name!r}")

@@ -1,0 +1,210 @@
+"""``--dry-run``: how much a grid is, counted, and how long it takes, from a few examples that are really run."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlmsample.ablate import database, local
+from dlmsample.ablate.bench import Bench
+from dlmsample.ablate.cells import Cell, plan
+from dlmsample.ablate.grid import Grid, read
+from dlmsample.ablate.records import ExampleResult
+from dlmsample.ablate.store import Store
+from dlmsample.ablate.units import Unit, cut
+from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
+from dlmsample.registry import policy
+from dlmsample.types import Block, Prediction
+
+_ROWS_ON_CPU = 8  # there a row costs the same in any batch; elsewhere a whole batch is timed
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run would do now."""
+
+    name: str
+    cells: int
+    examples: int  #: in all cells
+    stored: int  #: of them, those that have a result already
+    forwards: int  #: nfe of the others, summed
+    bound: int  #: policy updates they can take at most
+    seconds: float | None  #: for them; None: no sample could be run
+    sampled: int  #: examples that were run to find out
+    errors: dict[str, str]  #: checkpoints whose sample failed
+
+    def asdict(self) -> dict[str, Any]:
+        """As a plain dict."""
+        return asdict(self)
+
+
+def estimate(
+    grid: Grid | str | Path,
+    out: str | Path | None = None,
+    *,
+    device: str | None = None,
+    task_options: dict[str, Any] | None = None,
+) -> Estimate:
+    """Count what a grid still needs, run a few examples, and multiply. Nothing is written.
+
+    Forwards of a cell are those of a model that is sure of every token (:func:`fewest`) times what a sample of
+    the same policy took more or less than that; seconds are forwards times what one takes for that checkpoint. A
+    sample is the first cell of each checkpoint, and of each policy, by name and options in use, where it first occurs.
+
+    Args:
+        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        out: the folder of the run; what is stored there is not counted again.
+        device, task_options: as for :func:`dlmsample.ablate.run.run`.
+
+    Raises:
+        ValueError: a mistake in the grid, or a damaged store.
+    """
+    marks = None
+    if not isinstance(grid, Grid):
+        grid, marks = read(grid)
+    layout = plan(grid.with_options(task_options or {}), marks, device)
+    missing = {cell.key: list(range(len(layout.digests[cell.task.label]))) for cell in layout.cells}
+    total = sum(map(len, missing.values()))
+    if out is not None and (Path(out).expanduser() / database.NAME).exists():
+        with Store(Path(out).expanduser()) as store:
+            for cell in layout.cells:
+                there = store.stored(cell.key)
+                digests = layout.digests[cell.task.label]
+                missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
+    waiting = [cell for cell in layout.cells if missing[cell.key]]
+    where = local.devices(device)
+    on_cpu = str(where[0] or "cpu").startswith("cpu")
+    size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
+
+    bench = Bench(where[0])
+    spent: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint: seconds, forwards
+    taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
+    errors: dict[str, str] = {}
+    sampled = 0
+    for cell in _samples(waiting):
+        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, layout.tasks, size)[0]
+        warm = bench.work(Unit(cell, unit.indices[:1]))  # the first forward of a checkpoint pays for what follows
+        outcome = warm if warm.error is not None else bench.work(unit)
+        if outcome.error is not None:
+            errors[f"{cell.checkpoint.label}, {cell.policy}"] = outcome.error
+            continue
+        sampled += len(outcome.results)
+        forwards, seconds = _cost(outcome.results)
+        for table, key, amounts in (
+            (spent, cell.checkpoint.label, (seconds, forwards)),
+            (taken, _kind(cell), (forwards, len(unit.indices) * fewest(cell))),
+        ):
+            table[key] = [old + new for old, new in zip(table[key], amounts, strict=True)]
+
+    forwards, seconds, most = 0.0, 0.0, 0
+    pace = _ratio([sum(column) for column in zip(*spent.values(), strict=True)] or [0.0, 0.0])
+    for cell in waiting:
+        count = len(missing[cell.key])
+        most += count * bound(cell)
+        share = _ratio(taken[_kind(cell)])
+        expected = count * (bound(cell) if share is None else fewest(cell) * share)
+        forwards += expected
+        own = _ratio(spent[cell.checkpoint.label])
+        seconds += expected * (own if own is not None else pace or 0.0)
+    return Estimate(
+        name=grid.name,
+        cells=len(layout.cells),
+        examples=total,
+        stored=total - sum(map(len, missing.values())),
+        forwards=round(forwards),
+        bound=most,
+        seconds=None if waiting and pace is None else seconds / len(where),
+        sampled=sampled,
+        errors=errors,
+    )
+
+
+def bound(cell: Cell) -> int:
+    """The most policy updates that an example of a cell can take, from the policy's own bound on each block."""
+    return int(policy(cell.policy_name, **cell.options).max_steps(_blocks(cell)).sum())
+
+
+def fewest(cell: Cell) -> int:
+    """Policy updates of an answer whose every token the model is sure of at once, and never doubts."""
+    rule, block = policy(cell.policy_name, **cell.options), _blocks(cell)
+    most = rule.max_steps(block)
+    shape = block.tokens.shape
+    sure, zero = torch.full(shape, 0.999), torch.zeros(shape)
+    odds = torch.linspace(1e-4, 1e-3, shape[1]).expand(shape)
+    token = torch.ones_like(block.tokens)
+    pred = Prediction(token, sure, odds, sure, odds, entropy=zero, margin=sure, error=zero)
+    state, running, steps = rule.init(block), torch.ones_like(block.step, dtype=torch.bool), 0
+    while bool(running.any()):
+        steps += int(running.sum())
+        state, update = rule.step(state, block, pred)
+        block = block._replace(tokens=update.tokens, step=block.step + 1)
+        running &= ~update.done & (block.step < most)
+    return steps
+
+
+def _blocks(cell: Cell) -> Block:
+    """All blocks of an answer, masked, one a row."""
+    new, given = cell.settings.max_new_tokens, cell.settings.block_length
+    width = new if given == "all" else int(given or _own_block(cell))
+    starts = torch.arange(0, new, width)
+    stops = (starts + width).clamp(max=new)
+    tokens = torch.zeros(len(starts), width, dtype=torch.long)
+    return Block(
+        tokens=tokens,
+        editable=torch.arange(width) < (stops - starts)[:, None],
+        step=torch.zeros_like(starts),
+        start=starts,
+        stop=stops,
+        total=torch.full_like(starts, new),
+        key=torch.zeros_like(starts),
+        eos_ids=torch.zeros(0, dtype=torch.long),
+        mask_id=0,
+    )
+
+
+def _own_block(cell: Cell) -> int:
+    """The block length that the checkpoint declares; 32 where only the hub knows."""
+    name = cell.checkpoint.model
+    folder = folder_of(name) if name in EMBEDDED else Path(name).expanduser()
+    try:
+        return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))[SECTION]["block_length"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 32
+
+
+def _samples(waiting: Sequence[Cell]) -> list[Cell]:
+    """The first cell of each checkpoint, and of each policy where it first occurs; a checkpoint's stand together."""
+    found: list[Cell] = []
+    seen: set[Any] = set()
+    for cell in waiting:  # a plan goes through the checkpoints one by one
+        new = {("checkpoint", cell.checkpoint.label), ("policy", _kind(cell))} - seen
+        if new:
+            found.append(cell)
+            seen |= new
+    return found
+
+
+def _kind(cell: Cell) -> Any:
+    """Cells whose samples speak for each other: a policy with the same options in use."""
+    return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
+
+
+def _spread(indices: Sequence[int], count: int) -> list[int]:
+    """So many of the indices, evenly."""
+    count = min(count, len(indices))
+    return [indices[i * len(indices) // count] for i in range(count)]
+
+
+def _cost(results: Sequence[ExampleResult]) -> tuple[float, float]:
+    """Forwards and seconds of a batch, summed over its rows."""
+    return float(sum(r.nfe for r in results)), sum(r.wall_seconds for r in results)
+
+
+def _ratio(pair: Sequence[float]) -> float | None:
+    return pair[0] / pair[1] if pair[1] else None

@@ -1,0 +1,126 @@
+"""The report of a folder: report.md, report.html, cells.csv, comparisons.csv and examples.csv."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TextIO
+
+from dlmsample.ablate import tables
+from dlmsample.ablate.configs import Config, baselines, group
+from dlmsample.ablate.flips import Flips, flips
+from dlmsample.ablate.html import Pair, page
+from dlmsample.ablate.measure import Measured, Runs, measure
+from dlmsample.ablate.results import Results, Row, results
+from dlmsample.ablate.store import Store
+
+#: Written in this order; examples.csv, the largest, while the store is read.
+FILES = ("examples.csv", "cells.csv", "comparisons.csv", "report.md", "report.html")
+_FLIPS_A_PAIR, _FLIPS_A_PAGE = 20, 1000
+
+
+def write(folder: Path, baseline: str | None = None) -> list[Path]:
+    """Write the report of a store, whatever state its run is in.
+
+    Every column whose name does not contain ``wall`` is a function of the results alone: the files of a run that was
+    killed and resumed equal those of an undisturbed one.
+
+    Args:
+        folder: that of ``--out``; the files go there.
+        baseline: the label of the configuration that the others are compared to, as "CHECKPOINT POLICY" or
+            "TASK: CHECKPOINT POLICY"; None: the grid's, or see :func:`dlmsample.ablate.configs.baselines`.
+
+    Returns:
+        The files, :data:`FILES`.
+
+    Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
+    """
+    return build(folder, baseline)[1]
+
+
+def build(folder: Path, baseline: str | None = None) -> tuple[Results, list[Path]]:
+    """As :func:`write`, together with what the report says."""
+    with Store(folder) as store:
+        grid, configs = store.grid(), group(store.cells())
+        wanted = baseline if baseline is not None else grid.get("baseline")
+        baselines(configs, {}, wanted)  # a wrong label is told before any work
+        paths = [Path(folder) / name for name in FILES]
+        with _writing(paths[0]) as file:
+            found = dict(_measured(store, configs, file))
+        made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted)
+        for path, lines in (
+            (paths[1], tables.csv(tables.CELL_COLUMNS, tables.cell_rows(made))),
+            (paths[2], tables.csv(tables.COMPARISON_COLUMNS, tables.comparison_rows(made))),
+            (paths[3], [tables.markdown(made)]),
+            (paths[4], [page(made, list(_pairs(store, made)))]),
+        ):
+            with _writing(path) as file:
+                file.writelines(lines)
+        return made, paths
+
+
+def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, Measured]]:
+    """Measure one configuration after the other and write its examples: memory holds the answers of one."""
+    file.writelines(tables.csv(tables.EXAMPLE_COLUMNS, ()))
+    for config in configs:
+        runs = _runs(store, config)
+        for cell in config.cells:
+            file.writelines(tables.lines(tables.example_rows(config, cell, runs[cell.seed])))
+        if (found := measure(config, runs)) is not None:
+            yield config.number, found
+
+
+def _runs(store: Store, config: Config) -> Runs:
+    return {cell.seed: store.examples(cell.key) for cell in config.cells}
+
+
+def _pairs(store: Store, made: Results) -> Iterator[Pair]:
+    """Every compared configuration with its flips; the page shows so many that it stays readable."""
+    compared = [row for row in made.rows if row.comparison is not None]
+    limit = max(4, min(_FLIPS_A_PAIR, _FLIPS_A_PAGE // max(1, len(compared))))
+    held: tuple[int, Runs] | None = None
+    for row in compared:
+        base = _base(row)
+        if held is None or held[0] != base.number:
+            held = base.number, _runs(store, base)
+        yield Pair(row, _flips(store, row, held[1], limit))
+
+
+def _base(row: Row) -> Config:
+    assert row.comparison is not None
+    return row.comparison.baseline
+
+
+def _flips(store: Store, row: Row, base: Runs, limit: int) -> Flips:
+    assert row.comparison is not None
+    if not row.comparison.gained + row.comparison.lost:
+        return Flips((), 0, 0)
+    return flips(base, _runs(store, row.config), limit)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[TextIO]:
+    """A file that takes its place only when it is complete; lone surrogates are spelt out.
+
+    Errors: ValueError: it cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from None
+    try:
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(name)
+        if isinstance(error, OSError):
+            raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; free the disk or the name") from None
+        raise

@@ -1,0 +1,181 @@
+"""Run a grid: what is missing is run, every finished batch is stored, the report is written."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dlmsample
+from dlmsample.ablate import local, lock, ray
+from dlmsample.ablate.cells import Plan, plan
+from dlmsample.ablate.grid import Grid, read
+from dlmsample.ablate.progress import Bar
+from dlmsample.ablate.store import Store
+from dlmsample.ablate.units import Outcomes, Queue, Unit, cut
+from dlmsample.registry import unknown
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a run ended."""
+
+    name: str
+    cells: int
+    done: int
+    failed: int
+    examples: int  #: with a result, in the cells of the grid
+    ran: int  #: of them, made by this run
+    seconds: float
+    errors: dict[str, str] = field(default_factory=dict)  #: failed cells: "task, checkpoint, policy, seed n" -> error
+    report: list[str] = field(default_factory=list)  #: files written
+
+    def asdict(self) -> dict[str, Any]:
+        """As a plain dict."""
+        return asdict(self)
+
+
+def run(
+    grid: Grid | str | Path,
+    out: str | Path,
+    *,
+    engine: str = "local",
+    device: str | None = None,
+    address: str | None = None,
+    fresh: bool = False,
+    retry: bool = False,
+    progress: bool = False,
+    report: bool = True,
+    task_options: dict[str, Any] | None = None,
+) -> Summary:
+    """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
+
+    Args:
+        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        out: the folder of the store and the report; made where there is none.
+        engine: ``local`` or ``ray``.
+        device: a torch device, ``cuda`` for every GPU, or several with commas between them; None: CPU.
+        address: of a Ray cluster; None: one on this machine.
+        fresh: delete the folder's store first (``results.sqlite`` and SQLite's files beside it, nothing else).
+        retry: run failed cells again.
+        progress: a progress bar on standard error when it is a terminal.
+        report: write the report at the end.
+        task_options: for every task that knows them and does not say otherwise, like ``data_dir``.
+
+    Raises:
+        ValueError: a mistake in the grid, a folder in use, or a damaged store. What goes wrong inside a cell is
+            recorded there and is no error of the run.
+
+    Example:
+        >>> import tempfile
+        >>> from dlmsample.ablate.grid import parse
+        >>> grid = parse("{name: g, tasks: [{name: wordproblems, limit: 1}], checkpoints: [{model: nano}], "
+        ...              "policies: [{policy: unmask, tokens_per_step: 8}], max_new_tokens: 16}")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     first, second = (run(grid, folder, report=False) for _ in range(2))
+        >>> (first.done, first.ran), (second.done, second.ran)
+        ((1, 1), (1, 0))
+    """
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    if engine == "ray":
+        ray.require()
+    marks = None
+    if not isinstance(grid, Grid):
+        grid, marks = read(grid)
+    layout = plan(grid.with_options(task_options or {}), marks, device)
+    folder = Path(out).expanduser()
+    began = time.perf_counter()
+    with opened(folder, fresh) as store:
+        store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, dlmsample.__version__)
+        if report and grid.baseline is not None:
+            configs = import_module("dlmsample.ablate.configs")
+            configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label is told before any work
+        if retry:
+            store.forgive(cell.key for cell in layout.cells)
+        units = outstanding(store, layout)
+        queue = Queue(units)
+        source = (
+            ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, local.devices(device))
+        )
+        ran = _collect(store, layout, units, source, progress)
+        written = _report(folder, grid.baseline) if report else []
+        return _summary(store, grid.name, ran, time.perf_counter() - began, written)
+
+
+@contextmanager
+def opened(folder: Path, fresh: bool = False) -> Iterator[Store]:
+    """The store of a folder, locked against other runs.
+
+    Raises:
+        ValueError: the folder cannot be written, is in use, or holds a damaged store.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot use --out {str(folder)!r}: {error.strerror}; name another folder") from None
+    with lock.held(folder):
+        if fresh:
+            Store.delete(folder)
+        with Store.open_or_create(folder) as store:
+            yield store
+
+
+def outstanding(store: Store, layout: Plan) -> list[Unit]:
+    """What has no result yet, but for cells that failed."""
+    failed = {cell.key for cell in store.cells() if cell.status == "failed"}
+    missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in layout.cells}
+    return cut(layout.cells, missing, layout.tasks, layout.grid.batch_size)
+
+
+def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, progress: bool) -> int:
+    """Store each outcome; this process is the only one that writes."""
+    left = Counter({cell.key: 0 for cell in layout.cells})
+    for unit in units:
+        left[unit.cell.key] += len(unit.indices)
+    done = sum(count == 0 for count in left.values())
+    ran = 0
+    with closing(source), Bar(left.total(), len(left), done, progress) as bar:
+        for unit, results, error, traceback in source:
+            key, count = unit.cell.key, len(unit.indices)
+            if error is None:
+                digests = layout.digests[unit.cell.task.label]
+                store.add(key, results, [digests[result.index] for result in results])
+                ran += len(results)
+            else:
+                store.fail(key, error, traceback)
+                count = left[key]
+            count = min(count, left[key])
+            left[key] -= count
+            bar.advance(count, int(count > 0 and left[key] == 0))
+    return ran
+
+
+def _report(folder: Path, baseline: str | None) -> list[str]:
+    if find_spec("dlmsample.ablate.report") is None:
+        return []
+    return [str(path) for path in import_module("dlmsample.ablate.report").write(folder, baseline)]
+
+
+def _summary(store: Store, name: str, ran: int, seconds: float, written: list[str]) -> Summary:
+    cells = store.cells()
+    failed = [cell for cell in cells if cell.status == "failed"]
+    return Summary(
+        name=name,
+        cells=len(cells),
+        done=sum(cell.status == "done" for cell in cells),
+        failed=len(failed),
+        examples=sum(cell.done for cell in cells),
+        ran=ran,
+        seconds=seconds,
+        errors={f"{c.task}, {c.checkpoint}, {c.policy}, seed {c.seed}": c.error or "" for c in failed},
+        report=written,
+    )

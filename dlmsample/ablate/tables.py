@@ -1,0 +1,130 @@
+"""Markdown and CSV: fixed order, and no column but those named wall depends on the clock."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from dlmsample.ablate.configs import Config
+from dlmsample.ablate.lastmile import last_mile
+from dlmsample.ablate.measure import Figures
+from dlmsample.ablate.records import CellInfo, ExampleResult
+from dlmsample.ablate.results import Results, Row
+from dlmsample.ablate.view import COLUMNS, NOTES
+
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
+_QUOTED = re.compile('[,"\r\n]')
+_FIGURES = tuple(name for name in Figures.__dataclass_fields__ if name != "wall_seconds")
+_CELL = ("key", "task", "checkpoint", "policy", "seed")
+_SETTINGS = ("policy_name", "options", "block_length", "temperature", "max_new_tokens", "status", "expected", "done")
+_VERSUS = ("examples", "accuracy", "baseline_accuracy", "difference", "low", "high", "p", "p_holm", "gained", "lost")
+_COUNTS = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", "forced", "finish_reason")
+
+CELL_COLUMNS = (*_CELL, *_SETTINGS, *_FIGURES, "wall_seconds", "wall_tokens_per_second", "error")
+COMPARISON_COLUMNS = ("task", "checkpoint", "policy", "baseline_checkpoint", "baseline_policy", "seeds", *_VERSUS)
+EXAMPLE_COLUMNS = (*_CELL, "index", "gold", "extracted", "correct", "last_mile", *_COUNTS, "wall_seconds", "text")
+
+
+def csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    r"""Lines of a CSV file (RFC 4180, but for a line feed at each end).
+
+    Numbers have 10 digits, true and false are 1 and 0, None is empty. A text that a spreadsheet would take for a
+    formula (after blanks it begins with = + - @, and it is no number), and one that begins with an apostrophe, gets
+    one apostrophe before it: taking one off a text that begins with one gives the text back.
+
+    Example:
+        >>> list(csv(("a", "b"), [("=1+1", -2), ("x,y", None)]))
+        ['a,b\n', "'=1+1,-2\n", '"x,y",\n']
+    """
+    yield ",".join(columns) + "\n"
+    yield from lines(rows)
+
+
+def lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The same without the headings."""
+    for row in rows:
+        yield ",".join(map(_field, row)) + "\n"
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, int):
+        return str(int(value))
+    text = str(value)
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        text = "'" + text
+    if _QUOTED.search(text):
+        return '"' + text.replace('"', '""') + '"'
+    return text
+
+
+def cell_rows(results: Results) -> Iterator[list[Any]]:
+    """Rows of cells.csv: a cell each, with the figures of its own seed."""
+    for row in results.rows:
+        for cell in row.config.cells:
+            found = None if row.measured is None else row.measured.by_seed.get(cell.seed)
+            figures = [None] * (len(_FIGURES) + 2)
+            if found is not None:
+                rate = found.tokens * found.answers / found.wall_seconds if found.wall_seconds else None
+                figures = [*(getattr(found, name) for name in _FIGURES), found.wall_seconds, rate]
+            options = json.dumps(cell.options, sort_keys=True, ensure_ascii=False)
+            settings = [options if name == "options" else getattr(cell, name) for name in _SETTINGS]
+            yield [*_cell(row.config, cell), *settings, *figures, cell.error]
+
+
+def comparison_rows(results: Results) -> Iterator[list[Any]]:
+    """Rows of comparisons.csv: a configuration against its baseline each, seeds together."""
+    for row in results.rows:
+        if (versus := row.comparison) is not None:
+            config, base = row.config, versus.baseline
+            names = [config.task, config.checkpoint, config.policy, base.checkpoint, base.policy]
+            yield [*names, len(config.cells), *(getattr(versus, name) for name in _VERSUS)]
+
+
+def example_rows(config: Config, cell: CellInfo, answers: Iterable[ExampleResult]) -> Iterator[list[Any]]:
+    """Rows of examples.csv for one cell: an answer each."""
+    for r in answers:
+        found = None if r.correct else last_mile(r.text, r.answer)
+        verdict = [r.index, r.answer, r.extracted, r.correct, found]
+        yield [*_cell(config, cell), *verdict, *(getattr(r, name) for name in _COUNTS), r.wall_seconds, r.text]
+
+
+def _cell(config: Config, cell: CellInfo) -> list[Any]:
+    return [cell.key, config.task, config.checkpoint, config.policy, cell.seed]
+
+
+def markdown(results: Results) -> str:
+    """report.md: a table for each task, what failed, and how to read it."""
+    parts = [f"# {_escape(results.name)}"]
+    for task, rows in results.tasks.items():
+        parts += [f"## {_escape(task)}", _grid([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
+    if results.failed:
+        lines = [
+            [_escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]
+            for c in results.failed
+        ]
+        parts += ["## Failed cells", _grid(("task", "checkpoint", "policy", "seed", "error"), lines)]
+    parts += ["## Columns", "\n".join(f"* {_escape(c.heading)}: {_escape(c.meaning)}." for c in COLUMNS)]
+    parts += ["## Notes", "\n".join(f"* {_escape(note)}" for note in NOTES)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _texts(row: Row) -> list[str]:
+    return [_escape(column.text(row)) for column in COLUMNS]
+
+
+def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [[_escape(h) for h in headings], ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)

@@ -1,0 +1,82 @@
+"""The options of ``ablate`` and ``report``. Only typer is imported here: ``--help`` stays fast."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def ablate(
+    grid: Annotated[str, typer.Argument(metavar="GRID.yaml", help="Tasks, checkpoints, policies and seeds.")],
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the results and the report.")] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="Go on with what the folder holds, or delete its results.sqlite first."),
+    ] = True,
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False,
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where the work is done.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(metavar="A", help="Of a Ray cluster.  [default: one on this machine]")
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="Torch device; cuda: every GPU; several with commas.  [default: cpu]"),
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Files of the published benchmarks.  [default: the hub]")
+    ] = None,
+    allow_code_execution: Annotated[
+        bool, typer.Option("--allow-code-execution", help="Let humaneval and mbpp run generated code, in a sandbox.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count cells and forwards, time a few examples; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Run a grid of tasks, checkpoints, policies and seeds, and report; the same command again goes on.
+
+    Every finished batch is stored at once in DIR/results.sqlite. Cells that a changed grid shares with the last
+    one are not run again. Exit code 0: all cells are done; 1: some failed.
+
+    \b
+    Examples:
+      dlmsample ablate examples/demo_grid.yaml --out runs/demo
+      dlmsample ablate examples/t2m_sweep.yaml --dry-run
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --device cuda
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --retry
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --engine ray --address auto
+    """
+    options = dict(locals())
+    from dlmsample.cli import ablate as command
+
+    raise typer.Exit(command.ablate(command.Request(**options)))
+
+
+def report(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The folder of a run of dlmsample ablate.")],
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help='What to compare with: "CHECKPOINT POLICY" or "TASK: CHECKPOINT POLICY", as the tables have them.'
+            "  [default: the grid's, or the unmask of most forwards on the first checkpoint]",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.
+
+    Accuracies with intervals, each configuration against the baseline on the same examples, the Pareto front,
+    policies by checkpoints, and the examples that flipped. It may be called while the grid runs.
+
+    \b
+    Examples:
+      dlmsample report runs/demo
+      dlmsample report runs/demo --baseline "nano unmask(tokens_per_step=4)"
+      dlmsample report runs/demo --json
+    """
+    options = dict(locals())
+    from dlmsample.cli import report as command
+
+    command.report(command.Request(**options))

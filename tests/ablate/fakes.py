@@ -1,0 +1,97 @@
+"""A store in memory, and results made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from dlmsample.ablate.records import CellInfo, ExampleResult
+
+
+def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
+    """A result whose gold answer is 14."""
+    given = ExampleResult(
+        index=index,
+        prompt=f"Problem {index}?",
+        reference="7 * 2 = 14.\n#### 14",
+        answer="14",
+        text=" 7 * 2 = 14.\n#### 14" if correct else " 7 * 2 = 13.\n#### 13",
+        extracted="14" if correct else "13",
+        correct=correct,
+        steps=9,
+        nfe=10,
+        prefill=1,
+        tokens=20,
+        fills=24,
+        replaces=3,
+        remasks=1,
+        forced=False,
+        finish_reason="eos",
+        wall_seconds=0.25,
+    )
+    return replace(given, **changes)
+
+
+def answers(verdicts: str, **changes: Any) -> list[ExampleResult]:
+    """One result a letter: 1 is right, 0 wrong, a space is no result."""
+    return [answer(at, verdict == "1", **changes) for at, verdict in enumerate(verdicts) if verdict != " "]
+
+
+def cell(policy: str, checkpoint: str = "nano", task: str = "wordproblems", seed: int = 0, **changes: Any) -> CellInfo:
+    """A finished cell; its key is made of its place."""
+    given = CellInfo(
+        key=f"{task}-{checkpoint}-{policy}-{seed}",
+        task=task,
+        checkpoint=checkpoint,
+        policy=policy,
+        policy_name=policy.partition("(")[0],
+        options={"given": policy},
+        seed=seed,
+        block_length=32,
+        temperature=0.0,
+        max_new_tokens=64,
+        expected=0,
+        done=0,
+        status="done",
+    )
+    return replace(given, **changes)
+
+
+@dataclass
+class FakeStore:
+    """What the report asks of a store."""
+
+    held: Sequence[tuple[CellInfo, list[ExampleResult]]]
+    about: dict[str, Any] = field(default_factory=lambda: {"name": "demo"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+    def grid(self) -> dict[str, Any]:
+        return self.about
+
+    def cells(self) -> list[CellInfo]:
+        return [replace(cell, done=len(given), expected=max(cell.expected, len(given))) for cell, given in self.held]
+
+    def examples(self, cell_key: str) -> list[ExampleResult]:
+        return next(given for cell, given in self.held if cell.key == cell_key)
+
+    def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
+        """Reports are made of this store, whatever their folder."""
+        monkeypatch.setattr("dlmsample.ablate.report.Store", lambda folder: self)
+        return self
+
+
+def written(store: FakeStore, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, str]:
+    """Name -> text of every file of the report."""
+    from dlmsample.ablate.report import write
+
+    store.used_by(monkeypatch)
+    folder.mkdir(exist_ok=True)
+    return {path.name: path.read_bytes().decode() for path in write(folder, **options)}
