@@ -127,6 +127,7 @@ def identity(
     return {
         "schema": SCHEMA,
         "version": dlmsample.__version__,
+        "code": fingerprint.of_package(),
         "checkpoint": prints,
         "dtype": dtype,
         "device": kind,

@@ -238,8 +238,8 @@ def diagnose(
     Examples:
       dlmsample diagnose nano
       dlmsample diagnose nano --mask-rate 0.9
-      dlmsample diagnose nano --adapter scope --limit 1000 --json
-      dlmsample diagnose nano --head fca --split test
+      dlmsample diagnose nano --adapter runs/scope/final --limit 1000 --json
+      dlmsample diagnose nano --head runs/fca/final --split test
       dlmsample diagnose runs/mine/final --set min_steps=2 --set max_steps=4 --device cuda
     """
     options = {**locals(), "settings": settings or ()}

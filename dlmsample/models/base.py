@@ -80,22 +80,27 @@ class Denoiser:
 
     @property
     def mask_id(self) -> int:
+        """Token id of the mask."""
         return self.facts.mask_id
 
     @property
     def eos_ids(self) -> tuple[int, ...]:
+        """Token ids that end an answer."""
         return self.facts.eos_ids
 
     @property
     def block_length(self) -> int:
+        """The checkpoint's own, in tokens."""
         return self.facts.block_length
 
     @property
     def attention(self) -> Attention:
+        """Who sees whom: earlier blocks and the own one, or everything."""
         return self.facts.attention
 
     @property
     def block_alignment(self) -> Alignment:
+        """Where blocks are counted from: the row's first token, or the prompt's end."""
         return self.facts.block_alignment
 
     @property
@@ -105,14 +110,17 @@ class Denoiser:
 
     @property
     def vocab_size(self) -> int:
+        """Logits per position."""
         return self.module.config.vocab_size
 
     @property
     def device(self) -> torch.device:
+        """Where the weights are."""
         return next(self.module.parameters()).device
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of the weights."""
         return next(self.module.parameters()).dtype
 
     @property

@@ -88,7 +88,7 @@ def load(
     bits = _quantization(quantization, kind, added is not None)
     if bits is not None and spread is None:
         spread = {"": str(target)}
-    reads = None if scorer is None else attach.read_head(scorer, str(head), name, opened.config, target, kind)
+    scorer_head = None if scorer is None else attach.read_head(scorer, str(head), name, opened.config, target, kind)
     if added is None:
         module = opened.load(kind, allow_pickle=allow_pickle, device_map=spread, quantization=bits)
     else:
@@ -102,7 +102,7 @@ def load(
         module.eval(),
         opened.tokenizer,
         opened.facts,
-        reads,
+        scorer_head,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
         reads=opened.reads(module),

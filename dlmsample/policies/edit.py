@@ -11,7 +11,7 @@ from dlmsample.types import Block, Prediction
 def disagrees(block: Block, pred: Prediction, level: float) -> Tensor:
     """Visible positions whose candidate differs from the standing token with ``c > level``; bool ``[row, pos]``.
 
-    ``level = 0.0`` means *whenever the argmax differs*: a probability above 0.
+    ``level = 0.0`` means *whenever the candidate differs*: a probability above 0.
     """
     return block.visible & (pred.prob > level) & (pred.token != block.tokens)
 

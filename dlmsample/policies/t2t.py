@@ -27,7 +27,8 @@ class T2T(Policy):
 
     Args:
         fill_threshold: probability, strict (τ_m2t).
-        edit_threshold: probability, strict (τ_t2t); 0.0 edits whenever the argmax differs, None switches editing off.
+        edit_threshold: probability, strict (τ_t2t); 0.0 edits whenever the candidate differs (a sample, at
+            temperatures above 0), None switches editing off.
         max_post_steps: forwards of a block that may see it free of masks.
 
     Raises:
@@ -55,7 +56,7 @@ class T2T(Policy):
 
     @classmethod
     def speed(cls) -> T2T:
-        """S mode: fill 0.5, edit whenever the argmax differs."""
+        """S mode: fill 0.5, edit whenever the candidate differs."""
         return cls(fill_threshold=0.5, edit_threshold=0.0)
 
     def init(self, block: Block) -> T2TState:

@@ -35,14 +35,20 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
     try:
         shape = _shape(config)
         if section.init is not None:
-            module = AutoModelForCausalLM.from_pretrained(
+            module, report = AutoModelForCausalLM.from_pretrained(
                 section.where,
                 config=shape,
                 attn_implementation="sdpa",
                 dtype=getattr(torch, section.dtype),
                 device_map={"": device} if torch.device(device).type != "cpu" else None,
                 local_files_only=Path(section.where).is_dir(),
+                output_loading_info=True,
             )
+            if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
+                raise TrainError(
+                    f"the weights of {section.init} do not fit the stock body: {len(missing)} tensors like {missing[0]}"
+                    " are missing; write them in its layout first: dlmsample.load(NAME).module.save_pretrained(FOLDER)"
+                )
         else:
             module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=torch.float32)
     except (OSError, ValueError, TypeError) as error:

@@ -26,6 +26,8 @@ class Geometry(Section):
     min_block_length: int = Field(default=1, ge=1)
     attention: Literal["block_causal", "bidirectional"] = "block_causal"
     block_alignment: Literal["prompt", "absolute"] = "prompt"
+    logit_shift: Literal[False] = False
+    """Models whose logits predict the next position cannot be trained yet."""
 
 
 class ModelSection(Section):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+import dlmsample as ds
 from dlmsample.models.masks import block_causal
 from dlmsample.train import build
 from dlmsample.train.card import command
@@ -189,7 +192,7 @@ def test_recipes_extend_each_other(path: Path, tmp_path: Path) -> None:
     write("a.yaml", "extends: b.yaml\n")
     with pytest.raises(TrainError, match="which extends it"):
         load(write("b.yaml", "extends: a.yaml\n"))
-    with pytest.raises(TrainError, match="shipped: "):
+    with pytest.raises(TrainError, match="did you mean 'nano'"):
         load(write("c.yaml", "extends: nanoo\n"))
 
 
@@ -261,3 +264,23 @@ def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: 
         loss, metrics = trainer._loss(part)
         trainer.accelerator.backward(loss)
     assert all(value.shape == () for value in metrics.values())
+
+
+def test_weights_that_do_not_fit_the_stock_body_are_refused(tmp_path: Path) -> None:
+    """transformers would fill what is missing with random numbers, and warn at most."""
+    folder = tmp_path / "part"
+    shutil.copytree(load("nano_mdm").model.where, folder)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.layers.3.self_attn.q_proj.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(TrainError, match=r"1 tensors like model\.layers\.3\.self_attn\.q_proj\.weight are missing"):
+        build.build_module(load("nano_mdm", [f"model.init={folder}"]))
+
+
+def test_a_published_checkpoint_trains_once_it_is_written_in_stock_layout(tmp_path: Path) -> None:
+    published = Path(__file__).parents[1] / "data" / "official_tiny" / "llada"
+    ds.load(published).module.save_pretrained(tmp_path / "stock")
+    options = ["model.shape=null", f"model.init={tmp_path / 'stock'}", "model.geometry=null", "model.tokenizer=nano"]
+    config = load("nano_mdm", options)
+    assert (config.geometry.attention, config.geometry.mask_id) == ("bidirectional", 250)
+    assert build.build_module(config).config.model_type == "llama"
