@@ -35,7 +35,7 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
     try:
         shape = _shape(config)
         if section.init is not None:
-            module, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 section.where,
                 config=shape,
                 attn_implementation="sdpa",
@@ -44,6 +44,7 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
                 local_files_only=Path(section.where).is_dir(),
                 output_loading_info=True,
             )
+            module, report = loaded
             if missing := sorted(report["missing_keys"]):  # transformers would fill them with random numbers
                 raise TrainError(
                     f"the weights of {section.init} do not fit the stock body: {len(missing)} tensors like {missing[0]}"
