@@ -69,6 +69,7 @@ def test_the_result_is_a_stock_checkpoint(undisturbed: tuple[Path, Path]) -> Non
         "min_block_length": 4,
         "attention": "block_causal",
         "block_alignment": "prompt",
+        "logit_shift": False,
     }
     assert {tensor.dtype for tensor in weights(undisturbed[1]).values()} == {torch.float16}
     assert AutoModelForCausalLM.from_pretrained(final).config.is_causal is False
