@@ -79,7 +79,8 @@ def predict(
         log_p = logits - best - mass.sum(-1, keepdim=True).log()
         entropy = -(log_p.exp() * log_p.clamp(min=-_LARGE)).sum(-1)
     if "margin" in needs:
-        top2 = mass.topk(2, dim=-1).values / mass.sum(-1, keepdim=True)
+        # float64: margins near 1 would tie in float32, and ties are decided by the position
+        top2 = mass.topk(2, dim=-1).values.double() / mass.double().sum(-1, keepdim=True)
         margin = top2[..., 0] - top2[..., 1]
     return Prediction(
         token=token,

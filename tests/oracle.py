@@ -152,7 +152,7 @@ def read_position(
     odds = odds_against(row, token)
     current_odds = None if standing == mask_id else odds_against(row, standing)
     p, log_p = torch.softmax(row, dim=0), torch.log_softmax(row, dim=0)
-    best, second = torch.sort(p, descending=True).values[:2]
+    best, second = torch.sort(torch.softmax(row.double(), dim=0), descending=True).values[:2]
     entropy = -(p * log_p)[p > 0].sum()
     return Numbers(
         token=token,
