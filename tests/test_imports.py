@@ -19,6 +19,7 @@ STAGE = {
     "registry": 0,
     "progress": 0,
     "inputs": 0,
+    "options": 0,
     "tasks": 0,
     "heads": 1,
     "models": 1,

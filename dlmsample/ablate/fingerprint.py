@@ -120,12 +120,4 @@ def of_checkpoint(entry: CheckpointEntry) -> Prints:
 def _model(name: str) -> Path:
     """The folder of a model, as :func:`dlmsample.load` finds it; a hub id is downloaded."""
     where = Path(hub.locate(name))
-    if where.is_dir():
-        return where
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_DECIDING)))
-    except (OSError, ValueError) as error:
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ValueError(f"cannot fetch model {name!r}: {said}; check the hub id, or give a folder") from error
+    return where if where.is_dir() else hub.snapshot("model", name, _DECIDING)

@@ -11,6 +11,7 @@ import torch
 
 from dlmsample.heads.correction import CorrectionHead
 from dlmsample.heads.store import cast, load_head
+from dlmsample.models import hub
 from dlmsample.models.embedded import PARTS, Kind, shipped
 from dlmsample.models.families import Opened
 from dlmsample.models.published import stock_names
@@ -43,21 +44,11 @@ def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Pa
             if known:
                 raise unknown(f"{kind} of {model}", name, known, f", or {elsewhere}")
             raise ValueError(f"unknown {kind} {name!r}: {model} ships no {kind}s; give {elsewhere}")
-        path = _download(kind, name, [part.config, part.weights])
+        path = hub.snapshot(kind, name, [part.config, part.weights])
     for file in (part.config, part.weights):  # PEFT would read a pickle in place of the safetensors
         if not (path / file).is_file():
             raise ValueError(f"{kind} {name!r} has no {file}: give {part.wanted}")
     return path
-
-
-def _download(kind: Kind, name: str, patterns: list[str]) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=patterns))
-    except (OSError, ValueError) as e:
-        said = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
-        raise ValueError(f"cannot fetch {kind} {name!r}: {said}; check the hub id, or give a folder") from e
 
 
 def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:

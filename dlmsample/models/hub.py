@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ def locate(name: str) -> str:
     if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
         raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
     return name
+
+
+def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:
+    """The folder of a hub id's files that match, downloaded.
+
+    Raises:
+        ValueError: it cannot be fetched; the error names what it is (``kind``).
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+    except (OSError, ValueError) as e:
+        said = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
+        raise ValueError(f"cannot fetch {kind} {name!r}: {said}; check the hub id, or give a folder") from e
 
 
 def check_weights(name: str, where: str, allow_pickle: bool) -> None:

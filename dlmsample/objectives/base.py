@@ -10,13 +10,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
+from dlmsample.options import Options
 from dlmsample.registry import resolve, unknown
 
 ENTRY_POINTS = "dlmsample.objectives"
@@ -64,7 +64,7 @@ class Outputs(NamedTuple):
     """``[row, pos]`` error logit of the correction head."""
 
 
-class Objective(BaseModel, ABC):
+class Objective(Options, ABC):
     """A training rule: ``corrupt`` is pure and ``loss`` normalises within a row, then averages over rows.
 
     Subclasses declare their options as pydantic fields (unknown options are errors) and implement
@@ -76,17 +76,8 @@ class Objective(BaseModel, ABC):
     mean over rows.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    not_a_bool: ClassVar[str] = "give a number"
     name: ClassVar[str]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_bool_as_number(cls, options: Any) -> Any:
-        for name, value in options.items() if isinstance(options, dict) else ():
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
-                raise ValueError(f"{name} must not be {value}: give a number")
-        return options
 
     @property
     def needs(self) -> frozenset[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, model_validator
 from torch import Tensor
 
+from dlmsample.options import Options
 from dlmsample.types import Block, Prediction, Update
 
 
@@ -15,7 +15,7 @@ class Stateless(NamedTuple):
     """State of a policy that remembers nothing within a block."""
 
 
-class Policy(BaseModel, ABC):
+class Policy(Options, ABC):
     """A decoding rule. Subclass it, declare options as pydantic fields, give ``step`` (and ``init`` if it has state).
 
     ``init`` and ``step`` are pure; state is a NamedTuple of tensors whose first axis is the row, and is made
@@ -24,21 +24,9 @@ class Policy(BaseModel, ABC):
     ``block.step``, never count in Python.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_bool_as_number(cls, options: Any) -> Any:
-        """``edit_threshold=False`` must not come to mean 0.0, which edits everything."""
-        for name, value in options.items() if isinstance(options, dict) else ():
-            field = cls.model_fields.get(name)
-            if isinstance(value, bool) and field is not None and field.annotation is not bool:
-                raise ValueError(f"{name} must not be {value}: give a value, or None (null) where that switches it off")
-        return options
 
     @property
     def needs(self) -> frozenset[str]:

@@ -1,0 +1,29 @@
+"""Named options of a rule: frozen, validated, told apart from switches."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class Options(BaseModel):
+    """What policies and objectives are: pydantic fields that cannot change, without unknown or non-finite ones.
+
+    True and False are no numbers: ``edit_threshold=False`` must not come to mean 0.0, which edits everything.
+
+    Raises:
+        ValueError: an unknown option, one out of range, or a bool where a value belongs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    not_a_bool: ClassVar[str] = "give a value, or None (null) where that switches it off"  #: what the error asks for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, options: Any) -> Any:
+        for name, value in options.items() if isinstance(options, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise ValueError(f"{name} must not be {value}: {cls.not_a_bool}")
+        return options
