@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ import numpy as np
 import torch
 
 import dlmsample as ds
-from benchmarks.quality import parse_policy
+from benchmarks.quality import cell, device_name
+from dlmsample.ablate.stats import paired_bootstrap
 
 ADAPTERS = (None, "mdm", "random_t2t", "self_generated_t2t", "scope")
 WHOLE = [f"{name}:steps={n},block_length=all" for n in (24, 48) for name in ("unmask", "d3im")]
@@ -70,12 +69,11 @@ def claims() -> Iterator[tuple[str, str, str]]:
         yield f"DSC with fca against the uniform head, {k} tokens per step", f"base+fca {dsc}", f"base+uniform {dsc}"
 
 
-def compare(first: np.ndarray, second: np.ndarray, resamples: int = 10_000) -> dict[str, float]:
+def compare(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     """Difference of two accuracies on the same problems, in points, with a paired bootstrap interval."""
-    difference = first.astype(float) - second
-    drawn = np.random.default_rng(0).integers(len(difference), size=(resamples, len(difference)))
-    low, high = np.percentile(difference[drawn].mean(1), [2.5, 97.5])
-    return {"points": 100 * difference.mean(), "low": 100 * float(low), "high": 100 * float(high)}
+    difference = first.astype(np.int64) - second
+    low, high = paired_bootstrap(difference[:, None])
+    return {"points": 100 * float(difference.mean()), "low": 100 * float(low[0]), "high": 100 * float(high[0])}
 
 
 def main() -> None:
@@ -100,28 +98,12 @@ def main() -> None:
             continue
         found = [args.runs / f"nano_{n}" / "final" if n and args.runs else n for n in (adapter, head)]
         model = ds.load("nano", *found, device=args.device, dtype="float32")
-        where = torch.cuda.get_device_name() if model.device.type == "cuda" else f"{platform.machine()} CPU"
+        where = device_name(model)
+        print(label, flush=True)
         for text in policies:
-            policy, block_length = parse_policy(text)
-            sampler = ds.Sampler(model, policy, block_length=block_length, batch_size=args.batch_size)
-            begun = time.perf_counter()
-            out = sampler.generate([e.prompt for e in examples], max_new_tokens=160)
-            correct = np.array([task.score(e, t).correct for e, t in zip(examples, out.texts, strict=True)])
-            right[f"{label} {text}"] = correct
-            cells.append(
-                {
-                    "checkpoint": label,
-                    "policy": text,
-                    "accuracy": float(correct.mean()),
-                    "nfe": float(np.mean([s.nfe for s in out.stats])),
-                    "tokens": float(np.mean([s.tokens for s in out.stats])),
-                    "edits_per_100": float(np.mean([s.edits_per_100 for s in out.stats])),
-                    "wall_seconds": round(time.perf_counter() - begun, 1),
-                    "correct": np.packbits(correct).tobytes().hex(),
-                }
-            )
-            shown = {key: value for key, value in cells[-1].items() if key != "correct"}
-            print(json.dumps(shown), flush=True)
+            found, correct = cell(model, task, examples, text, args.batch_size)
+            right[f"{label} {text}"] = np.array(correct)
+            cells.append({"checkpoint": label, **found, "correct": np.packbits(correct).tobytes().hex()})
     compared = [
         {"claim": claim, "cell": first, "baseline": second, **compare(right[first], right[second])}
         for claim, first, second in claims()

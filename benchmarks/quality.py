@@ -29,6 +29,29 @@ def parse_policy(text: str) -> tuple[ds.Policy, int | str | None]:
     return ds.policy(name, **{k: v for k, v in options.items() if k != "block_length"}), options.get("block_length")
 
 
+def cell(
+    model: ds.Denoiser, task: ds.tasks.Task, examples: list[Any], text: str, batch_size: int, max_new_tokens: int = 160
+) -> tuple[dict[str, Any], list[bool]]:
+    """Decode the examples under the policy ``text``: the figures of the cell, and whether each answer is right."""
+    policy, block_length = parse_policy(text)
+    sampler = ds.Sampler(model, policy, block_length=block_length, batch_size=batch_size)
+    begun = time.perf_counter()
+    out = sampler.generate([e.prompt for e in examples], max_new_tokens=max_new_tokens, progress=True)
+    seconds, n = time.perf_counter() - begun, len(examples)
+    right = [task.score(e, t).correct for e, t in zip(examples, out.texts, strict=True)]
+    figures = {
+        name: sum(getattr(s, name) for s in out.stats) / n for name in ("nfe", "steps", "tokens", "edits_per_100")
+    }
+    found = {"policy": text, "accuracy": sum(right) / n, **figures, "wall_seconds": round(seconds, 1)}
+    print(json.dumps(found), flush=True)
+    return found, right
+
+
+def device_name(model: ds.Denoiser) -> str:
+    """What the numbers were measured on."""
+    return torch.cuda.get_device_name() if model.device.type == "cuda" else f"{platform.machine()} CPU"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="nano")
@@ -45,33 +68,15 @@ def main() -> None:
     model = ds.load(args.model, device=args.device, dtype=args.dtype)
     task = ds.tasks.load("wordproblems", split=args.split, limit=args.limit)
     examples = list(task)
-    device = torch.cuda.get_device_name() if model.device.type == "cuda" else f"{platform.machine()} CPU"
-    cells = []
-    for text in args.policy or [f"unmask:tokens_per_step={k}" for k in (1, 2, 3, 4, 8)]:
-        policy, block_length = parse_policy(text)
-        sampler = ds.Sampler(model, policy, block_length=block_length, batch_size=args.batch_size)
-        begun = time.perf_counter()
-        out = sampler.generate([e.prompt for e in examples], max_new_tokens=args.max_new_tokens, progress=True)
-        seconds = time.perf_counter() - begun
-        n = len(examples)
-        cell = {
-            "policy": text,
-            "accuracy": sum(task.score(e, t).correct for e, t in zip(examples, out.texts, strict=True)) / n,
-            "nfe": sum(s.nfe for s in out.stats) / n,
-            "steps": sum(s.steps for s in out.stats) / n,
-            "tokens": sum(s.tokens for s in out.stats) / n,
-            "edits_per_100": sum(s.edits_per_100 for s in out.stats) / n,
-            "wall_seconds": round(seconds, 1),
-        }
-        cells.append(cell)
-        print(json.dumps(cell), flush=True)
+    policies = args.policy or [f"unmask:tokens_per_step={k}" for k in (1, 2, 3, 4, 8)]
+    cells = [cell(model, task, examples, text, args.batch_size, args.max_new_tokens)[0] for text in policies]
     if args.json:
         record = {
             "command": "python " + " ".join(sys.argv),
             "model": args.model,
             "split": args.split,
             "problems": len(examples),
-            "device": device,
+            "device": device_name(model),
             "dtype": str(model.dtype),
             "torch": torch.__version__,
             "cells": cells,
