@@ -66,14 +66,16 @@ def rename_factors(tensors: Mapping[str, Tensor], name: str, family: Family, mod
     Raises:
         ValueError: a factor over one expert of a stack.
     """
-    from transformers.core_model_loading import WeightRenaming, apply_renamings
+    from transformers.core_model_loading import WeightRenaming
 
     renames: list[Any] = [WeightRenaming(r.published, r.stock) for r in family.weights if isinstance(r, Rename)]
     splits = [rule for rule in family.weights if isinstance(rule, Split)]
     stacks = [p for rule in family.weights if isinstance(rule, Stack) for p in rule.published]
     done: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
-        path = apply_renamings(key.removeprefix(_PREFIX), renames)
+        path = key.removeprefix(_PREFIX)
+        for renaming in renames:
+            path, _ = renaming.rename_source_key(path)
         if any(pattern.partition("*")[0] in path for pattern in stacks):
             raise ValueError(
                 f"adapter {name!r} adapts single experts ({key}), which the stock body keeps in one tensor: merge it "

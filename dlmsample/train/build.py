@@ -18,12 +18,12 @@ from dlmsample.train.streams import StreamModel
 
 
 def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any:
-    """A stock transformers decoder, new (seeded, float32) or from weights (in ``model.dtype``), made ready for
-    boolean masks.
+    """A stock transformers decoder, new (seeded) or from weights, made ready for boolean masks.
 
     ``is_causal`` is False and attention is SDPA: then a boolean 4-D mask alone decides what is visible (the
-    ``eager`` kind would add it as 0/1). Weights go straight to ``device``; a new module is made on the CPU, so
-    that every device starts from the same numbers.
+    ``eager`` kind would add it as 0/1). Weights go straight to ``device``, in ``model.dtype``. So does a new
+    module that stays frozen (random weights, to measure a large shape); one that trains is made on the CPU in
+    float32, so that every device starts from the same numbers.
 
     Raises:
         TrainError: no such weights, or a shape that the stock body refuses.
@@ -51,7 +51,10 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
                     " are missing; write them in its layout first: dlmsample.load(NAME).module.save_pretrained(FOLDER)"
                 )
         else:
-            module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=torch.float32)
+            frozen = config.lora is not None or not config.trains_backbone
+            dtype = getattr(torch, section.dtype) if frozen else torch.float32
+            with torch.device(device if frozen else "cpu"):
+                module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=dtype)
     except (OSError, ValueError, TypeError) as error:
         raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
     module.config.use_cache = False

@@ -59,9 +59,13 @@ def summary(config: TrainConfig) -> str:
         kind = "correction head"
     elif config.head is not None:
         kind += " and a correction head"
-    return (
-        f"{kind}, objective {config.objective.name}, on {_short(source)}, {config.steps} steps of {config.batch_size}"
-    )
+    return f"{kind}, objective {_objective(config)}, on {_short(source)}, {config.steps} steps of {config.batch_size}"
+
+
+def _objective(config: TrainConfig) -> str:
+    """The objective with the options that were set."""
+    options = ", ".join(f"{key} {value}" for key, value in config.objective.options.items())
+    return f"{config.objective.name} ({options})" if options else config.objective.name
 
 
 def card(config: TrainConfig, facts: dict[str, Any]) -> str:
@@ -79,7 +83,6 @@ def card(config: TrainConfig, facts: dict[str, Any]) -> str:
         load, library = f'dlmsample.load("{base}", head="this folder")  # {where}', "dlmsample"
     elif config.lora is not None:
         load, library = f'dlmsample.load("{base}", adapter="this folder")  # {where}', "peft"
-    options = ", ".join(f"{key} {value}" for key, value in config.objective.options.items())
     precision = {"no": "float32", "bf16": "bfloat16 autocast"}[config.precision]
     lines = ["---", f"library_name: {library}"]
     if base:
@@ -99,7 +102,7 @@ def card(config: TrainConfig, facts: dict[str, Any]) -> str:
         "|---|---|",
         f"| command | `{facts['command']}` |",
         f"| recipe | {facts['recipe'] or 'none'} |",
-        f"| objective | {config.objective.name}{f' ({options})' if options else ''} |",
+        f"| objective | {_objective(config)} |",
         f"| data | {_data(config)} |",
         f"| steps | {facts['step']} of {config.batch_size} examples, seed {config.seed} |",
         f"| optimiser | AdamW, lr {config.lr:g}, {config.schedule}, warm-up {config.warmup}, {precision} |",

@@ -107,6 +107,8 @@ class Trainer:
                     rate = build.learning_rate(self.config, self.step - 1)
                     tokens *= self.accelerator.num_processes
                     speed = {"tokens_per_s": tokens / (now - since), "seconds": self._elapsed()}
+                    if (device := self.accelerator.device).type == "cuda":
+                        speed["peak_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
                     report.log(self.step, {**values, "lr": rate, **speed})
                     tokens, since = 0, now
                 if self.samples is not None and self.samples.due(self.step):
