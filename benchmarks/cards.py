@@ -128,6 +128,7 @@ def main() -> None:
     for label, folder in members():
         path = folder / "README.md"
         before = path.read_text(encoding="utf-8").partition(TITLE)[0].rstrip("\n")
+        before = before.replace('"this folder")  # a folder, or its short name or hub id', f'"{folder.name}")')
         path.write_text(f"{before}\n\n{section(label, family, diagnosed)}", encoding="utf-8")
 
 
