@@ -13,6 +13,7 @@ from torch import nn
 from dlmsample.objectives.base import Ids
 from dlmsample.train.adapt import add_lora
 from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.origin import open_published
 from dlmsample.train.sections import HeadSection
 from dlmsample.train.streams import StreamModel
 
@@ -34,7 +35,10 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
     torch.manual_seed(config.seed)
     try:
         shape = _shape(config)
-        if section.init is not None:
+        if (opened := open_published(section)) is not None:
+            place = {"": device} if torch.device(device).type != "cpu" else None
+            module = opened.load(getattr(torch, section.dtype), device_map=place)
+        elif section.init is not None:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 section.where,
                 config=shape,
@@ -123,6 +127,8 @@ def _shape(config: TrainConfig) -> Any:
     from transformers import AutoConfig
 
     section = config.model
+    if (opened := open_published(section, local=section.shape is not None)) is not None:
+        return opened.config
     if section.init is not None and (Path(section.where).is_dir() or section.shape is None):
         shape = AutoConfig.from_pretrained(section.where, local_files_only=Path(section.where).is_dir())
     else:

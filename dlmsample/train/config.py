@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
 from dlmsample.registry import unknown
+from dlmsample.train.origin import open_published
 from dlmsample.train.sections import (
     DataSection,
     Geometry,
@@ -263,12 +265,19 @@ def _explain(error: Any) -> str:
 
 
 def _resolve(config: TrainConfig) -> TrainConfig:
-    """Fill the geometry in from the checkpoint folder that the run starts from."""
+    """Fill the geometry in from the checkpoint that the run starts from."""
     if config.model.init is None or config.model.geometry is not None:
         return config
     try:
-        text = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))
-        geometry = Geometry.model_validate(text["dlmsample"])
+        opened = open_published(config.model)
+    except ValueError as error:
+        raise TrainError(f"{error}; or set model.geometry") from None
+    try:
+        if opened is not None:
+            section: Any = asdict(opened.facts)
+        else:
+            section = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))["dlmsample"]
+        geometry = Geometry.model_validate(section)
     except (OSError, KeyError, ValueError) as error:
         raise TrainError(
             f"cannot read the geometry in {config.model.init}/config.json ({error!r}): give model.geometry"

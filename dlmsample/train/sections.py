@@ -39,7 +39,7 @@ class ModelSection(Section):
     type: str = "qwen3"
     shape: dict[str, Any] | None = None
     init: str | None = None
-    """``nano`` (the embedded model), a folder, or a hub id; all in the layout of the stock body."""
+    """``nano`` (the embedded model), a folder, or a hub id: of a published family, or in a stock body's own layout."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the weights that are frozen; what is trained is float32 always."""
     geometry: Geometry | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -277,10 +278,26 @@ def test_weights_that_do_not_fit_the_stock_body_are_refused(tmp_path: Path) -> N
         build.build_module(load("nano_mdm", [f"model.init={folder}"]))
 
 
-def test_a_published_checkpoint_trains_once_it_is_written_in_stock_layout(tmp_path: Path) -> None:
-    published = Path(__file__).parents[1] / "data" / "official_tiny" / "llada"
-    ds.load(published).module.save_pretrained(tmp_path / "stock")
-    options = ["model.shape=null", f"model.init={tmp_path / 'stock'}", "model.geometry=null", "model.tokenizer=nano"]
-    config = load("nano_mdm", options)
-    assert (config.geometry.attention, config.geometry.mask_id) == ("bidirectional", 250)
-    assert build.build_module(config).config.model_type == "llama"
+@pytest.mark.parametrize(("family", "mask"), [("llada", None), ("llada2", 250)])
+def test_a_published_checkpoint_trains_as_it_is(family: str, mask: int | None) -> None:
+    """Renamed into its stock body while it loads, as decoding does."""
+    published = Path(__file__).parents[1] / "data" / "official_tiny" / family
+    model = ds.load(published, mask_id=mask)
+    geometry = "null" if mask is None else json.dumps(asdict(model.facts))  # the tiny one names no mask
+    options = ["model.shape=null", f"model.init={published}", f"model.geometry={geometry}", "model.tokenizer=nano"]
+    config = load("nano_mdm", [*options, "lora.rank=2"])
+    assert config.geometry.model_dump() == asdict(model.facts)
+    trained = build.build_model(config)
+    names = {n.replace(".base_layer", "") for n, _ in trained.module.named_parameters() if ".lora_" not in n}
+    assert names == {name for name, _ in model.module.named_parameters()}
+    tokens = torch.arange(6)[None] + 5
+    with torch.no_grad():
+        assert torch.equal(trained.module.eval()(tokens).logits, model.module(tokens).logits)
+    plain = build.skeleton(config)
+    assert [p.shape for p in plain.parameters()] == [p.shape for p in trained.parameters()]
+
+
+def test_a_published_checkpoint_that_predicts_the_next_position_is_refused() -> None:
+    published = Path(__file__).parents[1] / "data" / "official_tiny" / "dream"
+    with pytest.raises(TrainError, match="logit_shift"):
+        load("nano_mdm", ["model.shape=null", f"model.init={published}", "model.geometry=null"])

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from dlmsample.models.families.base import Family
 from dlmsample.models.families.opening import Opened, open_config
-from dlmsample.models.families.registry import FAMILIES, family
+from dlmsample.models.families.registry import FAMILIES, family, published
 
-__all__ = ["FAMILIES", "Family", "Opened", "family", "open_config"]
+__all__ = ["FAMILIES", "Family", "Opened", "family", "open_config", "published"]

@@ -30,6 +30,16 @@ def family(name: str) -> Family:
     return FAMILIES[name]
 
 
+def published(raw: Mapping[str, Any]) -> Family | None:
+    """The published family that a config.json is of; None for any other checkpoint.
+
+    Example:
+        >>> published({"architectures": ["DreamModel"]}).name, published({"model_type": "qwen3"})
+        ('dream', None)
+    """
+    return next((known for known in _PUBLISHED if known.recognises(raw)), None)
+
+
 def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family, str]:
     """The family of a config.json and what it was told by.
 
@@ -46,9 +56,8 @@ def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family,
     """
     named = ", ".join(str(a) for a in raw.get("architectures") or ()) or "none"
     told = f"architectures {named}, model_type {raw.get('model_type')!r}"
-    for known in _PUBLISHED:
-        if known.recognises(raw):
-            return known, told
+    if (known := published(raw)) is not None:
+        return known, told
     if _is_masked_lm(raw):
         return general.MASKED_LM, told
     if isinstance(raw.get(SECTION), dict):

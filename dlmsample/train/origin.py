@@ -1,0 +1,31 @@
+"""The published checkpoint that a run starts from, opened as decoding opens it: renamed into its stock body."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dlmsample.models.embedded import EMBEDDED
+from dlmsample.models.families import Opened, open_config, published
+from dlmsample.models.hub import locate, read_config
+from dlmsample.train.sections import ModelSection
+
+
+def open_published(section: ModelSection, local: bool = False) -> Opened | None:
+    """Config and facts of a checkpoint of a published family; None for one in its stock body's own layout.
+
+    Args:
+        section: which one; a geometry given there overrides the ids of the published one.
+        local: leave a hub id alone (None).
+
+    Raises:
+        ValueError: it cannot be had, or its family fits no stock body.
+    """
+    if section.init is None or section.init in EMBEDDED:
+        return None
+    folder = Path(section.where)
+    if not (folder / "config.json").is_file() if folder.is_dir() else local:
+        return None
+    if published(read_config(section.init, locate(section.init))) is None:
+        return None
+    own = section.geometry
+    return open_config(section.init, mask_id=own and own.mask_id, eos_ids=own and own.eos_ids)
