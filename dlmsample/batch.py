@@ -14,8 +14,9 @@ from dlmsample.policies.base import Policy
 from dlmsample.predict import predict
 from dlmsample.types import Block, Prediction
 
-#: What a tick did to a row, read back by the host: it stays in its block, moved on to the next one, or is finished.
-STAYS, MOVED, FINISHED = 0, 1, 2
+#: What a tick did to a row, read back by the host: it stays in its block; it moved on to the next one; it is finished;
+#: its block is done and one more forward writes it to the cache.
+STAYS, MOVED, FINISHED, WRITES = 0, 1, 2, 3
 
 
 class Counts(NamedTuple):
@@ -34,7 +35,7 @@ class Rows(NamedTuple):
     """Everything a batch remembers between forwards; the row is the first axis of every tensor."""
 
     canvas: Tensor  #: int64 ``[row, pos]``, with a block's width of spare positions at the end
-    prompt: Tensor  #: int64 ``[row]``, prompt length
+    before: Tensor  #: int64 ``[row, pos]``, editable positions of the row before this one; where it rises, one stands
     key: Tensor  #: int64 ``[row]``, randomness of the row
     start: Tensor  #: int64 ``[row]``, first position of the active block
     step: Tensor  #: int64 ``[row]``, updates made in the active block
@@ -55,12 +56,15 @@ class Settings(NamedTuple):
     top_p: float
     top_k: int | None
     cached: bool
+    special: Tensor | None = None  #: int64 ``[k]``, ids that are no candidates at any step
+    whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
+    gaps: bool = False  #: between blocks to decode lie some with nothing to decode
 
 
 class Change(NamedTuple):
     """What a tick did to the active blocks, for the trace; ``[row, pos]`` and ``[row]``."""
 
-    before: Tensor
+    block: Block  #: as the forward saw it
     after: Tensor
     pred: Prediction
     start: Tensor  #: first canvas position of the block
@@ -88,18 +92,20 @@ def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
 
 def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
     """The block each row stands at, as a policy sees it."""
-    positions = layout.window(rows.start)
-    answer = layout.length - rows.prompt
+    positions = rows.start[:, None] + torch.arange(layout.width + 1, device=rows.start.device)
+    before = rows.before.gather(1, positions)
+    total = rows.before[:, -1]
     return Block(
-        tokens=rows.canvas.gather(1, positions),
-        editable=layout.holds(positions) & (positions >= rows.prompt[:, None]) & ~rows.finished[:, None],
+        tokens=rows.canvas.gather(1, positions[:, :-1]),
+        editable=(before[:, 1:] > before[:, :-1]) & ~rows.finished[:, None],
         step=rows.step,
-        start=(rows.start - rows.prompt).clamp(min=0),
-        stop=torch.minimum(rows.start + layout.width - rows.prompt, answer),
-        total=answer,
+        start=before[:, 0],
+        stop=before[:, -1],
+        total=total,
         key=rng.fold(rows.key, (rows.start - layout.first) // layout.width, rows.step),
         eos_ids=settings.eos_ids,
         mask_id=settings.mask_id,
+        nominal=total if settings.whole else None,
     )
 
 
@@ -112,10 +118,11 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     4. A row at the policy's bound, or declared done with masks left, fills them with the candidates: it is forced.
     5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
        row moves on.
-    6. A row finishes with its last block, or with a block that holds an EOS.
+    6. A row finishes with the last block that has editable positions, or with a block that holds an EOS. A block
+       without any is passed over, or, where there is a cache, only written to it.
 
     Returns:
-        the rows; int8 ``[row]`` STAYS, MOVED or FINISHED; the change, for the trace.
+        the rows; int8 ``[row]`` STAYS, MOVED, FINISHED or WRITES; the change, for the trace.
     """
     policy = settings.policy
     block = active_block(rows, layout, settings)
@@ -123,7 +130,6 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     if rows.state is not None:
         state = _choose(rows.entering, state, rows.state)
 
-    eos = policy.excludes_eos(state, block)
     pred = predict(
         features.logits,
         block.tokens,
@@ -132,7 +138,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
-        excluded=None if eos is None else (eos, settings.eos_ids),
+        excluded=_excluded(policy, state, block, settings),
         needs=policy.needs,
         error=features.error,
     )
@@ -149,10 +155,12 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     changed = (tokens != block.tokens).any(-1)
 
     is_eos = (block.is_eos(tokens) & block.editable).any(-1)
-    last = rows.start + layout.width >= layout.length
-    ends = done & (last | is_eos)
+    ends = done & (is_eos | (block.stop >= block.total))
     writing = done & ~ends & changed if settings.cached else torch.zeros_like(done)
     moves = (done & ~ends & ~writing) | rows.writing
+    start = rows.start + layout.width * moves
+    if settings.gaps:
+        start, writing = _over_gap(rows, layout, settings, moves, start, writing)
 
     was, now = block.tokens == settings.mask_id, tokens == settings.mask_id
     counts = Counts(
@@ -166,7 +174,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     )
     after = rows._replace(
         canvas=rows.canvas.scatter(1, layout.window(rows.start), tokens),
-        start=rows.start + layout.width * moves,
+        start=start,
         step=torch.where(moves, 0, rows.step + updating),
         entering=moves,
         writing=writing,
@@ -174,8 +182,28 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         counts=counts,
         state=state,
     )
-    outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, STAYS)).to(torch.int8)
-    return after, outcome, Change(block.tokens, tokens, pred, rows.start, rows.counts.steps)
+    outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
+    return after, outcome, Change(block, tokens, pred, rows.start, rows.counts.steps)
+
+
+def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:
+    """The rows in which some ids are no candidates at this step, and these ids; None: nowhere."""
+    if settings.special is not None:
+        return torch.ones_like(block.step, dtype=torch.bool), settings.special
+    eos = policy.excludes_eos(state, block)
+    return None if eos is None else (eos, settings.eos_ids)
+
+
+def _over_gap(
+    rows: Rows, layout: Layout, settings: Settings, moves: Tensor, start: Tensor, writing: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Where rows that move on stand next, and which only write: a block without editable positions is not decoded."""
+    seen = rows.before.gather(1, start[:, None])[:, 0]
+    next_one = torch.searchsorted(rows.before, seen[:, None] + 1)[:, 0] - 1  # the first editable position from there on
+    block = layout.first + (next_one - layout.first) // layout.width * layout.width
+    if settings.cached:
+        return start, writing | (moves & (block > start))
+    return torch.where(moves, block, start), writing
 
 
 def _choose(mask: Tensor, yes: Any, no: Any) -> Any:

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 
-from dlmsample.batch import FINISHED, MOVED, Counts, Rows, Settings, advance, tree_map
+from dlmsample.batch import FINISHED, MOVED, STAYS, Settings, advance, tree_map
+from dlmsample.canvas import Form, Result, open_canvases
+from dlmsample.checks import check_options, encode_prompt, encode_text
 from dlmsample.inputs import integer, row_keys
 from dlmsample.models.base import Denoiser, Prompt
-from dlmsample.models.reader import Layout, open_reader
+from dlmsample.models.reader import open_reader
 from dlmsample.policies.base import Policy
 from dlmsample.progress import Progress
+from dlmsample.stopping import Stops, until_eos
 from dlmsample.trace import Recorder
-from dlmsample.types import Event, Output, RowStats
+from dlmsample.types import Output
 
 
 class Sampler:
-    """Decode prompts with a checkpoint under a policy.
+    """Decode prompts, or the masks inside texts, with a checkpoint under a policy.
 
-    Order of operations, for each batch of prompts:
+    Order of operations, for each batch:
 
-    1. A canvas per row: the prompt's ids, then exactly ``max_new_tokens`` masks. Rows stand at their own offsets.
-    2. One forward over the prompt's finished blocks fills the cache (block-causal models).
+    1. A canvas per row: the prompt's ids, then exactly ``max_new_tokens`` masks; or the ids of a text with masks. Rows
+       stand at their own offsets.
+    2. One forward over the blocks before the first mask fills the cache (block-causal models).
     3. One forward over the active block of every unfinished row. Rows may stand at different blocks and steps.
     4. :func:`dlmsample.batch.advance`: predict, policy step, bound, cache rule, EOS rule; tensors only.
-    5. The host reads one small flag per row. Finished rows leave the batch; go to 3 until none is left.
-    6. Texts, tokens up to the first EOS, statistics and, if asked for, events.
+    5. The host reads one small flag per row and, where there are stop strings, the text of blocks that are done.
+       Finished rows leave the batch; go to 3 until none is left.
+    6. Texts, tokens up to the first EOS or stop string, statistics and, if asked for, events.
 
     A batch gives exactly what its rows give alone (float32, CPU).
 
@@ -64,36 +69,13 @@ class Sampler:
         *,
         cache: bool = True,
     ) -> None:
-        if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
-            raise ValueError("Sampler takes a model from dlmsample.load and a policy such as Unmask() or policy(name)")
-        least = model.facts.min_block_length
-        if isinstance(block_length, str):
-            if block_length != "all":
-                raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
-        elif block_length is not None and not least <= integer("block_length", block_length) <= model.context:
-            raise ValueError(
-                f"{model.name} cannot decode blocks of {block_length} tokens: "
-                f'give {least} to {model.context}, or "all" for the whole answer'
-            )
-        if not isinstance(temperature, (int, float)) or not 0 <= temperature < float("inf"):
-            raise ValueError(f"temperature must be a number, 0 or more, not {temperature!r}")
-        if not isinstance(top_p, (int, float)) or not 0 < top_p <= 1:
-            raise ValueError(f"top_p must lie in (0, 1], not {top_p}")
-        if top_k is not None and integer("top_k", top_k) < 1:
-            raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
-        if integer("batch_size", batch_size) < 1:
-            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-        if "error" in policy.needs and model.head is None:
-            raise ValueError(
-                f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
-                "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
-            )
+        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size)
         self.model, self.policy = model, policy
         self.block_length = model.block_length if block_length is None else block_length
         if not isinstance(self.block_length, str):
             self.block_length = int(self.block_length)
-        # whether the whole prompt is one block and the answer's blocks count from its end
-        self._prompt_block = block_length == "all" or model.block_alignment == "prompt"
+        self._form = self._cut_into(self.block_length)
+        self._fill_form = self._form if block_length is not None else self._cut_into("all")
         self.temperature, self.top_p = temperature, top_p
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.cache = int(batch_size), cache
@@ -107,6 +89,7 @@ class Sampler:
         progress: bool = False,
         *,
         chat: bool | None = None,
+        stop: Sequence[str] | None = None,
     ) -> Output:
         """Answer every prompt.
 
@@ -118,166 +101,184 @@ class Sampler:
             record: keep every event in ``out.trace``.
             progress: a progress bar on standard error when it is a terminal.
             chat: None applies the tokenizer's chat template to texts if it has one, False never does.
+            stop: strings that end an answer, looked for in the text that ``texts`` shows. The text is cut before the
+                first one; ``tokens`` go up to and including the token in which that text ends (which may hold the stop
+                string's beginning). A row stops with the first block that completes a stop string.
 
         Returns:
             :class:`~dlmsample.types.Output`: tokens, texts, statistics, events; in the prompts' order.
 
         Raises:
-            ValueError: a prompt that is too long, holds a mask, or cannot be encoded; a seed list of another length.
+            ValueError: a prompt that is too long, holds a mask, or cannot be encoded; a seed list of another length;
+                stop strings for a model without a tokenizer.
         """
         if isinstance(prompts, (str, bytes)):
             raise ValueError("prompts is a list: wrap a single prompt in [ ]")
         max_new_tokens = integer("max_new_tokens", max_new_tokens)
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be 1 or more, not {max_new_tokens}")
-        ids = [self._encode(prompt, chat, max_new_tokens) for prompt in prompts]
-        keys = row_keys(seed, ids)
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))  # equal lengths together: less padding
+        model = self.model
+        stops = Stops(stop or (), model.decode, model.eos_ids)
+        if stops and model.tokenizer is None:
+            raise ValueError(f"{model.name} has no tokenizer to read stop strings with: leave stop out")
+        ids = [encode_prompt(model, prompt, chat, max_new_tokens) for prompt in prompts]
+        answer = [model.mask_id] * max_new_tokens
+        results = self._run([p + answer for p in ids], row_keys(seed, ids), False, record, progress, stops)
 
-        results: list[_Result | None] = [None] * len(ids)
-        with Progress(len(ids), progress) as bar, torch.no_grad():
-            for at in range(0, len(order), self.batch_size):
-                batch = order[at : at + self.batch_size]
-                decoded = self._decode([ids[i] for i in batch], [keys[i] for i in batch], max_new_tokens, record, bar)
-                for i, result in zip(batch, decoded, strict=True):
-                    results[i] = result
-        done = [r for r in results if r is not None]
+        answers = [until_eos(r.canvas[len(p) :], model.eos_ids) for r, p in zip(results, ids, strict=True)]
+        texts = None if model.tokenizer is None else [model.decode(answer) for answer in answers]
+        for i, result in enumerate(results):
+            if result.cut is not None and texts is not None:
+                answers[i], texts[i] = answers[i][: result.cut.tokens], result.cut.text
         return Output(
-            tokens=[r.answer for r in done],
-            stats=[r.stats for r in done],
-            trace=[r.events for r in done] if record else None,
-            decoded=None if self.model.tokenizer is None else [self.model.decode(r.answer) for r in done],
+            tokens=answers,
+            stats=[r.stats(len(answer)) for r, answer in zip(results, answers, strict=True)],
+            trace=[list(r.events) for r in results] if record else None,
+            decoded=texts,
         )
+
+    def fill(
+        self,
+        texts: Sequence[Prompt],
+        seed: int | Sequence[int] = 0,
+        record: bool = False,
+        progress: bool = False,
+    ) -> Output:
+        """Decode the masks inside given texts; nothing else changes.
+
+        Given text before and behind a mask is context: seen as far as the model's attention reaches, never edited,
+        never counted. A budget of ``steps`` counts the masks. By default all of a text's masks are one block, which
+        reaches from the first mask to the text's end; with a ``block_length`` given, blocks without masks cost
+        nothing, or, where there is a cache, a forward that writes them. EOS stops nothing; special tokens are no
+        candidates.
+
+        Args:
+            texts: texts with ``[MASK]`` or the tokenizer's own mask string (see
+                :func:`dlmsample.models.template.encode_template`; no chat template), chat messages with masks in
+                them, or lists of ids with the model's mask id.
+            seed: of all randomness, as in :meth:`generate`.
+            record: keep every event in ``out.trace``; positions number the masks of the text.
+            progress: a progress bar on standard error when it is a terminal.
+
+        Returns:
+            :class:`~dlmsample.types.Output`: ``texts`` whole, special tokens left out; ``tokens`` the ids placed
+            at the masks, in order. A text without a mask comes back as it is, at no cost.
+
+        Raises:
+            ValueError: a text that is too long or cannot be encoded; a seed list of another length.
+
+        Example:
+            >>> import dlmsample as ds
+            >>> sampler = ds.Sampler(ds.load("nano"), ds.Unmask())
+            >>> sampler.fill(["Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK]. So Ann has 7."]).texts
+            ['Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = 7. So Ann has 7.']
+        """
+        if isinstance(texts, (str, bytes)):
+            raise ValueError("texts is a list: wrap a single text in [ ]")
+        model = self.model
+        ids = [encode_text(model, text) for text in texts]
+        results = self._run(ids, row_keys(seed, ids), True, record, progress)
+
+        placed = [
+            [new for old, new in zip(given, r.canvas, strict=True) if old == model.mask_id]
+            for given, r in zip(ids, results, strict=True)
+        ]
+        whole = None
+        if model.tokenizer is not None:
+            rows = zip(texts, placed, results, strict=True)
+            whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
+        return Output(
+            tokens=placed,
+            stats=[r.stats(len(new)) for r, new in zip(results, placed, strict=True)],
+            trace=[list(r.events) for r in results] if record else None,
+            decoded=whole,
+        )
+
+    def _run(
+        self,
+        canvases: list[list[int]],
+        keys: list[int],
+        filling: bool,
+        record: bool,
+        progress: bool,
+        stops: Stops | None = None,
+    ) -> list[Result]:
+        """Every canvas decoded, in batches of similar length; in the order given."""
+        results = [Result(canvas) for canvas in canvases]
+        todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
+        todo.sort(key=lambda i: len(canvases[i]))  # equal lengths together: less padding
+        with Progress(len(todo), progress) as bar, torch.no_grad():
+            for at in range(0, len(todo), self.batch_size):
+                batch = todo[at : at + self.batch_size]
+                some, their_keys = [canvases[i] for i in batch], [keys[i] for i in batch]
+                for i, result in zip(batch, self._decode(some, their_keys, filling, record, bar, stops), strict=True):
+                    results[i] = result
+        return results
 
     def _decode(
-        self, prompts: list[list[int]], keys: list[int], new: int, record: bool, bar: Progress
-    ) -> list[_Result]:
-        """Steps 1 to 6 for one batch; results in the order of ``prompts``."""
-        first = [self._first_block(len(p)) for p in prompts]
-        rows, layout = self._open(prompts, keys, first, new)
-        reader = open_reader(
-            self.model, rows.canvas, layout, max(first), cache=self.cache, score="error" in self.policy.needs
-        )
+        self,
+        canvases: list[list[int]],
+        keys: list[int],
+        filling: bool,
+        record: bool,
+        bar: Progress,
+        stops: Stops | None,
+    ) -> list[Result]:
+        """Steps 1 to 6 for one batch; results in the order of ``canvases``."""
+        model, form = self.model, self._fill_form if filling else self._form
+        batch = open_canvases(canvases, keys, form, model.mask_id, model.device)
+        rows, layout, first = batch.rows, batch.layout, batch.first
+        score = "error" in self.policy.needs
+        reader = open_reader(model, rows.canvas, layout, max(first), cache=self.cache, score=score)
+        eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
         settings = Settings(
             policy=self.policy,
-            mask_id=self.model.mask_id,
-            eos_ids=torch.tensor(self.model.eos_ids, dtype=torch.long, device=rows.start.device),
+            mask_id=model.mask_id,
+            eos_ids=torch.tensor(eos_ids, dtype=torch.long, device=rows.start.device),
             temperature=self.temperature,
             top_p=self.top_p,
             top_k=self.top_k,
             cached=reader.cached,
+            special=None if special is None else torch.tensor(special, device=rows.start.device),
+            whole=isinstance(form.block_length, str),
+            gaps=batch.gaps,
         )
         recorder = Recorder() if record else None
-        places, starts = list(range(len(prompts))), list(first)  # of the rows still in the batch
-        ended: dict[int, tuple[torch.Tensor, Counts]] = {}
+        places = list(range(len(canvases)))  # of the rows still in the batch
+        starts, turn = batch.starts(reader.cached), [0] * len(canvases)  # of every row: its blocks; the one it is at
+        answer = [canvas.index(model.mask_id) for canvas in canvases]
+        results = [Result(canvas, prefill=int(reader.cached and first[i] > 0)) for i, canvas in enumerate(canvases)]
         while places:
-            features = reader.read(rows.canvas, layout, rows.start, max(starts) + layout.width)
+            extent = max(starts[i][turn[i]] for i in places) + layout.width
+            features = reader.read(rows.canvas, layout, rows.start, extent)
             rows, outcome, change = advance(rows, layout, features, settings)
             if recorder is not None:
                 recorder.add(places, change)
             flags = outcome.tolist()  # the one look of the host
-            starts = [s + layout.width * (f == MOVED) for s, f in zip(starts, flags, strict=True)]
-            finished = [j for j, f in enumerate(flags) if f == FINISHED]
-            bar.tick(len(finished))
-            if not finished:
+            if stops:
+                for j, i in enumerate(places):
+                    end = min(starts[i][turn[i]] + layout.width, len(canvases[i]))
+                    if flags[j] != STAYS and (cut := stops.cut(rows.canvas[j, answer[i] : end].tolist())):
+                        flags[j], results[i] = FINISHED, results[i]._replace(cut=cut)
+            bar.tick(flags.count(FINISHED))
+            for i, flag in zip(places, flags, strict=True):
+                turn[i] += flag == MOVED
+            if FINISHED not in flags:
                 continue
-            for j in finished:
-                ended[places[j]] = (rows.canvas[j], tree_map(lambda t, j=j: t[j], rows.counts))
-            stay = [j for j, f in enumerate(flags) if f != FINISHED]
-            places, starts = [places[j] for j in stay], [starts[j] for j in stay]
+            for j, i in enumerate(places):
+                if flags[j] == FINISHED:
+                    counts = tree_map(lambda t, j=j: t[j], rows.counts)
+                    results[i] = results[i]._replace(canvas=rows.canvas[j, : len(canvases[i])].tolist(), counts=counts)
+            stay = [j for j, flag in enumerate(flags) if flag != FINISHED]
+            places = [places[j] for j in stay]
             kept = torch.tensor(stay, dtype=torch.long, device=rows.start.device)
             rows, layout = tree_map(lambda t, kept=kept: t[kept], rows), layout.keep(kept)
             reader.keep(kept)
-
-        lengths = [len(p) for p in prompts]
-        events = (
-            [[] for _ in prompts]
-            if recorder is None
-            else recorder.events(lengths, first, layout.width, self.model.mask_id)
-        )
-        results = []
-        for place, length in enumerate(lengths):
-            canvas, counts = ended[place]
-            answer = _until_eos(canvas[length : length + new].tolist(), self.model.eos_ids)
-            prefill = int(reader.cached and first[place] > 0)
-            results.append(_Result(answer, _stats(counts, len(answer), prefill), events[place]))
+        if recorder is not None:
+            events = recorder.events(first, layout.width, model.mask_id)
+            results = [r._replace(events=e) for r, e in zip(results, events, strict=True)]
         return results
 
-    def _open(self, prompts: list[list[int]], keys: list[int], first: list[int], new: int) -> tuple[Rows, Layout]:
-        """The canvases of a batch, right-padded, each row at its first active block."""
-        device = self.model.device
-        width = new if isinstance(self.block_length, str) else self.block_length
-        lengths = [len(p) + new for p in prompts]
-        canvas = torch.full((len(prompts), max(lengths) + width), self.model.mask_id)
-        for row, prompt in zip(canvas, prompts, strict=True):
-            row[: len(prompt)] = torch.tensor(prompt, dtype=torch.long)
-
-        def column(values: list[int]) -> torch.Tensor:
-            return torch.tensor(values, dtype=torch.long, device=device)
-
-        start, zero = column(first), column([0] * len(prompts))
-        no = torch.zeros_like(zero, dtype=torch.bool)
-        rows = Rows(
-            canvas=canvas.to(device),
-            prompt=column([len(p) for p in prompts]),
-            key=column(keys),
-            start=start,
-            step=zero,
-            entering=~no,
-            writing=no,
-            finished=no,
-            counts=Counts(zero, zero, zero, zero, zero, no, no),
-            state=None,
-        )
-        return rows, Layout(start, column(lengths), width, self._prompt_block)
-
-    def _first_block(self, prompt: int) -> int:
-        """Where the first active block of a row starts."""
-        if isinstance(self.block_length, str) or self._prompt_block:
-            return prompt
-        return prompt // self.block_length * self.block_length
-
-    def _encode(self, prompt: Prompt, chat: bool | None, new: int) -> list[int]:
-        model = self.model
-        ids = model.encode(prompt, chat)
-        # nano takes even its mask string as plain bytes; whoever writes it means a mask all the same
-        marker = getattr(model.tokenizer, "mask_token", None)
-        texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
-        if model.mask_id in ids or (marker and any(marker in text for text in texts)):
-            raise ValueError(
-                "the prompt holds a mask: generate() answers after a prompt; decoding the masks inside a text is "
-                "`fill`, which this version does not have"
-            )
-        if len(ids) + new > model.context:
-            raise ValueError(
-                f"a prompt of {len(ids)} tokens and {new} new ones exceed the context of {model.name} "
-                f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
-            )
-        return ids
-
-
-class _Result(NamedTuple):
-    answer: list[int]
-    stats: RowStats
-    events: list[Event]
-
-
-def _until_eos(answer: list[int], eos_ids: tuple[int, ...]) -> list[int]:
-    return answer[: next((i for i, token in enumerate(answer) if token in eos_ids), len(answer))]
-
-
-def _stats(counts: Counts, tokens: int, prefill: int) -> RowStats:
-    steps, nfe, fills, replaces, remasks, forced, stopped = (int(c) for c in counts)
-    return RowStats(
-        steps=steps,
-        nfe=nfe,
-        prefill=prefill,
-        tokens=tokens,
-        fills=fills,
-        replaces=replaces,
-        remasks=remasks,
-        edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
-        tokens_per_forward=tokens / max(nfe, 1),
-        forced=bool(forced),
-        finish_reason="eos" if stopped else "length",
-    )
+    def _cut_into(self, block_length: int | Literal["all"]) -> Form:
+        """How canvases are cut: "all" counts from the prompt's end, whatever the model's alignment."""
+        return Form(block_length, block_length == "all" or self.model.block_alignment == "prompt")

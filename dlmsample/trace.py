@@ -18,26 +18,26 @@ class Recorder:
 
     def add(self, places: Sequence[int], change: Change) -> None:
         """Keep one tick; ``places`` are the batch places of its rows."""
-        pred = change.pred
-        kept = (change.before, change.after, pred.prob, pred.current_prob, change.start, change.step)
+        block, pred = change.block, change.pred
+        number = block.start[:, None] + block.editable.cumsum(-1) - 1
+        kept = (block.tokens, change.after, pred.prob, pred.current_prob, number, change.start, change.step)
         self._ticks.append((list(places), kept))
 
-    def events(self, prompt: Sequence[int], first: Sequence[int], width: int, mask_id: int) -> list[list[Event]]:
+    def events(self, first: Sequence[int], width: int, mask_id: int) -> list[list[Event]]:
         """The events of every row of the batch, in order.
 
         Args:
-            prompt: prompt length by batch place.
             first: start of the first active block by batch place.
             width: positions of a block.
             mask_id: the mask id.
         """
-        rows: list[list[Event]] = [[] for _ in prompt]
+        rows: list[list[Event]] = [[] for _ in first]
         for places, tensors in self._ticks:
             columns = [t.tolist() for t in tensors]
-            for place, before, after, prob, current, start, step in zip(places, *columns, strict=True):
+            for place, before, after, prob, current, number, start, step in zip(places, *columns, strict=True):
                 block = (start - first[place]) // width
                 rows[place] += [
-                    Event(kind, step, block, start + at - prompt[place], old, new, p)
+                    Event(kind, step, block, number[at], old, new, p)
                     for at, kind, old, new, p in _changes(before, after, prob, current, mask_id)
                 ]
         return rows

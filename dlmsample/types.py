@@ -28,7 +28,8 @@ class Prediction(NamedTuple):
 class Block(NamedTuple):
     """The active block as a policy sees it: one row per sequence, each at its own block and step.
 
-    A prompt's tail or the padding after a short last block may stand in it: ``editable`` says what may change.
+    A prompt's tail, given text, or the padding after a short block may stand in it: ``editable`` says what may change.
+    The number of positions depends on the batch: count with ``size`` or ``nominal``, never with the tensors' shape.
     """
 
     tokens: Tensor  #: int64 ``[row, pos]``, as the forward saw them
@@ -40,6 +41,9 @@ class Block(NamedTuple):
     key: Tensor  #: int64 ``[row]``, randomness of this row, block and step
     eos_ids: Tensor  #: int64 ``[k]``
     mask_id: int
+    nominal: Tensor | None = (
+        None  #: int64 ``[row]``, the block length of the row, in positions; None: the tensors' width
+    )
 
     @property
     def masked(self) -> Tensor:
@@ -82,7 +86,7 @@ class Event:
     kind: EventKind
     step: int  #: the row's policy updates before this one, over all blocks
     block: int  #: counted from the row's first active block
-    position: int  #: counted from the answer's first position
+    position: int  #: counted from the answer's first position; in a text with masks the number of the mask
     old: int
     new: int
     probability: float
@@ -95,14 +99,14 @@ class RowStats:
     steps: int  #: policy updates, one forward each
     nfe: int  #: steps + forwards that only wrote a finished block to the cache
     prefill: int  #: forwards over the prompt before the first step (0 or 1)
-    tokens: int  #: generated tokens up to the first EOS, EOS excluded
+    tokens: int  #: generated tokens up to the first EOS, EOS excluded, or up to a stop string; or masks of a text
     fills: int  #: masks that became tokens
     replaces: int  #: tokens that became other tokens
     remasks: int  #: tokens that became masks
     edits_per_100: float  #: 100 · (replaces + remasks) / max(tokens, 1)
     tokens_per_forward: float  #: tokens / max(nfe, 1)
     forced: bool  #: masks were left at the bound on steps, or when the policy said done, and were filled as it stood
-    finish_reason: Literal["eos", "length", "stop"]  #: an EOS; the canvas is full without one; a stop string (later)
+    finish_reason: Literal["eos", "length", "stop"]  #: an EOS; the canvas is full without one; a stop string
 
     def asdict(self) -> dict[str, Any]:
         """The figures as a plain dict."""
@@ -111,16 +115,16 @@ class RowStats:
 
 @dataclass(frozen=True)
 class Output:
-    """The result of :meth:`dlmsample.Sampler.generate`, one entry per prompt, in the prompts' order."""
+    """The result of :meth:`dlmsample.Sampler.generate` or ``fill``, one entry per prompt or text, in their order."""
 
-    tokens: list[list[int]]  #: generated ids up to the first EOS, EOS excluded
+    tokens: list[list[int]]  #: generated ids up to the first EOS, EOS excluded; of a text the ids placed at its masks
     stats: list[RowStats]
     trace: list[list[Event]] | None = None  #: only with ``record=True``
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
 
     @property
     def texts(self) -> list[str]:
-        """The generated texts.
+        """The generated texts; of ``fill`` the whole texts.
 
         Raises:
             ValueError: the model has no tokenizer.

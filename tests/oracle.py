@@ -604,3 +604,107 @@ def decode(
         forced=False,
         finish_reason=finish_reason,
     )
+
+
+# ------------------------------------------------------------------------------------------------------- fill
+
+
+@dataclass
+class FillRun:
+    """``steps`` as in :class:`OracleRun`; ``block`` counts every block from the first active one, decoded or not."""
+
+    tokens: list[int]  # placed at the masks, in order
+    canvas: list[int]
+    steps: list[OracleStep]
+    starts: list[int]  # of each step's block, on the canvas
+    nfe_cached: int
+
+
+def fill(
+    model,
+    ids: list[int],
+    policy: str,
+    options: dict,
+    *,
+    block_length: int | str | None,
+    special_ids: tuple[int, ...],
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    row_key: int = 0,
+) -> FillRun:
+    """Decode the masks of one text: they are the only editable positions, all else is given and stays.
+
+    No EOS rule: EOS and every other special id are excluded from the candidates, so EOS options of a policy find
+    nothing. Budgets and the answer's positions count masks. What stands before the first mask is the prompt.
+    """
+    mask_id = model.mask_id
+    masks = [i for i, token in enumerate(ids) if token == mask_id]
+    canvas = list(ids)
+    steps: list[OracleStep] = []
+    starts: list[int] = []
+    writes = 0
+    if not masks:
+        return FillRun([], canvas, steps, starts, 0)
+    asked = "all" if block_length is None else block_length
+    blocks, block_of = layout(masks[0], len(ids) - masks[0], model.block_alignment, asked)
+    mask = attention_mask(model.attention, block_of)
+    row = torch.tensor(row_key, dtype=torch.int64)
+
+    for index, (start, end) in enumerate(blocks):
+        editable = [i - start for i in masks if start <= i < end]
+        if not editable:
+            if any(i >= end for i in masks):
+                writes += 1  # a later block must see it in the cache
+            continue
+        before = len([i for i in masks if i < start])
+        block = Block(
+            editable=editable,
+            mask_id=mask_id,
+            eos_ids=(),
+            a=before,
+            b=before + len(editable),
+            total=len(masks),
+            nominal_length=len(masks) if asked == "all" else asked,
+            head=lambda key, z, start=start, end=end: head_errors(model, canvas, mask, start, end),
+        )
+        rule = POLICIES[policy](block, **options)
+        step, seen = 0, None
+        while rule.wants_forward(canvas[start:end]):
+            assert step < max(10 * block.n + 100, rule.longest), f"{policy} does not end"
+            seen = canvas[start:end]
+            logits = forward(model, canvas, mask)[start:end]
+            key = fold(row, index, step)
+            numbers = [
+                read_position(logits[i], seen[i], i, key, mask_id, special_ids, temperature, top_p, top_k)
+                if i in editable
+                else None
+                for i in range(end - start)
+            ]
+            after = rule.update(step, key, seen, numbers)
+            assert all(after[i] == seen[i] for i in range(end - start) if i not in editable)
+            steps.append(OracleStep(block=index, step=step, before=seen, after=list(after)))
+            starts.append(start)
+            canvas[start:end] = after
+            step += 1
+        if any(i >= end for i in masks) and seen != canvas[start:end]:
+            writes += 1
+    assert mask_id not in canvas
+    return FillRun([canvas[i] for i in masks], canvas, steps, starts, len(steps) + writes)
+
+
+def head_errors(model, canvas: list[int], mask: Tensor, start: int, end: int) -> list[float]:
+    """P_error of a block from the model's own head: it reads the block's hidden states, or (bidirectional) all."""
+    with torch.no_grad():
+        out = model.module(
+            input_ids=torch.tensor([canvas]),
+            position_ids=torch.arange(len(canvas))[None],
+            attention_mask=mask,
+            output_hidden_states=True,
+        )
+        hidden, positions = out.hidden_states[model.head.layer], torch.arange(len(canvas))[None]
+        if model.attention == "block_causal":
+            hidden, positions = hidden[:, start:end], positions[:, start:end]
+        valid = torch.ones_like(positions, dtype=torch.bool)
+        error = torch.sigmoid(model.head(hidden, positions, valid).float())[0].tolist()
+    return error if model.attention == "block_causal" else error[start:end]

@@ -103,7 +103,7 @@ def test_step_of_a_row_ignores_the_other_rows(policy: Policy) -> None:
     state, update = policy.step(policy.init(block), block, pred)
     for row in range(3):
         one_block = block._replace(
-            **{k: v[row : row + 1] for k, v in block._asdict().items() if k not in ("eos_ids", "mask_id")}
+            **{k: v[row : row + 1] for k, v in block._asdict().items() if k not in ("eos_ids", "mask_id", "nominal")}
         )
         one_pred = tree_map(lambda t, row=row: t[row : row + 1], pred)
         alone_state, alone = policy.step(policy.init(one_block), one_block, one_pred)
@@ -123,9 +123,8 @@ def test_no_host_sync_in_a_step(policy: Policy) -> None:
     """FakeTensorMode has no data: any look at a value, or branch on one, raises."""
     with FakeTensorMode():
         zero, no = torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.bool)
-        rows = Rows(
-            torch.zeros(2, 24, dtype=torch.long), zero, zero, zero, zero, ~no, no, no, Counts(*[zero] * 5, no, no), None
-        )
+        canvas = torch.zeros(2, 24, dtype=torch.long)
+        rows = Rows(canvas, canvas, zero, zero, zero, ~no, no, no, Counts(*[zero] * 5, no, no), None)
         layout = Layout(zero, zero + 16, 8, True)
         settings = Settings(policy, MASK, torch.tensor([EOS]), 0.7, 0.9, 5, True)
         features = Features(torch.zeros(2, 8, VOCAB), torch.zeros(2, 8))

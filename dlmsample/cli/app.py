@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dlmsample
-from dlmsample.cli import grids
+from dlmsample.cli import decoding, grids
 from dlmsample.cli.usage import Group, UsageError, explain
 
 app = typer.Typer(
@@ -59,78 +59,7 @@ def top(
         typer.echo(context.get_help())
 
 
-@app.command()
-def generate(
-    prompt: Annotated[
-        str, typer.Argument(metavar="PROMPT", help="The prompt; - reads one a line from standard input.")
-    ],
-    policy: Annotated[str, typer.Option(metavar="NAME", help="Decoding rule; see dlmsample policies.")] = "unmask",
-    model: Annotated[
-        str, typer.Option(metavar="NAME", help="Embedded model, folder, or hub id; see dlmsample models.")
-    ] = "nano",
-    adapter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Adapter that the model ships, PEFT folder, or hub id.")
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Correction head that the model ships, folder, or hub id.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="Policy option, a YAML scalar; repeatable."),
-    ] = None,
-    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Answer positions.")] = 160,
-    block_length: Annotated[
-        str | None,
-        typer.Option(metavar="N|all", help="Tokens of a block, or the whole answer.  [default: the model's]"),
-    ] = None,
-    temperature: Annotated[float, typer.Option(metavar="T", help="0 is greedy.")] = 0.0,
-    top_p: Annotated[float, typer.Option(metavar="P", help="Nucleus mass, above 0 and up to 1.")] = 1.0,
-    top_k: Annotated[
-        int | None, typer.Option(metavar="K", help="Candidates kept before top-p.  [default: all]")
-    ] = None,
-    seed: Annotated[int, typer.Option(metavar="S", help="Of all randomness: sampling, random scores.")] = 0,
-    batch_size: Annotated[int, typer.Option(metavar="B", help="Prompts in one forward.")] = 32,
-    device: Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")
-    ] = None,
-    raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")] = False,
-    show: Annotated[
-        str | None, typer.Option(metavar="steps", help="Print the canvas step by step, changes marked.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="A line per prompt: {index, prompt, text, tokens, stats}.")
-    ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
-    ] = False,
-    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
-    device_map: Annotated[
-        str | None, typer.Option(metavar="auto", help="Spread a large model over all devices, not with --device.")
-    ] = None,
-    quantization: Annotated[
-        str | None, typer.Option(metavar="8bit|4bit", help="Quantise while loading, with bitsandbytes.")
-    ] = None,
-    allow_pickle: Annotated[
-        bool, typer.Option("--allow-pickle", help="Also read weights that are no safetensors.")
-    ] = False,
-    output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")
-    ] = None,
-) -> None:
-    """Answer prompts.
-
-    \b
-    Examples:
-      dlmsample generate "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
-      dlmsample generate "..." --policy t2m --set threshold=0.2 --set detector=low_prob
-      dlmsample generate "..." --policy d3im --set steps=48 --block-length all --show steps
-      dlmsample generate - --policy t2t --json --output answers.jsonl < prompts.txt
-    """
-    options = {**locals(), "settings": settings or ()}
-    from dlmsample.cli import generate as command
-
-    command.generate(command.Request(**options))
+app.command()(decoding.generate)
 
 
 @app.command()

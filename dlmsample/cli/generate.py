@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dlmsample.types import Output, RowStats
 
 _VIEWS = ("steps",)
+_NEW_TOKENS = 160
 _LOADING = ("device_map", "quantization", "allow_pickle")  #: options of ``load`` that few need
 
 
@@ -24,13 +25,16 @@ _LOADING = ("device_map", "quantization", "allow_pickle")  #: options of ``load`
 class Request:
     """The options of ``generate`` as typed; see its help."""
 
-    prompt: str
+    prompt: str | None = None
+    template: Sequence[str] = ()
+    chat: str | None = None
     policy: str = "unmask"
     model: str = "nano"
     adapter: str | None = None
     head: str | None = None
     settings: Sequence[str] = ()
-    max_new_tokens: int = 160
+    max_new_tokens: int | None = None
+    stop: Sequence[str] = ()
     block_length: str | None = None
     temperature: float = 0.0
     top_p: float = 1.0
@@ -60,10 +64,11 @@ def generate(request: Request) -> None:
         raise unknown("view", request.show, _VIEWS)
     if request.show and request.as_json:
         raise ValueError("--show steps is for people and --json for machines: give one of them")
+    _check_source(request)
     block_length = inputs.block_length(request.block_length)
     options = inputs.parse_settings(request.settings)
     screen.check_writable(request.output)
-    prompts = inputs.read_prompts(request.prompt)
+    prompts = _read(request)
 
     policy = inputs.make_policy(request.policy, options)
     screen.silence()
@@ -80,23 +85,47 @@ def generate(request: Request) -> None:
     sampler = dlmsample.Sampler(
         model, policy, block_length, request.temperature, request.top_p, request.top_k, request.batch_size
     )
+    record, length = request.show is not None, request.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
-        out = sampler.generate(
-            prompts,
-            request.max_new_tokens,
-            request.seed,
-            record=request.show is not None,
-            progress=True,
-            chat=False if request.raw else None,
-        )
+        if request.template:
+            out = sampler.fill(prompts, request.seed, record=record, progress=True)
+        else:
+            chat = False if request.raw else None
+            out = sampler.generate(
+                prompts, length, request.seed, record=record, progress=True, chat=chat, stop=request.stop
+            )
         with screen.sink(request.output) as stream:
             if request.as_json:
                 _write_json(stream, prompts, out)
             else:
-                _write_text(screen.console(stream), prompts, out, model, request.max_new_tokens)
+                _write_text(screen.console(stream), prompts, out, model, None if request.template else length)
 
 
-def _write_json(stream: TextIO, prompts: Sequence[str], out: Output) -> None:
+def _check_source(request: Request) -> None:
+    """One source of texts, and no option that it would not read."""
+    given = {"PROMPT": request.prompt is not None, "--template": request.template, "--chat": request.chat is not None}
+    named = [name for name in given if given[name]]
+    if not named:
+        raise ValueError("nothing to answer: give a PROMPT, --template TEXT or --chat FILE")
+    if len(named) > 1:
+        raise ValueError(f"{' and '.join(named)} exclude each other: give one of them")
+    if request.template and request.max_new_tokens is not None:
+        raise ValueError("--max-new-tokens does not go with --template, whose masks are counted: leave it out")
+    if request.template and request.stop:
+        raise ValueError("--stop does not go with --template, whose masks are all filled: leave it out")
+    if request.chat is not None and request.raw:
+        raise ValueError("--raw leaves out the chat template, which --chat needs: leave one of them out")
+
+
+def _read(request: Request) -> list[Any]:
+    if request.template:
+        return inputs.read_templates(request.template)
+    if request.chat is not None:
+        return inputs.read_chats(request.chat)
+    return inputs.read_prompts(request.prompt or "")
+
+
+def _write_json(stream: TextIO, prompts: Sequence[Any], out: Output) -> None:
     """One object per prompt per line; ASCII only, so that no text can break a line or a terminal."""
     rows = zip(prompts, out.texts, out.tokens, out.stats, strict=True)
     for index, (prompt, text, tokens, stats) in enumerate(rows):
@@ -104,20 +133,33 @@ def _write_json(stream: TextIO, prompts: Sequence[str], out: Output) -> None:
         stream.write(json.dumps(row) + "\n")
 
 
-def _write_text(page: Console, prompts: Sequence[str], out: Output, model: Any, length: int) -> None:
-    """For people: each text, then a dim line of statistics; several prompts are numbered and repeated."""
+def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, length: int | None) -> None:
+    """For people: each text, then a dim line of statistics; several prompts are numbered and repeated.
+
+    ``length``: answer positions; None: the prompts are texts with masks.
+    """
     from rich.text import Text
 
     from dlmsample.cli.steps import show
 
     for index, (prompt, text, stats) in enumerate(zip(prompts, out.texts, out.stats, strict=True)):
         if len(prompts) > 1:
-            screen.say(page, f"{'' if index == 0 else chr(10)}[{index + 1}] {prompt}")
+            asked = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            screen.say(page, f"{'' if index == 0 else chr(10)}[{index + 1}] {asked}")
         if out.trace is not None:
-            show(page, out.trace[index], length, lambda token: model.tokenizer.decode([token]))
+            given = None if length is not None else _given(model, prompt)
+            places = length if given is None else given.count(None)
+            show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), given)
             screen.say(page, "")
         screen.say(page, text.strip())
         page.print(Text(_figures(stats), "dim"), soft_wrap=True)
+
+
+def _given(model: Any, text: str) -> list[int | None]:
+    """The ids of a text with masks, which are None."""
+    from dlmsample.models.template import encode_template
+
+    return [None if token == model.mask_id else token for token in encode_template(model, text)]
 
 
 def _figures(stats: RowStats) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from dlmsample.registry import policy_class, unknown
+
+Messages = list[dict[str, Any]]
+_CHAT = 'write [{"role": "user", "content": "..."}, ...]'
 
 
 def read_prompts(prompt: str) -> list[str]:
@@ -15,16 +20,72 @@ def read_prompts(prompt: str) -> list[str]:
     Raises:
         ValueError: nothing to answer, or a line that is not UTF-8.
     """
-    if prompt != "-":
-        if not prompt.strip():
-            raise ValueError("the prompt is empty: give some text, or - to read prompts from standard input")
-        return [prompt]
-    raw = b"" if sys.stdin is None else sys.stdin.buffer.read()
-    lines = (_decode(number, line) for number, line in enumerate(raw.split(b"\n"), 1))
-    prompts = [line for line in lines if line.strip()]
-    if not prompts:
-        raise ValueError("no non-empty line on standard input: write a prompt a line")
-    return prompts
+    return _texts(prompt, "prompt")
+
+
+def read_templates(templates: Sequence[str]) -> list[str]:
+    """The texts to fill, likewise.
+
+    Raises:
+        ValueError: nothing to fill, or a line that is not UTF-8.
+    """
+    return [text for template in templates for text in _texts(template, "template")]
+
+
+def _texts(given: str, kind: str) -> list[str]:
+    if given != "-":
+        if not given.strip():
+            raise ValueError(f"the {kind} is empty: give some text, or - to read {kind}s from standard input")
+        return [given]
+    lines = (_decode(number, line) for number, line in enumerate(_stdin().split(b"\n"), 1))
+    texts = [line for line in lines if line.strip()]
+    if not texts:
+        raise ValueError(f"no non-empty line on standard input: write a {kind} a line")
+    return texts
+
+
+def _stdin() -> bytes:
+    return b"" if sys.stdin is None else sys.stdin.buffer.read()
+
+
+def read_chats(file: str) -> list[Messages]:
+    """The conversations of a JSON file: a list of messages, or a list (or an object with ``messages``) a line.
+
+    Raises:
+        ValueError: no such file, or something else in it.
+    """
+    name = "standard input" if file == "-" else repr(file)
+    try:
+        text = (_stdin() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
+    except (OSError, ValueError) as e:  # a name with a null byte; bytes that are not UTF-8
+        raise ValueError(f"cannot read {name} (--chat): {getattr(e, 'strerror', None) or e}; give a JSON file") from e
+    try:
+        return [_messages(json.loads(text))]
+    except ValueError as e:
+        if getattr(e, "msg", "") != "Extra data":  # of a JSON value, when another line follows
+            raise ValueError(f"{name} (--chat) is no conversation: {_said(e)}; {_CHAT}") from e
+    chats = []
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            chats += [_messages(json.loads(line))] if line.strip() else []
+        except ValueError as e:
+            raise ValueError(f"line {number} of {name} (--chat) is no conversation: {_said(e)}; {_CHAT}") from e
+    return chats
+
+
+def _messages(found: Any) -> Messages:
+    if isinstance(found, dict) and "messages" in found:
+        found = found["messages"]
+    if not isinstance(found, list) or not found:
+        raise ValueError("no list of messages")
+    for message in found:
+        if not isinstance(message, dict) or not all(isinstance(message.get(k), str) for k in ("role", "content")):
+            raise ValueError("a message lacks its role or its content")
+    return found
+
+
+def _said(error: ValueError) -> str:
+    return f"no JSON ({error})" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def _decode(number: int, line: bytes) -> str:

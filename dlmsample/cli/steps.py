@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -72,7 +72,13 @@ def frames(events: Iterable[Event], length: int) -> Iterator[Frame]:
         yield Frame(step, block, cells)
 
 
-def show(screen: Console, events: Iterable[Event], length: int, piece: Callable[[int], str]) -> None:
+def show(
+    screen: Console,
+    events: Iterable[Event],
+    length: int,
+    piece: Callable[[int], str],
+    given: Sequence[int | None] | None = None,
+) -> None:
     """Print a legend and every step of one row.
 
     Args:
@@ -80,6 +86,7 @@ def show(screen: Console, events: Iterable[Event], length: int, piece: Callable[
         events: of one row, in order.
         length: answer positions of the canvas.
         piece: the text of a token id; untrusted.
+        given: the ids around the answer's positions, which are None; drawn as they stand.
     """
     from rich.text import Text
 
@@ -94,7 +101,14 @@ def show(screen: Console, events: Iterable[Event], length: int, piece: Callable[
         changes = ", ".join(f"{counts[kind]} {_LOOKS[kind].past}" for kind in _CHANGES if counts[kind])
         heading = f"step {frame.step + 1}, block {frame.block + 1}: {changes}"
         _print(screen, Text(heading, "bold" if colour else ""))
-        _print(screen, canvas(frame.cells, piece, colour))
+        cells = frame.cells if given is None else _amid(frame.cells, given)
+        _print(screen, canvas(cells, piece, colour))
+
+
+def _amid(cells: Iterable[Cell], given: Iterable[int | None]) -> list[Cell]:
+    """The cells of the answer's positions at their places in the given text."""
+    answer = iter(cells)
+    return [next(answer) if token is None else Cell("kept", token) for token in given]
 
 
 def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> Text:

@@ -16,6 +16,8 @@ from dlmsample.models.parts import DECODER, Reads, context_of
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
 Prompt = str | Sequence[int] | Sequence[dict[str, str]]
+#: What a config may name besides the mask, each with its ``..._token_id``.
+_PARTS = ("pad", "bos", "eos", "cls", "sep")
 _SHAPES = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
 
 
@@ -87,6 +89,21 @@ class Denoiser:
     def eos_ids(self) -> tuple[int, ...]:
         """Token ids that end an answer."""
         return self.facts.eos_ids
+
+    @property
+    def special_ids(self) -> tuple[int, ...]:
+        """Ids that are no text: the mask, what ends an answer, and all that the tokenizer leaves out of a text.
+
+        Without a tokenizer the ids that the module's config gives a part.
+        """
+        found = {self.mask_id, *self.eos_ids}
+        if self.tokenizer is None:
+            config = (getattr(self.module.config, f"{part}_token_id", None) for part in _PARTS)
+            found |= {i for i in config if isinstance(i, int)}
+        else:
+            added = getattr(self.tokenizer, "added_tokens_decoder", {})
+            found |= {*getattr(self.tokenizer, "all_special_ids", ()), *(i for i in added if added[i].special)}
+        return tuple(sorted(i for i in found if 0 <= i < self.vocab_size))
 
     @property
     def block_length(self) -> int:
@@ -167,10 +184,26 @@ class Denoiser:
             raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
         if isinstance(prompt, str) and (chat is False or (chat is None and not tokenizer.chat_template)):
             return tokenizer.encode(prompt)
+        return tokenizer.encode(self.render(messages), add_special_tokens=False)
+
+    def render(self, messages: Sequence[dict[str, str]], answer: bool = True) -> str:
+        """Chat messages as one text, by the tokenizer's chat template; ``answer``: with the beginning of the next one.
+
+        Raises:
+            ValueError: there is no template, or it does not take these messages.
+        """
+        tokenizer = self._tokenizer("encode text")
         if not tokenizer.chat_template:
             raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        return tokenizer.encode(text, add_special_tokens=False)
+        from jinja2 import TemplateError
+
+        try:
+            return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer)
+        except TemplateError as e:
+            said = " ".join(str(e).split())
+            raise ValueError(
+                f"the chat template of {self.name} refuses these messages: {said}; change their roles or order"
+            ) from e
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text, special tokens left out."""

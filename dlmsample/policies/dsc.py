@@ -76,7 +76,8 @@ class DSC(Policy):
         error = self._error(block, pred)
         top = lowest(-error, block.visible, self.max_remasks)
         # The FIFO holds the last `capacity` pushes: a position is in it if its push is that recent.
-        capacity = block.tokens.shape[1] // 2 if self.buffer is None else self.buffer
+        half = (block.tokens.shape[1] if block.nominal is None else block.nominal) // 2
+        capacity = half if self.buffer is None else self.buffer
         buffered = state.entry >= (state.pushed - capacity)[:, None]
         due = (block.step % self.stride == self.stride - 1)[:, None]
         suspect = top & (error > self.threshold) & ~buffered & due

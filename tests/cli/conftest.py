@@ -79,6 +79,9 @@ class HostileTokenizer:
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         return "".join(self.words[i] for i in ids if i > 2 or not skip_special_tokens)
 
+    def convert_ids_to_tokens(self, ids: Sequence[int]) -> list[str]:
+        return [self.words[i] for i in ids]
+
 
 @pytest.fixture(scope="session")
 def tiny_model() -> Any:

@@ -1,0 +1,82 @@
+"""What callers of the Sampler pass in, checked before any forward; every error names the remedy in one line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dlmsample.inputs import integer
+from dlmsample.models.base import Denoiser, Prompt
+from dlmsample.models.template import encode_template
+from dlmsample.policies.base import Policy
+
+
+def check_options(
+    model: Any, policy: Any, block_length: Any, temperature: Any, top_p: Any, top_k: Any, batch_size: Any
+) -> None:
+    """The options of a Sampler.
+
+    Raises:
+        ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
+    """
+    if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
+        raise ValueError("Sampler takes a model from dlmsample.load and a policy such as Unmask() or policy(name)")
+    least = model.facts.min_block_length
+    if isinstance(block_length, str):
+        if block_length != "all":
+            raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
+    elif block_length is not None and not least <= integer("block_length", block_length) <= model.context:
+        raise ValueError(
+            f"{model.name} cannot decode blocks of {block_length} tokens: "
+            f'give {least} to {model.context}, or "all" for the whole answer'
+        )
+    if not isinstance(temperature, (int, float)) or not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be a number, 0 or more, not {temperature!r}")
+    if not isinstance(top_p, (int, float)) or not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1], not {top_p}")
+    if top_k is not None and integer("top_k", top_k) < 1:
+        raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
+    if integer("batch_size", batch_size) < 1:
+        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+    if "error" in policy.needs and model.head is None:
+        raise ValueError(
+            f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
+            "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
+        )
+
+
+def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) -> list[int]:
+    """The ids of a prompt that leaves room for ``new`` tokens.
+
+    Raises:
+        ValueError: it holds a mask, is too long, or cannot be encoded.
+    """
+    ids = model.encode(prompt, chat)
+    # nano takes even its mask string as plain bytes; whoever writes it means a mask all the same
+    marker = getattr(model.tokenizer, "mask_token", None)
+    texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
+    if model.mask_id in ids or (marker and any(marker in text for text in texts)):
+        raise ValueError(
+            "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
+            "Sampler.fill (--template)"
+        )
+    if len(ids) + new > model.context:
+        raise ValueError(
+            f"a prompt of {len(ids)} tokens and {new} new ones exceed the context of {model.name} "
+            f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
+        )
+    return ids
+
+
+def encode_text(model: Denoiser, text: Prompt) -> list[int]:
+    """The ids of a text with masks.
+
+    Raises:
+        ValueError: it is too long, or cannot be encoded.
+    """
+    ids = encode_template(model, text)
+    if len(ids) > model.context:
+        raise ValueError(
+            f"a text of {len(ids)} tokens, masks included, exceeds the context of {model.name} ({model.context}): "
+            "shorten it"
+        )
+    return ids

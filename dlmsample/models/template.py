@@ -1,0 +1,93 @@
+"""Texts with masks -> ids: the mask id where a mask is written, everything else as the tokenizer has it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from dlmsample.models.base import Denoiser, Prompt
+
+MARK = "[MASK]"
+#: Texts after which a piece can be encoded as a continuation, if they keep their ids.
+_ANCHORS = ("\n", ".", "0")
+_WORD_STARTS = ("▁", "Ġ")
+
+
+def encode_template(model: Denoiser, text: Prompt) -> list[int]:
+    """The ids of a text with masks, the whole canvas of ``Sampler.fill``.
+
+    ``[MASK]`` and the tokenizer's own mask string are masks. A tokenizer that knows its mask string encodes the text as
+    a whole, by its own rules about the space before it; else the pieces between the masks are encoded one by one,
+    character for character: ``of [MASK]`` keeps its space in front of the mask, ``of[MASK]`` leaves it to the mask. The
+    tokenizer adds the special tokens that it adds to any text (a BERT its [CLS] and [SEP]); no chat template.
+
+    Args:
+        model: the checkpoint.
+        text: a text; chat messages, which the chat template makes into a text as they stand, without the beginning of
+            an answer; or ids with the model's mask id, taken as they are.
+
+    Raises:
+        ValueError: what :meth:`~dlmsample.models.base.Denoiser.encode` refuses.
+
+    Example:
+        >>> import dlmsample as ds
+        >>> model = ds.load("nano")
+        >>> ids = encode_template(model, "3 + [MASK] = 7")
+        >>> ids.count(model.mask_id), model.decode(ids)
+        (1, '3 +  = 7')
+    """
+    plain = model.encode(text, chat=False)  # which refuses what is no prompt
+    if isinstance(text, str):
+        return _encode(model, text, special=True)
+    if text and isinstance(text[0], dict):
+        return _encode(model, model.render(text, answer=False), special=False)  # type: ignore[arg-type]
+    return plain
+
+
+def _encode(model: Denoiser, text: str, special: bool) -> list[int]:
+    tokenizer: Any = model.tokenizer
+    own = _mask_string(model)
+    pieces = re.split("|".join(re.escape(mark) for mark in (MARK, own) if mark), text)
+    if len(pieces) > 1 and own:
+        whole = tokenizer.encode(own.join(pieces), add_special_tokens=special)
+        if whole.count(model.mask_id) == len(pieces) - 1:
+            return whole
+    first, *others = pieces
+    ids = tokenizer.encode(first, add_special_tokens=False)
+    for piece in others:
+        ids += [model.mask_id, *_continuation(tokenizer, piece)]
+    before, after = _frame(tokenizer) if special else ([], [])
+    return [*before, *ids, *after]
+
+
+def _mask_string(model: Denoiser) -> str:
+    """What the tokenizer writes for the mask; "" where it names none and takes the id for an ordinary word."""
+    tokenizer: Any = model.tokenizer
+    named = getattr(tokenizer, "mask_token", None)
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    if not named and model.mask_id in added and added[model.mask_id].special:
+        named = tokenizer.convert_ids_to_tokens(model.mask_id)
+    return named or ""
+
+
+def _continuation(tokenizer: Any, piece: str) -> list[int]:
+    """Ids of a piece that follows a mask, without the word boundary that some tokenizers put before any text."""
+    if not piece:
+        return []
+    bare = tokenizer.encode(piece, add_special_tokens=False)
+    letter = tokenizer.encode("a", add_special_tokens=False)
+    if not tokenizer.convert_ids_to_tokens(letter[:1])[0].startswith(_WORD_STARTS):
+        return bare
+    for anchor in _ANCHORS:
+        head = tokenizer.encode(anchor, add_special_tokens=False)
+        joined = tokenizer.encode(anchor + piece, add_special_tokens=False)
+        if joined[: len(head)] == head:
+            return joined[len(head) :]
+    return bare
+
+
+def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """The special tokens that the tokenizer puts before and behind any text."""
+    bare, framed = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
+    at = next((i for i in range(len(framed)) if framed[i : i + len(bare)] == bare), 0)
+    return framed[:at], framed[at + len(bare) :]
