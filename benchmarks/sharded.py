@@ -6,6 +6,7 @@ One row of packed text per GPU and step, through the same command that a user gi
 dlmsample.train``). Model FLOPs count what the objective needs, per token: the draft's forward, the forward, and the
 backward to the activations (a frozen backbone has no weight gradients), each 2 FLOPs per matrix weight plus attention;
 the forward that gradient checkpointing repeats counts for the hardware alone. Adapters' own work (0.6 %) is left out.
+Memory is the peak of the training steps; before them each GPU holds the whole weights for a moment.
 """
 
 from __future__ import annotations

@@ -55,9 +55,8 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
                     " are missing; write them in its layout first: dlmsample.load(NAME).module.save_pretrained(FOLDER)"
                 )
         else:
-            frozen = config.lora is not None or not config.trains_backbone
-            dtype = getattr(torch, section.dtype) if frozen else torch.float32
-            with torch.device(device if frozen else "cpu"):
+            dtype = torch.float32 if config.trains_whole else getattr(torch, section.dtype)
+            with torch.device("cpu" if config.trains_whole else device):
                 module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=dtype)
     except (OSError, ValueError, TypeError) as error:
         raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None

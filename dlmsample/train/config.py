@@ -133,6 +133,11 @@ class TrainConfig(Section):
         """Whether the loss reads logits: then the backbone (or adapters in it) trains, else the head alone."""
         return "logits" in objective(self.objective.name, **self.objective.options).needs
 
+    @property
+    def trains_whole(self) -> bool:
+        """Whether the backbone's own weights train; else they are frozen, with adapters or a head beside them."""
+        return self.trains_backbone and self.lora is None
+
     def identity(self) -> dict[str, Any]:
         """What decides the weights, as plain JSON data."""
         return json.loads(self.model_dump_json(exclude=set(OPERATIONAL)))

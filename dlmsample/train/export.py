@@ -84,7 +84,7 @@ def export(folder: Path, out: Path) -> Path:
 
 def result_tensors(config: TrainConfig, model: StreamModel, named: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What a result holds: all that trained; of a whole model its stored buffers too."""
-    if not config.trains_backbone or config.lora is not None:
+    if not config.trains_whole:
         return dict(named)
     stored = model.module.state_dict().keys()
     return {**named, **{name: b for name, b in model.module.named_buffers() if name in stored}}

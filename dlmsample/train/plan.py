@@ -62,7 +62,7 @@ def plan(config: TrainConfig, out: Path | None = None, world: int = 1, sharded: 
         "model": {
             "init": config.model.init,
             "type": config.model.type,
-            "dtype": config.model.dtype if config.model.init else "float32",
+            "dtype": _stored(config),
             "attention": config.geometry.attention,
             "block_length": config.geometry.block_length,
         },
@@ -105,7 +105,7 @@ def memory(
     rows = batch["rows_per_micro_batch"]
     size = 2 if config.precision == "bf16" else 4
     frozen = total - trainable
-    weights = frozen * (_BYTES[config.model.dtype] if config.model.init else 4) + 4 * trainable
+    weights = frozen * _BYTES[_stored(config)] + 4 * trainable
     values = shape.num_hidden_layers * (1 if config.gradient_checkpointing else _VALUES)
     values += _VALUES if config.gradient_checkpointing else 0
     kept = values if config.trains_backbone else _VALUES * (config.head.layers if config.head else 0) + 2
@@ -121,6 +121,11 @@ def memory(
     }
     gib = {name: round(value / _GIB, 3) for name, value in parts.items()}
     return {"total": round(sum(parts.values()) / _GIB, 2), **gib, "unit": "GiB per device", "method": METHOD}
+
+
+def _stored(config: TrainConfig) -> str:
+    """The dtype of the weights that do not train; a new model that trains whole is float32."""
+    return "float32" if config.trains_whole and not config.model.init else config.model.dtype
 
 
 def _data(config: TrainConfig) -> tuple[dict[str, Any], Source | None]:

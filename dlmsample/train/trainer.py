@@ -92,6 +92,8 @@ class Trainer:
         limit = math.inf if max_minutes is None else 60 * max_minutes
         report = Report(self.out, self.step, self.config.steps, self.main)
         self.model.train()
+        if (device := self.accelerator.device).type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # of the training: loading may take more for a moment
         means, tokens, since = Means(), 0, time.monotonic()
         try:
             for batch in batches(self.data, self.step, goal) if self.step < goal else ():
@@ -107,7 +109,7 @@ class Trainer:
                     rate = build.learning_rate(self.config, self.step - 1)
                     tokens *= self.accelerator.num_processes
                     speed = {"tokens_per_s": tokens / (now - since), "seconds": self._elapsed()}
-                    if (device := self.accelerator.device).type == "cuda":
+                    if device.type == "cuda":
                         speed["peak_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
                     report.log(self.step, {**values, "lr": rate, **speed})
                     tokens, since = 0, now
