@@ -1,5 +1,6 @@
 """Ablation grids: policies x checkpoints x tasks from one file, in a store that survives interruptions.
 
+grid file -> cells -> units -> engines -> store -> report; claims file -> verdicts on the store -> ledger (PAPERS.md).
 Nothing heavy is imported until a name is used.
 """
 

@@ -29,6 +29,8 @@ class Comparison:
     p_holm: float  #: Holm's adjustment over every comparison of the report
     gained: int  #: examples on which it is right more often than the baseline
     lost: int
+    gains: tuple[int, ...] = ()  #: their indices
+    losses: tuple[int, ...] = ()
 
     @property
     def clear(self) -> bool:
@@ -114,4 +116,6 @@ def _comparison(pair: _Pair, low: float, high: float, p: float, p_holm: float) -
         p_holm=p_holm,
         gained=int((pair.differences > 0).sum()),
         lost=int((pair.differences < 0).sum()),
+        gains=tuple(pair.index[pair.differences > 0].tolist()),
+        losses=tuple(pair.index[pair.differences < 0].tolist()),
     )

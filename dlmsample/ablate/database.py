@@ -48,13 +48,16 @@ COLUMNS = (
 _CHECKED = {"results": COLUMNS, "prompts": ("digest", "prompt", "reference", "answer"), "cells": ("key", "info")}
 
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+
+
 class StoreError(ValueError):
     """A store that is missing, damaged, or not ours; one line that names the file."""
 
 
 def checksum(values: Sequence[Any]) -> int:
     """CRC-32 of a row's values."""
-    return zlib.crc32(json.dumps(values, separators=(",", ":")).encode())
+    return zlib.crc32(_ENCODE(values).encode())
 
 
 def create(path: Path) -> None:

@@ -50,17 +50,20 @@ def estimate(
     *,
     device: str | None = None,
     task_options: dict[str, Any] | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
 ) -> Estimate:
     """Count what a grid still needs, run a few examples, and multiply. Nothing is written.
 
     Forwards of a cell are those of a model that is sure of every token (:func:`fewest`) times what a sample of
-    the same policy took more or less than that; seconds are forwards times what one takes for that checkpoint. A
-    sample is the first cell of each checkpoint, and of each policy, by name and options in use, where it first occurs.
+    the same policy took more or less than that; seconds are forwards times what one takes for that checkpoint and
+    block length. A sample is the first cell of each such pair, and of each policy, by name and options in use, where
+    it first occurs.
 
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
         out: the folder of the run; what is stored there is not counted again.
-        device, task_options: as for :func:`dlmsample.ablate.run.run`.
+        device, task_options, limit, batch_size: as for :func:`dlmsample.ablate.run.run`.
 
     Raises:
         ValueError: a mistake in the grid, or a damaged store.
@@ -68,6 +71,7 @@ def estimate(
     marks = None
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
+    grid = grid.resized(limit, batch_size)
     layout = plan(grid.with_options(task_options or {}), marks, device)
     missing = {cell.key: list(range(len(layout.digests[cell.task.label]))) for cell in layout.cells}
     total = sum(map(len, missing.values()))
@@ -83,7 +87,7 @@ def estimate(
     size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
 
     bench = Bench(where[0])
-    spent: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint: seconds, forwards
+    spent: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint and block: seconds, forwards
     taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
     errors: dict[str, str] = {}
     sampled = 0
@@ -97,7 +101,7 @@ def estimate(
         sampled += len(outcome.results)
         forwards, seconds = _cost(outcome.results)
         for table, key, amounts in (
-            (spent, cell.checkpoint.label, (seconds, forwards)),
+            (spent, _pace(cell), (seconds, forwards)),
             (taken, _kind(cell), (forwards, len(unit.indices) * fewest(cell))),
         ):
             table[key] = [old + new for old, new in zip(table[key], amounts, strict=True)]
@@ -110,7 +114,7 @@ def estimate(
         share = _ratio(taken[_kind(cell)])
         expected = count * (bound(cell) if share is None else fewest(cell) * share)
         forwards += expected
-        own = _ratio(spent[cell.checkpoint.label])
+        own = _ratio(spent[_pace(cell)])
         seconds += expected * (own if own is not None else pace or 0.0)
     return Estimate(
         name=grid.name,
@@ -179,11 +183,11 @@ def _own_block(cell: Cell) -> int:
 
 
 def _samples(waiting: Sequence[Cell]) -> list[Cell]:
-    """The first cell of each checkpoint, and of each policy where it first occurs; a checkpoint's stand together."""
+    """The first cell of each pace, and of each policy where it first occurs; a checkpoint's stand together."""
     found: list[Cell] = []
     seen: set[Any] = set()
     for cell in waiting:  # a plan goes through the checkpoints one by one
-        new = {("checkpoint", cell.checkpoint.label), ("policy", _kind(cell))} - seen
+        new = {("pace", _pace(cell)), ("policy", _kind(cell))} - seen
         if new:
             found.append(cell)
             seen |= new
@@ -193,6 +197,11 @@ def _samples(waiting: Sequence[Cell]) -> list[Cell]:
 def _kind(cell: Cell) -> Any:
     """Cells whose samples speak for each other: a policy with the same options in use."""
     return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
+
+
+def _pace(cell: Cell) -> Any:
+    """Cells whose forwards take equally long."""
+    return cell.checkpoint.label, cell.settings.block_length
 
 
 def _spread(indices: Sequence[int], count: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 
@@ -50,9 +50,18 @@ def flips(before: Runs, after: Runs, limit: int) -> Flips:
         change = _share(new, index) - _share(old, index)
         if change:
             (gained if change > 0 else lost).append(index)
-    turns = [index for turn in zip_longest(gained, lost) for index in turn if index is not None][:limit]
-    shown = tuple(_flip(old[index], new[index], index in gained) for index in sorted(turns))
+    shown = tuple(_flip(old[index], new[index], index in gained) for index in in_turn(gained, lost, limit))
     return Flips(shown, len(gained), len(lost))
+
+
+def in_turn(gained: Sequence[int], lost: Sequence[int], limit: int) -> list[int]:
+    """The first of both kinds in turn, up to ``limit``; sorted.
+
+    Example:
+        >>> in_turn([0, 1, 2], [9], 3)
+        [0, 1, 9]
+    """
+    return sorted([index for turn in zip_longest(gained, lost) for index in turn if index is not None][:limit])
 
 
 def _by_example(runs: Runs) -> _Answers:

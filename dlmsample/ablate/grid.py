@@ -7,19 +7,13 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dlmsample.ablate.marks import GridError, Marks, Place, load
-from dlmsample.registry import unknown
+from dlmsample.ablate.checked import Part, document, validated
+from dlmsample.ablate.marks import GridError, Marks, load
 from dlmsample.tasks import list_tasks, task_options
 
 __all__ = ["CheckpointEntry", "Grid", "GridError", "PolicyEntry", "Settings", "TaskEntry", "parse", "read"]
-
-
-class Part(BaseModel):
-    """A section: frozen, no unknown keys, no true for 1."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _block(value: Any) -> Any:
@@ -153,6 +147,18 @@ class Grid(Part):
         ]
         return self.model_copy(update={"tasks": tasks})
 
+    def resized(self, limit: int | None = None, batch_size: int | None = None) -> Grid:
+        """The same grid on the first ``limit`` examples of every task, in batches of ``batch_size``; None: as it says.
+
+        Raises:
+            ValueError: a number below 1.
+        """
+        for name, value in (("--limit", limit), ("--batch-size", batch_size)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be 1 or more (got {value})")
+        tasks = [task if limit is None else task.model_copy(update={"limit": limit}) for task in self.tasks]
+        return self.model_copy(update={"tasks": tasks, "batch_size": batch_size or self.batch_size})
+
     @property
     def settings(self) -> Settings:
         """What holds for the policies that do not say otherwise."""
@@ -167,12 +173,7 @@ def read(path: str | Path) -> tuple[Grid, Marks]:
     Raises:
         GridError: it cannot be read, or one line about the first mistake, with its line number.
     """
-    try:
-        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        said = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise GridError(f"cannot read grid {str(path)!r}: {said}; give a YAML file") from None
-    data, marks = load(text, str(path))
+    data, marks = document(path, "grid")
     return validate(data, marks), marks
 
 
@@ -193,11 +194,7 @@ def validate(data: Any, marks: Marks) -> Grid:
     """
     if not isinstance(data, dict):
         raise marks.error((), "a grid is keys and values: name, tasks, checkpoints, policies")
-    try:
-        return Grid.model_validate(data)
-    except ValidationError as error:
-        first = min(error.errors(), key=lambda e: (e["type"] == "missing", _order(e["loc"], marks)))
-        raise _explain(dict(first), marks) from None
+    return validated(Grid, data, marks, _SECTIONS)
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {
@@ -210,28 +207,6 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 def _known(task: str, given: dict[str, Any]) -> dict[str, Any]:
     known = task_options(task) if task in list_tasks() else {}
     return {key: value for key, value in given.items() if key in known}
-
-
-def _order(place: Place, marks: Marks) -> int:
-    known = [place[:size] for size in range(len(place), -1, -1) if place[:size] in marks.lines]
-    return marks.lines[known[0]] if known else 0
-
-
-def _explain(error: dict[str, Any], marks: Marks) -> GridError:
-    place: Place = tuple(error["loc"])
-    said = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        model = _SECTIONS.get(str(place[0]), Grid) if len(place) > 1 else Grid
-        return marks.error(place, str(unknown("key", error["loc"][-1], model.model_fields)))
-    if error["type"] == "missing":
-        return marks.error(place, f"{_dotted(place)} must be given")
-    got = error.get("input")
-    shown = f" (got {got!r})" if place and isinstance(got, (str, int, float, type(None))) else ""
-    return marks.error(place, f"{_dotted(place)}{': ' if place else ''}{said}{shown}")
-
-
-def _dotted(place: Place) -> str:
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
 
 
 def spell(value: Any) -> str:

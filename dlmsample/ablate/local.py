@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import platform
 import signal
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -26,6 +28,24 @@ def devices(given: str | None) -> list[str | None]:
         count = torch.cuda.device_count()
         return [given] if count < 2 else [f"cuda:{index}" for index in range(count)]
     return [None] if given is None else [part.strip() for part in given.split(",")]
+
+
+def describe(where: Sequence[str | None]) -> str:
+    """The devices in words: what they are and how many workers they have.
+
+    Example:
+        >>> describe(["cpu"]).split(" CPU")[0] == platform.machine()
+        True
+    """
+    import torch
+
+    names = {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
+    names["cuda"] = names.get("cuda:0", "cuda")
+    threads = torch.get_num_threads() if len(where) == 1 else _threads(where)
+    names["cpu"] = f"{platform.machine()} CPU, {threads} thread{'' if threads == 1 else 's'}"
+    counts = Counter(names.get(device or "cpu", device) for device in where)  # a wrong one is told when it is used
+    counted = [f"{name}{'' if count == 1 else f' ({count} workers)'}" for name, count in counts.items()]
+    return "; ".join(counted)
 
 
 def outcomes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
@@ -73,15 +93,22 @@ class _Worker:
         except (EOFError, OSError):
             return None
 
-    def stop(self) -> None:
+    def stop(self, patience: float = 0.0) -> None:
+        """End it; one without work goes by itself, and gets so many seconds for it."""
         self.pipe.close()
+        self.process.join(patience)
         self.process.terminate()
         self.process.join()
 
 
-def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
+def _threads(where: Sequence[str | None]) -> int | None:
+    """Of torch in each worker: those on the CPU share its cores; None: as torch has it."""
     cpu = sum(str(device or "cpu").startswith("cpu") for device in where)
-    threads = max(1, (os.cpu_count() or 1) // cpu) if cpu else None
+    return max(1, (os.cpu_count() or 1) // cpu) if cpu else None
+
+
+def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
+    threads = _threads(where)
     workers: dict[Any, _Worker] = {}
 
     def employ(device: str | None, holding: str | None = None) -> None:
@@ -107,7 +134,7 @@ def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
                 unit = queue.take(worker.holding)
                 if unit is None:
                     del workers[pipe]
-                    worker.stop()
+                    worker.stop(patience=10.0)
                 else:
                     worker.start(unit)
     finally:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 from dlmsample.ablate import tables
 from dlmsample.ablate.configs import Config, baselines, group
-from dlmsample.ablate.flips import Flips, flips
+from dlmsample.ablate.flips import Flips, flips, in_turn
 from dlmsample.ablate.html import Pair, page
 from dlmsample.ablate.measure import Measured, Runs, measure
 from dlmsample.ablate.results import Results, Row, results
@@ -22,7 +23,7 @@ FILES = ("examples.csv", "cells.csv", "comparisons.csv", "report.md", "report.ht
 _FLIPS_A_PAIR, _FLIPS_A_PAGE = 20, 1000
 
 
-def write(folder: Path, baseline: str | None = None) -> list[Path]:
+def write(folder: Path, baseline: str | None = None, store: Store | None = None) -> list[Path]:
     """Write the report of a store, whatever state its run is in.
 
     Every column whose name does not contain ``wall`` is a function of the results alone: the files of a run that was
@@ -32,23 +33,24 @@ def write(folder: Path, baseline: str | None = None) -> list[Path]:
         folder: that of ``--out``; the files go there.
         baseline: the label of the configuration that the others are compared to, as "CHECKPOINT POLICY" or
             "TASK: CHECKPOINT POLICY"; None: the grid's, or see :func:`dlmsample.ablate.configs.baselines`.
+        store: of the folder, where it is open already: opening one checks every row of it.
 
     Returns:
         The files, :data:`FILES`.
 
     Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
     """
-    return build(folder, baseline)[1]
+    return build(folder, baseline, store)[1]
 
 
-def build(folder: Path, baseline: str | None = None) -> tuple[Results, list[Path]]:
+def build(folder: Path, baseline: str | None = None, store: Store | None = None) -> tuple[Results, list[Path]]:
     """As :func:`write`, together with what the report says."""
-    with Store(folder) as store:
+    with Store(folder) if store is None else nullcontext(store) as store:
         grid, configs = store.grid(), group(store.cells())
         wanted = baseline if baseline is not None else grid.get("baseline")
         baselines(configs, {}, wanted)  # a wrong label is told before any work
         paths = [Path(folder) / name for name in FILES]
-        with _writing(paths[0]) as file:
+        with writing(paths[0]) as file:
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted)
         for path, lines in (
@@ -57,7 +59,7 @@ def build(folder: Path, baseline: str | None = None) -> tuple[Results, list[Path
             (paths[3], [tables.markdown(made)]),
             (paths[4], [page(made, list(_pairs(store, made)))]),
         ):
-            with _writing(path) as file:
+            with writing(path) as file:
                 file.writelines(lines)
         return made, paths
 
@@ -73,36 +75,31 @@ def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator
             yield config.number, found
 
 
-def _runs(store: Store, config: Config) -> Runs:
-    return {cell.seed: store.examples(cell.key) for cell in config.cells}
+def _runs(store: Store, config: Config, indices: Sequence[int] | None = None) -> Runs:
+    return {cell.seed: store.examples(cell.key, indices) for cell in config.cells}
 
 
 def _pairs(store: Store, made: Results) -> Iterator[Pair]:
     """Every compared configuration with its flips; the page shows so many that it stays readable."""
     compared = [row for row in made.rows if row.comparison is not None]
     limit = max(4, min(_FLIPS_A_PAIR, _FLIPS_A_PAGE // max(1, len(compared))))
-    held: tuple[int, Runs] | None = None
     for row in compared:
-        base = _base(row)
-        if held is None or held[0] != base.number:
-            held = base.number, _runs(store, base)
-        yield Pair(row, _flips(store, row, held[1], limit))
+        yield Pair(row, _flips(store, row, limit))
 
 
-def _base(row: Row) -> Config:
-    assert row.comparison is not None
-    return row.comparison.baseline
-
-
-def _flips(store: Store, row: Row, base: Runs, limit: int) -> Flips:
-    assert row.comparison is not None
-    if not row.comparison.gained + row.comparison.lost:
+def _flips(store: Store, row: Row, limit: int) -> Flips:
+    """Read the answers that are shown and no others: a large grid has few of them."""
+    versus = row.comparison
+    assert versus is not None
+    chosen = in_turn(versus.gains, versus.losses, limit)
+    if not chosen:
         return Flips((), 0, 0)
-    return flips(base, _runs(store, row.config), limit)
+    found = flips(_runs(store, versus.baseline, chosen), _runs(store, row.config, chosen), limit)
+    return replace(found, gained=versus.gained, lost=versus.lost)
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[TextIO]:
+def writing(path: Path) -> Iterator[TextIO]:
     """A file that takes its place only when it is complete; lone surrogates are spelt out.
 
     Errors: ValueError: it cannot be written.

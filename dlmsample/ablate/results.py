@@ -77,7 +77,7 @@ def _plain(row: Row) -> dict[str, Any]:
     config, comparison = row.config, row.comparison
     versus = None
     if comparison is not None:
-        skipped = ("config", "baseline")
+        skipped = ("config", "baseline", "gains", "losses")
         versus = {k: v for k, v in vars(comparison).items() if k not in skipped}
         versus["baseline"] = comparison.baseline.label
     return {

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
+from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,9 @@ def run(
     progress: bool = False,
     report: bool = True,
     task_options: dict[str, Any] | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    command: str | None = None,
 ) -> Summary:
     """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
 
@@ -69,6 +72,9 @@ def run(
         progress: a progress bar on standard error when it is a terminal.
         report: write the report at the end.
         task_options: for every task that knows them and does not say otherwise, like ``data_dir``.
+        limit: examples of every task, in place of the grid's; what a smaller run left is kept and used.
+        batch_size: rows in one forward, in place of the grid's; it changes no number.
+        command: what was typed, noted in the store for reports that show it.
 
     Raises:
         ValueError: a mistake in the grid, a folder in use, or a damaged store. What goes wrong inside a cell is
@@ -91,6 +97,7 @@ def run(
     marks = None
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
+    grid = grid.resized(limit, batch_size)
     layout = plan(grid.with_options(task_options or {}), marks, device)
     folder = Path(out).expanduser()
     began = time.perf_counter()
@@ -103,11 +110,17 @@ def run(
             store.forgive(cell.key for cell in layout.cells)
         units = outstanding(store, layout)
         queue = Queue(units)
-        source = (
-            ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, local.devices(device))
-        )
+        where = local.devices(device)
+        source = ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, where)
+        if command is not None:
+            store.note(command=command)
+        if units:
+            store.note(
+                device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
+                **{name: metadata.version(name) for name in ("torch", "transformers")},
+            )
         ran = _collect(store, layout, units, source, progress)
-        written = _report(folder, grid.baseline) if report else []
+        written = _report(folder, grid.baseline, store) if report else []
         return _summary(store, grid.name, ran, time.perf_counter() - began, written)
 
 
@@ -159,10 +172,10 @@ def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, pr
     return ran
 
 
-def _report(folder: Path, baseline: str | None) -> list[str]:
+def _report(folder: Path, baseline: str | None, store: Store) -> list[str]:
     if find_spec("dlmsample.ablate.report") is None:
         return []
-    return [str(path) for path in import_module("dlmsample.ablate.report").write(folder, baseline)]
+    return [str(path) for path in import_module("dlmsample.ablate.report").write(folder, baseline, store)]
 
 
 def _summary(store: Store, name: str, ran: int, seconds: float, written: list[str]) -> Summary:

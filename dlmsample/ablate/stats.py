@@ -122,20 +122,38 @@ def paired_bootstrap(
         >>> low.tolist(), high.tolist()
         ([0.0], [1.0])
     """
-    examples, columns = differences.shape
+    examples = differences.shape[0]
+    low, high = np.quantile(resampled_sums(differences, seed, replicates) / max(examples, 1), [0.025, 0.975], axis=0)
+    return low, high
+
+
+def resampled_sums(table: NDArray[np.int64], seed: int = 0, replicates: int = REPLICATES) -> Floats:
+    """Sums of columns over examples drawn with replacement, the same draws for all columns.
+
+    Whole numbers are summed, so the result is the same on every machine; the draws are Philox's raw stream under
+    ``seed``, and depend on it and the number of examples alone.
+
+    Args:
+        table: int64 ``[example, column]``.
+
+    Returns:
+        float64 ``[replicate, column]``.
+
+    Errors: ValueError: no examples.
+    """
+    examples, columns = table.shape
     if not examples:
-        raise ValueError("paired_bootstrap needs at least one example on both sides")
-    stream, table = np.random.Philox(key=seed), differences.astype(np.float64)
-    means = np.empty((replicates, columns))
+        raise ValueError("a bootstrap needs at least one example on both sides")
+    stream, whole = np.random.Philox(key=seed), table.astype(np.float64)
+    sums = np.empty((replicates, columns))
     step = max(1, _AT_ONCE // examples)
     for start in range(0, replicates, step):
         rows = min(step, replicates - start)
         drawn = (stream.random_raw(rows * examples) % np.uint64(examples)).astype(np.int64)
         cells = drawn + np.repeat(np.arange(rows) * examples, examples)
         counts = np.bincount(cells, minlength=rows * examples).reshape(rows, examples)
-        means[start : start + rows] = counts.astype(np.float64) @ table / examples
-    low, high = np.quantile(means, [0.025, 0.975], axis=0)
-    return low, high
+        sums[start : start + rows] = counts.astype(np.float64) @ whole
+    return sums
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -42,6 +42,7 @@ class Store:
         self.folder = Path(folder)
         self.path = self.folder / database.NAME
         self._connection = database.connect(self.path)
+        self._prompts: set[str] = set()  # written by this object: every cell of a task has the same ones
 
     @classmethod
     def open_or_create(cls, folder: Path) -> Store:
@@ -72,14 +73,28 @@ class Store:
         """The grid of the last run, with its defaults written out; empty before the first."""
         return json.loads(self._meta("grid") or "{}")
 
+    def about(self) -> dict[str, str]:
+        """What was noted of the last run: ``command``, ``device``, versions; empty before the first."""
+        return {"version": self._meta("version") or "", **json.loads(self._meta("about") or "{}")}
+
+    def note(self, **about: str) -> None:
+        """Note how results came about; what is not given stays as it was."""
+        text = json.dumps({**json.loads(self._meta("about") or "{}"), **about})
+        with reading(self.path), self._connection as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('about', ?)", (text,))
+
     def cells(self) -> list[CellInfo]:
         """The cells of the last run's grid, in its order."""
         with reading(self.path):
             rows = self._connection.execute(_CELLS).fetchall()
         return [_cell_info(*row) for row in rows]
 
-    def examples(self, cell_key: str) -> list[ExampleResult]:
+    def examples(self, cell_key: str, indices: Sequence[int] | None = None) -> list[ExampleResult]:
         """The results of a cell of the grid, by index; those beyond the grid's limit stay in the file only.
+
+        Args:
+            cell_key: of the cell.
+            indices: of the examples wanted; None: all.
 
         Raises:
             KeyError: the grid has no such cell.
@@ -87,10 +102,12 @@ class Store:
         figures = ", ".join(f"r.{name}" for name in _FIGURES)
         query = (
             f"SELECT r.idx, p.prompt, p.reference, p.answer, {figures} FROM results r "
-            "JOIN prompts p ON p.digest = r.digest WHERE r.cell = ? AND r.idx < ? ORDER BY r.idx"
+            "JOIN prompts p ON p.digest = r.digest WHERE r.cell = ? AND r.idx < ?"
+            f"{'' if indices is None else ' AND r.idx IN (SELECT value FROM json_each(?))'} ORDER BY r.idx"
         )
+        wanted = () if indices is None else (json.dumps(list(indices)),)
         with reading(self.path):
-            rows = self._connection.execute(query, self._member(cell_key)).fetchall()
+            rows = self._connection.execute(query, (*self._member(cell_key), *wanted)).fetchall()
         return [_example(row) for row in rows]
 
     def traceback(self, cell_key: str) -> str | None:
@@ -147,11 +164,13 @@ class Store:
             StoreError: an example has a result already, or the file cannot be written.
         """
         cell, _ = self._member(cell_key)
-        prompts = [(d, r.prompt, r.reference, r.answer) for d, r in zip(digests, results, strict=True)]
+        fresh = {d: r for d, r in zip(digests, results, strict=True) if d not in self._prompts}
+        prompts = [(d, r.prompt, r.reference, r.answer) for d, r in fresh.items()]
         checked = [(*prompt, checksum(prompt)) for prompt in prompts]
         with reading(self.path), self._connection as db:
             db.executemany("INSERT OR IGNORE INTO prompts VALUES (?, ?, ?, ?, ?)", checked)
             db.executemany(_INSERT, (_row(cell, d, r) for d, r in zip(digests, results, strict=True)))
+        self._prompts.update(fresh)
 
     def fail(self, cell_key: str, error: str, traceback: str) -> None:
         """Record why a cell failed: one line, and where."""

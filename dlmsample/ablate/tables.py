@@ -18,6 +18,7 @@ _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
 _QUOTED = re.compile('[,"\r\n]')
 _FIGURES = tuple(name for name in Figures.__dataclass_fields__ if name != "wall_seconds")
+_SPECIAL = re.compile(f"{_QUOTED.pattern}|^(?:{_FORMULA.pattern})")
 _CELL = ("key", "task", "checkpoint", "policy", "seed")
 _SETTINGS = ("policy_name", "options", "block_length", "temperature", "max_new_tokens", "status", "expected", "done")
 _VERSUS = ("examples", "accuracy", "baseline_accuracy", "difference", "low", "high", "p", "p_holm", "gained", "lost")
@@ -50,18 +51,19 @@ def lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
 
 
 def _field(value: Any) -> str:
+    if type(value) is int:  # first what most of the millions of fields of a large grid are
+        return str(value)
+    if isinstance(value, str):
+        if not _SPECIAL.search(value):
+            return value
+        if _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+            value = "'" + value
+        return '"' + value.replace('"', '""') + '"' if _QUOTED.search(value) else value
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.10g}"
-    if isinstance(value, int):
-        return str(int(value))
-    text = str(value)
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
-        text = "'" + text
-    if _QUOTED.search(text):
-        return '"' + text.replace('"', '""') + '"'
-    return text
+    return str(int(value)) if isinstance(value, int) else _field(str(value))
 
 
 def cell_rows(results: Results) -> Iterator[list[Any]]:
@@ -101,30 +103,31 @@ def _cell(config: Config, cell: CellInfo) -> list[Any]:
 
 def markdown(results: Results) -> str:
     """report.md: a table for each task, what failed, and how to read it."""
-    parts = [f"# {_escape(results.name)}"]
+    parts = [f"# {escape(results.name)}"]
     for task, rows in results.tasks.items():
-        parts += [f"## {_escape(task)}", _grid([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
+        parts += [f"## {escape(task)}", grid_lines([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
     if results.failed:
         lines = [
-            [_escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]
+            [escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]
             for c in results.failed
         ]
-        parts += ["## Failed cells", _grid(("task", "checkpoint", "policy", "seed", "error"), lines)]
-    parts += ["## Columns", "\n".join(f"* {_escape(c.heading)}: {_escape(c.meaning)}." for c in COLUMNS)]
-    parts += ["## Notes", "\n".join(f"* {_escape(note)}" for note in NOTES)]
+        parts += ["## Failed cells", grid_lines(("task", "checkpoint", "policy", "seed", "error"), lines)]
+    parts += ["## Columns", "\n".join(f"* {escape(c.heading)}: {escape(c.meaning)}." for c in COLUMNS)]
+    parts += ["## Notes", "\n".join(f"* {escape(note)}" for note in NOTES)]
     return "\n\n".join(parts) + "\n"
 
 
 def _texts(row: Row) -> list[str]:
-    return [_escape(column.text(row)) for column in COLUMNS]
+    return [escape(column.text(row)) for column in COLUMNS]
 
 
-def _grid(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [[_escape(h) for h in headings], ["---"] * len(headings), *rows]
+def grid_lines(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the texts of ``rows`` are escaped already."""
+    lines = [[escape(h) for h in headings], ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text that Markdown shows as it is, in one line."""
     flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Request:
     engine: str = "local"
     address: str | None = None
     device: str | None = None
+    limit: int | None = None
+    batch_size: int | None = None
     data_dir: str | None = None
     allow_code_execution: bool = False
     dry_run: bool = False
@@ -64,15 +67,27 @@ def _import() -> None:
     import dlmsample.sampler  # noqa: F401
 
 
-def _task_options(request: Request) -> dict[str, Any]:
+def _changes(request: Request) -> dict[str, Any]:
+    """What the options change in the grid."""
     given = {"data_dir": request.data_dir, "allow_code_execution": request.allow_code_execution}
-    return {key: value for key, value in given.items() if value}
+    options = {key: value for key, value in given.items() if value}
+    return {"task_options": options, "limit": request.limit, "batch_size": request.batch_size}
+
+
+def _command(request: Request) -> str:
+    """The command that gives these results, from anywhere in their history."""
+    words = ["dlmsample", "ablate", request.grid]
+    for name in ("out", "engine", "address", "device", "limit", "batch_size", "data_dir"):
+        value = getattr(request, name)
+        if value != getattr(Request, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join([*words, *(["--allow-code-execution"] if request.allow_code_execution else [])])
 
 
 def _estimate(request: Request) -> int:
     from dlmsample.ablate.estimate import estimate
 
-    found = estimate(request.grid, request.out, device=request.device, task_options=_task_options(request))
+    found = estimate(request.grid, request.out, device=request.device, **_changes(request))
     if request.as_json:
         sys.stdout.write(json.dumps(found.asdict()) + "\n")
     else:
@@ -104,7 +119,8 @@ def _run(request: Request) -> int:
         fresh=not request.resume,
         retry=request.retry,
         progress=True,
-        task_options=_task_options(request),
+        command=_command(request),
+        **_changes(request),
     )
     if request.as_json:
         sys.stdout.write(json.dumps(found.asdict()) + "\n")

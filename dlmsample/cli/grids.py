@@ -21,7 +21,17 @@ def ablate(
     ] = None,
     device: Annotated[
         str | None,
-        typer.Option(metavar="D", help="Torch device; cuda: every GPU; several with commas.  [default: cpu]"),
+        typer.Option(
+            metavar="D",
+            help="Torch device; cuda: every GPU; several with commas, a worker each: cuda:0,cuda:0.  [default: cpu]",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="First N examples of every task.  [default: the grid's]")
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(metavar="B", min=1, help="Rows in one forward; changes no number.  [default: the grid's]"),
     ] = None,
     data_dir: Annotated[
         str | None, typer.Option(metavar="DIR", help="Files of the published benchmarks.  [default: the hub]")
@@ -43,7 +53,7 @@ def ablate(
     Examples:
       dlmsample ablate examples/demo_grid.yaml --out runs/demo
       dlmsample ablate examples/t2m_sweep.yaml --dry-run
-      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --device cuda
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --device cuda --limit 500 --batch-size 500
       dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --retry
       dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --engine ray --address auto
     """
@@ -63,6 +73,14 @@ def report(
             "  [default: the grid's, or the unmask of most forwards on the first checkpoint]",
         ),
     ] = None,
+    claims: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Judge the claims of papers in this YAML file by the results; see --papers."),
+    ] = None,
+    papers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.
@@ -70,11 +88,15 @@ def report(
     Accuracies with intervals, each configuration against the baseline on the same examples, the Pareto front,
     policies by checkpoints, and the examples that flipped. It may be called while the grid runs.
 
+    With --claims also a ledger: each claim of a paper with the paper's numbers, what the grid measured, and whether
+    the interval bears it out.
+
     \b
     Examples:
       dlmsample report runs/demo
       dlmsample report runs/demo --baseline "nano unmask(tokens_per_step=4)"
       dlmsample report runs/demo --json
+      dlmsample report runs/papers --claims examples/papers_on_nano_claims.yaml --papers PAPERS.md
     """
     options = dict(locals())
     from dlmsample.cli import report as command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dlmsample.cli.text import visible
 
 if TYPE_CHECKING:
     from dlmsample.ablate.results import Results
+    from dlmsample.ablate.verdicts import Judged
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Request:
 
     folder: str
     baseline: str | None = None
+    claims: str | None = None
+    papers: str | None = None
     as_json: bool = False
 
 
@@ -31,18 +35,37 @@ def report(request: Request) -> None:
     Raises:
         ValueError: anything the user can put right.
     """
+    if request.papers is not None and request.claims is None:
+        raise ValueError("--papers is where the ledger of --claims goes: give --claims FILE")
     from dlmsample.ablate.report import build
 
     with interrupt.raising():
-        made, paths = build(Path(request.folder).expanduser(), request.baseline)
+        folder = Path(request.folder).expanduser()
+        judged, ledger = _ledger(request, folder)  # first: a wrong claim is told before any work
+        made, paths = build(folder, request.baseline)
+        paths = [*paths, *ledger]
         if request.as_json:
             data = {**made.asdict(), "files": [str(path) for path in paths]}
+            if request.claims is not None:
+                data["claims"] = [row.asdict() for row in judged]
             sys.stdout.write(json.dumps(data) + "\n")
         else:
-            _write_text(made, paths)
+            _write_text(made, judged if request.claims is not None else None, paths)
 
 
-def _write_text(made: Results, paths: Sequence[Path]) -> None:
+def _ledger(request: Request, folder: Path) -> tuple[list[Judged], list[Path]]:
+    if request.claims is None:
+        return [], []
+    from dlmsample.ablate import ledger
+
+    target = None if request.papers is None else Path(request.papers).expanduser()
+    words = ["dlmsample", "report", request.folder, "--claims", request.claims]
+    command = shlex.join([*words, *([] if request.papers is None else ["--papers", request.papers])])
+    judged, path = ledger.write(folder, request.claims, target, command)
+    return judged, [path]
+
+
+def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[Path]) -> None:
     """For people: a table a task, what failed, and where the files are."""
     from rich import box
     from rich.table import Table
@@ -66,5 +89,9 @@ def _write_text(made: Results, paths: Sequence[Path]) -> None:
     for cell in made.failed:
         place = f"{cell.task}, {cell.checkpoint}, {cell.policy}, seed {cell.seed}"
         screen.say(page, f"failed: {place}: {cell.error}")
+    if judged is not None:
+        from dlmsample.ablate.ledger import counts
+
+        screen.say(page, counts(judged))
     for path in paths:
         screen.say(page, str(path))

@@ -79,8 +79,9 @@ class FakeStore:
     def cells(self) -> list[CellInfo]:
         return [replace(cell, done=len(given), expected=max(cell.expected, len(given))) for cell, given in self.held]
 
-    def examples(self, cell_key: str) -> list[ExampleResult]:
-        return next(given for cell, given in self.held if cell.key == cell_key)
+    def examples(self, cell_key: str, indices: Sequence[int] | None = None) -> list[ExampleResult]:
+        given = next(given for cell, given in self.held if cell.key == cell_key)
+        return given if indices is None else [result for result in given if result.index in indices]
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Reports are made of this store, whatever their folder."""

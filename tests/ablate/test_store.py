@@ -55,6 +55,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, layout: Plan) -> None:
         pass
     with Store(tmp_path) as store:
         assert store.examples(key) == [result(i) for i in range(6)]
+        assert store.examples(key, [4, 1, 9]) == [result(1), result(4)]
         assert [(c.status, c.done, c.expected) for c in store.cells()] == [("done", 6, 6), *[("pending", 0, 6)] * 2]
         assert store.cells()[2].policy == "t2m(temperature=0.9)"
         assert (store.cells()[2].options["detector"], store.cells()[2].temperature) == ("low_prob", 0.9)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import platform
 from pathlib import Path
 
 import pytest
+import torch
 
 from dlmsample.ablate import lock
 from dlmsample.ablate.bench import Bench
@@ -35,6 +37,22 @@ def test_a_run_and_the_same_again(call: Call, grid: str, tmp_path: Path) -> None
     assert (summary["cells"], summary["done"], summary["failed"], summary["ran"]) == (3, 3, 0, 0)
     assert all(Path(path).is_file() for path in summary["report"])
     assert "18 run now" in call("ablate", grid, "--out", out, "--fresh").out
+
+
+def test_limit_and_batch_size_take_the_place_of_the_grid_s(call: Call, grid: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    less = ("--limit", "2", "--batch-size", "1")
+    assert "3 cells, 6 examples" in call("ablate", grid, "--dry-run", *less).out
+    assert "6 examples, 6 run now" in call("ablate", grid, "--out", str(out), *less).out
+    with Store(out) as store:
+        about = store.about()
+        assert (store.grid()["tasks"][0]["limit"], store.grid()["batch_size"]) == (2, 1)
+    assert about["command"] == f"dlmsample ablate {grid} --out {out} --limit 2 --batch-size 1"
+    assert about["device"].startswith(platform.machine())
+    assert about["torch"] == torch.__version__
+    assert "18 examples, 12 run now" in call("ablate", grid, "--out", str(out)).out
+    with Store(out) as store:
+        assert store.about() == {**about, "command": f"dlmsample ablate {grid} --out {out}"}
 
 
 def test_dry_run_writes_nothing(call: Call, grid: str, tmp_path: Path) -> None:
@@ -99,6 +117,7 @@ def test_mistakes_are_one_line(call: Call, grid: str, tmp_path: Path) -> None:
         ((grid, *out, "--engine", "rai"), "did you mean 'ray'"),
         ((grid, *out, "--address", "auto"), "--engine ray"),
         ((grid, "--out", grid), "--out"),
+        ((grid, *out, "--limit", "0"), "--limit"),
     ):
         code, said, err = call("ablate", *words)
         assert (code, said, err.count("\n")) == (2, "", 1), words

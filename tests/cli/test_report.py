@@ -80,6 +80,44 @@ def test_twice_gives_the_same_bytes(call: Call, folder: Path) -> None:
     assert not [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
+CLAIMS = """
+grid: small
+papers:
+- arxiv: "2604.18738"
+  title: A title
+  model: a model
+  claims:
+  - {where: Table 1, says: One beats the other., numbers: 1 -> 2, expect: higher, against: {checkpoint: nano, policy: unmask, tokens_per_step: 8}, cell: {checkpoint: nano, policy: t2m, threshold: 0.1}}
+"""  # noqa: E501
+
+
+def test_claims_are_judged_beside_the_report(call: Call, folder: Path, tmp_path: Path) -> None:
+    file, ledger = tmp_path / "c.yaml", tmp_path / "PAPERS.md"
+    file.write_text(CLAIMS)
+    code, out, err = call("report", str(folder), "--claims", str(file), "--papers", str(ledger))
+    assert (code, err) == (0, "")
+    assert "1 claim: " in out
+    assert out.splitlines()[-1] == str(ledger)
+    text = ledger.read_text()
+    assert f"dlmsample report {folder} --claims {file} --papers {ledger}\n```" in text
+    assert "3 problems a cell; 32 new tokens; seed 0, 1" in text
+    data = json.loads(call("report", str(folder), "--claims", str(file), "--json").out)
+    assert data["files"][-1] == str(folder / "PAPERS.md")
+    (claim,) = data["claims"]
+    assert claim["comparisons"][0]["cells"][1] == f"wordproblems(min_steps=2, max_steps=2): {FIRST}"
+    assert "claims" not in json.loads(call("report", str(folder), "--json").out)
+
+    file.write_text(CLAIMS.replace("threshold: 0.1", "threshold: 0.2"))
+    for words, remedy in (
+        (("--claims", str(file)), "c.yaml:8: grid small has no cell 'nano t2m(threshold=0.2)'"),
+        (("--claims", str(tmp_path / "nowhere.yaml")), "cannot read claims"),
+        (("--papers", str(ledger)), "--claims"),
+    ):
+        code, out, err = call("report", str(folder), *words)
+        assert (code, out, err.count("\n")) == (2, "", 1), (words, err)
+        assert remedy in err
+
+
 def test_narrow_terminal(terminal_call: Call, folder: Path) -> None:
     page = terminal_call("report", str(folder), NO_COLOR="1")
     assert page.code == 0
