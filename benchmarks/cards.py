@@ -24,7 +24,9 @@ BASE = {"base+fca": "base unmask", "base+uniform": "base unmask"}
 NOTES = {
     "scope": """\
 The papers imply that the base is worse with D3IM than with Unmask. **That does not hold here**: at 24 and 48 steps base
-+ D3IM is better by 19.0 and 23.4 points, so SCOPE adds little to it (4.3 and 1.9). Nor does the preservation of wrong
++ D3IM is better by 19.0 and 23.4 points, so SCOPE adds little to it (4.3 and 1.9). Much of that is D3IM's EOS rule:
+without both channels, where nothing else tells it from Unmask, it has 88.4 % against 70.8 % at 48 steps on the base
+(500 problems, PAPERS.md). Nor does the preservation of wrong
 commits fall beyond the interval: the more confident half of this model's commits is all but free of errors (0.07 % of
 the positions were wrong commits in SCOPE's training, 6.2 % right ones), so it sees next to none to learn from.""",
     "self_generated_t2t": """\

@@ -1,4 +1,4 @@
-"""The local engine: in this process on one device, in a process of its own for each of several."""
+"""The local engine: a process for each device; a single device may be worked on in this one."""
 
 from __future__ import annotations
 
@@ -41,16 +41,19 @@ def describe(where: Sequence[str | None]) -> str:
 
     names = {f"cuda:{index}": torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())}
     names["cuda"] = names.get("cuda:0", "cuda")
-    threads = torch.get_num_threads() if len(where) == 1 else _threads(where)
+    threads = _threads(where) or torch.get_num_threads()
     names["cpu"] = f"{platform.machine()} CPU, {threads} thread{'' if threads == 1 else 's'}"
     counts = Counter(names.get(device or "cpu", device) for device in where)  # a wrong one is told when it is used
     counted = [f"{name}{'' if count == 1 else f' ({count} workers)'}" for name, count in counts.items()]
     return "; ".join(counted)
 
 
-def outcomes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
-    """Run the queue on the devices and give each outcome as it comes."""
-    if len(where) == 1:
+def outcomes(queue: Queue, where: Sequence[str | None], isolate: bool = False) -> Outcomes:
+    """Run the queue on the devices and give each outcome as it comes.
+
+    ``isolate``: a single device gets a process of its own too, so that a crash there fails a cell and no more.
+    """
+    if len(where) == 1 and not isolate:
         yield from _here(queue, where[0])
     else:
         yield from _processes(queue, where)
@@ -102,9 +105,9 @@ class _Worker:
 
 
 def _threads(where: Sequence[str | None]) -> int | None:
-    """Of torch in each worker: those on the CPU share its cores; None: as torch has it."""
+    """Of torch in each worker: several on the CPU share its cores; None: as torch has it."""
     cpu = sum(str(device or "cpu").startswith("cpu") for device in where)
-    return max(1, (os.cpu_count() or 1) // cpu) if cpu else None
+    return max(1, (os.cpu_count() or 1) // cpu) if cpu > 1 else None
 
 
 def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
@@ -130,13 +133,14 @@ def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
                     yield queue.settle(_death(worker))
                     employ(worker.device, worker.holding)
                     continue
-                yield queue.settle(outcome)
+                settled = queue.settle(outcome)
                 unit = queue.take(worker.holding)
                 if unit is None:
                     del workers[pipe]
                     worker.stop(patience=10.0)
                 else:
-                    worker.start(unit)
+                    worker.start(unit)  # it works while the outcome is stored
+                yield settled
     finally:
         for worker in workers.values():
             worker.stop()
@@ -145,7 +149,8 @@ def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
 def _death(worker: _Worker) -> Outcome:
     worker.process.join()
     code = worker.process.exitcode or 0
-    how = f"was killed by signal {-code} (out of memory?)" if code < 0 else f"ended with exit code {code}"
+    why = " (out of memory?)" if code == -signal.SIGKILL else ""
+    how = f"was killed by signal {-code}{why}" if code < 0 else f"ended with exit code {code}"
     worker.stop()
     assert worker.unit is not None
     return Outcome(worker.unit, [], f"the worker process {how}", f"device {worker.device or 'cpu'}")

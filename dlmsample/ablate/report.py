@@ -70,7 +70,7 @@ def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator
     for config in configs:
         runs = _runs(store, config)
         for cell in config.cells:
-            file.writelines(tables.lines(tables.example_rows(config, cell, runs[cell.seed])))
+            file.writelines(tables.example_lines(config, cell, runs[cell.seed]))
         if (found := measure(config, runs)) is not None:
             yield config.number, found
 

@@ -58,6 +58,7 @@ def run(
     limit: int | None = None,
     batch_size: int | None = None,
     command: str | None = None,
+    isolate: bool = False,
 ) -> Summary:
     """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
 
@@ -75,6 +76,9 @@ def run(
         limit: examples of every task, in place of the grid's; what a smaller run left is kept and used.
         batch_size: rows in one forward, in place of the grid's; it changes no number.
         command: what was typed, noted in the store for reports that show it.
+        isolate: work on a single device in a process of its own as well (several devices have one each), so that a
+            crash fails a cell instead of ending the run; as with multiprocessing, a script then needs
+            ``if __name__ == "__main__":``. ``dlmsample ablate`` does so.
 
     Raises:
         ValueError: a mistake in the grid, a folder in use, or a damaged store. What goes wrong inside a cell is
@@ -111,7 +115,7 @@ def run(
         units = outstanding(store, layout)
         queue = Queue(units)
         where = local.devices(device)
-        source = ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, where)
+        source = ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, where, isolate)
         if command is not None:
             store.note(command=command)
         if units:

@@ -44,10 +44,11 @@ def csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     yield from lines(rows)
 
 
-def lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    """The same without the headings."""
+def lines(rows: Iterable[Sequence[Any]], before: Sequence[Any] = ()) -> Iterator[str]:
+    """The same without the headings; ``before`` are fields that all rows begin with."""
+    start = "".join(_field(value) + "," for value in before)
     for row in rows:
-        yield ",".join(map(_field, row)) + "\n"
+        yield f"{start}{','.join(map(_field, row))}\n"
 
 
 def _field(value: Any) -> str:
@@ -89,12 +90,15 @@ def comparison_rows(results: Results) -> Iterator[list[Any]]:
             yield [*names, len(config.cells), *(getattr(versus, name) for name in _VERSUS)]
 
 
-def example_rows(config: Config, cell: CellInfo, answers: Iterable[ExampleResult]) -> Iterator[list[Any]]:
-    """Rows of examples.csv for one cell: an answer each."""
-    for r in answers:
-        found = None if r.correct else last_mile(r.text, r.answer)
-        verdict = [r.index, r.answer, r.extracted, r.correct, found]
-        yield [*_cell(config, cell), *verdict, *(getattr(r, name) for name in _COUNTS), r.wall_seconds, r.text]
+def example_lines(config: Config, cell: CellInfo, answers: Iterable[ExampleResult]) -> Iterator[str]:
+    """Lines of examples.csv for one cell: an answer each."""
+    yield from lines(map(_example, answers), _cell(config, cell))
+
+
+def _example(r: ExampleResult) -> list[Any]:
+    found = None if r.correct else last_mile(r.text, r.answer)
+    verdict = [r.index, r.answer, r.extracted, r.correct, found]
+    return [*verdict, *(getattr(r, name) for name in _COUNTS), r.wall_seconds, r.text]
 
 
 def _cell(config: Config, cell: CellInfo) -> list[Any]:

@@ -120,6 +120,7 @@ def _run(request: Request) -> int:
         retry=request.retry,
         progress=True,
         command=_command(request),
+        isolate=True,
         **_changes(request),
     )
     if request.as_json:

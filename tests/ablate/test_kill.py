@@ -139,3 +139,20 @@ def test_a_killed_parent_leaves_no_worker(tiny_folder: Path, tmp_path: Path) -> 
     with lock.held(out):  # at once
         assert until(lambda: not any(map(alive, workers)), 20)
     assert stored(out) > 0
+
+
+def test_a_crash_on_the_only_device_fails_its_cell_and_no_more(tiny_folder: Path, tmp_path: Path) -> None:
+    task = {"name": "wordproblems", "limit": 40, "options": {"max_steps": 5}}
+    grid = toys.write(tmp_path / "g.yaml", toys.grid(tiny_folder, tasks=[task], batch_size=1))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "dlmsample", "ablate", str(grid), "--out", str(out), "--device", "cpu"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as parent:
+        assert until(lambda: stored(out) > 0)
+        worker = max(children(parent.pid))
+        os.kill(worker, signal.SIGSEGV)
+        assert parent.wait(120) == 1
+    with Store(out) as store:
+        states = [cell.status for cell in store.cells()]
+        errors = [cell.error for cell in store.cells() if cell.error]
+    assert errors == ["the worker process was killed by signal 11"]
+    assert states.count("done") == len(states) - 1

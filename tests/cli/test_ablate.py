@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlmsample.ablate import lock
+from dlmsample.ablate import local, lock
 from dlmsample.ablate.bench import Bench
 from dlmsample.ablate.store import Store
 from tests.ablate import toys
@@ -53,6 +53,12 @@ def test_limit_and_batch_size_take_the_place_of_the_grid_s(call: Call, grid: str
     assert "18 examples, 12 run now" in call("ablate", grid, "--out", str(out)).out
     with Store(out) as store:
         assert store.about() == {**about, "command": f"dlmsample ablate {grid} --out {out}"}
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cells' work in this process, where it can be tampered with (and is quicker)."""
+    monkeypatch.setattr(local, "_processes", lambda queue, where: local._here(queue, where[0]))
 
 
 def test_dry_run_writes_nothing(call: Call, grid: str, tmp_path: Path) -> None:
