@@ -3,7 +3,8 @@
     python -m benchmarks.family --split test --device cuda --batch-size 500 --json benchmarks/results/nano_family.json
 
 A cell is (adapter, head, policy). A comparison is a difference of two cells on the same problems; its 95 % interval is
-a paired bootstrap over problems (10,000 resamples, seed 0).
+a paired bootstrap over problems (10,000 resamples, seed 0). Each member is one training run: the intervals are about
+these weights, not about what another seed of the same objective would give.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import torch
 
 import dlmsample as ds
 from benchmarks.quality import cell, device_name
-from dlmsample.ablate.stats import paired_bootstrap
+from dlmsample.ablate.stats import holm, paired_bootstrap, sign_flip_test
 
 ADAPTERS = (None, "mdm", "random_t2t", "self_generated_t2t", "scope")
 WHOLE = [f"{name}:steps={n},block_length=all" for n in (24, 48) for name in ("unmask", "d3im")]
@@ -52,13 +53,20 @@ def claims() -> Iterator[tuple[str, str, str]]:
         yield f"base + Unmask against base + D3IM, {n} steps", f"base {unmask}", f"base {d3im}"
         yield f"scope + D3IM against base + Unmask, {n} steps", f"scope {d3im}", f"base {unmask}"
         yield f"scope + D3IM against base + D3IM, {n} steps", f"scope {d3im}", f"base {d3im}"
-        yield f"scope + D3IM against mdm + D3IM, {n} steps", f"scope {d3im}", f"mdm {d3im}"
+        for other in ("mdm", "random_t2t", "self_generated_t2t"):
+            yield f"scope + D3IM against {other} + D3IM, {n} steps", f"scope {d3im}", f"{other} {d3im}"
     for t in THRESHOLDS:
         for e in (0.5, 0.0):
             policy = f"t2t:fill_threshold={t},edit_threshold={e}"
             what = f"+ T2T, fill {t}, edit {e}"
             for other in ("random_t2t", "mdm", "base"):
                 yield f"self_generated_t2t against {other} {what}", f"self_generated_t2t {policy}", f"{other} {policy}"
+    low, high = ("{} t2t:fill_threshold=" + f"{t},edit_threshold=0.5" for t in (0.3, 0.7))  # at about equal forwards
+    for other in ("random_t2t", "base"):
+        what = f"self_generated_t2t + T2T at fill 0.3, {other} + T2T at fill 0.7"
+        yield what, low.format("self_generated_t2t"), high.format(other)
+        what = f"self_generated_t2t + T2M at fill 0.5, {other} + T2M at fill 0.7"
+        yield what, "self_generated_t2t t2m:fill_threshold=0.5", f"{other} t2m:fill_threshold=0.7"
     for k in TOKENS[1:]:
         dsc, unmask = f"dsc:tokens_per_step={k}", f"base unmask:tokens_per_step={k}"
         yield f"DSC with fca against Unmask, {k} tokens per step", f"base+fca {dsc}", unmask
@@ -68,16 +76,24 @@ def claims() -> Iterator[tuple[str, str, str]]:
             f"base {DSC_RANDOM.format(k)}",
         )
         yield f"DSC with fca against the uniform head, {k} tokens per step", f"base+fca {dsc}", f"base+uniform {dsc}"
+        plain = f"random_t2t unmask:tokens_per_step={k}"
+        yield f"DSC with fca against random_t2t + Unmask, {k} tokens per step", f"base+fca {dsc}", plain
     for k in TOKENS[2:]:  # random remasking costs more forwards: one token more per step brings it below the head's
         fewer = f"dsc:tokens_per_step={k - 1}"
         yield f"DSC with fca at {k - 1}, random remasking at {k}", f"base+fca {fewer}", f"base {DSC_RANDOM.format(k)}"
 
 
 def comparisons(cells: list[dict[str, Any]], problems: int) -> list[dict[str, Any]]:
-    """Each claim whose cells are there: the difference in points, its paired bootstrap interval, a verdict."""
-    bits = {f"{c['checkpoint']} {c['policy']}": np.frombuffer(bytes.fromhex(c["correct"]), np.uint8) for c in cells}
-    right = {name: np.unpackbits(found)[:problems].astype(np.int64) for name, found in bits.items()}
-    done = []
+    """Each claim whose cells are there: the difference in points, its paired bootstrap interval, a verdict by it.
+
+    ``p_holm``: the exact McNemar test, corrected for all these comparisons; the interval and the verdict are not.
+    """
+    named = {f"{c['checkpoint']} {c['policy']}": c for c in cells}
+    right = {
+        name: np.unpackbits(np.frombuffer(bytes.fromhex(c["correct"]), np.uint8))[:problems].astype(np.int64)
+        for name, c in named.items()
+    }
+    done, chances = [], []
     for claim, first, second in claims():
         if first not in right or second not in right:
             continue
@@ -85,8 +101,10 @@ def comparisons(cells: list[dict[str, Any]], problems: int) -> list[dict[str, An
         low, high = (100 * float(bound[0]) for bound in paired_bootstrap(difference[:, None]))
         verdict = "holds" if low > 0 else "does not hold" if high < 0 else "undecided"
         points = {"points": round(100 * float(difference.mean()), 1), "low": round(low, 1), "high": round(high, 1)}
-        done.append({"claim": claim, "cell": first, "baseline": second, **points, "verdict": verdict})
-    return done
+        forwards = {"forwards": named[first]["nfe"], "baseline_forwards": named[second]["nfe"]}
+        done.append({"claim": claim, "cell": first, "baseline": second, **forwards, **points, "verdict": verdict})
+        chances.append(sign_flip_test(difference))
+    return [{**found, "p_holm": p} for found, p in zip(done, holm(chances), strict=True)]
 
 
 def main() -> None:

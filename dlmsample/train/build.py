@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
+from dlmsample.models.hub import one_line
 from dlmsample.objectives.base import Ids
 from dlmsample.train.adapt import add_lora
 from dlmsample.train.config import TrainConfig, TrainError
@@ -31,20 +35,18 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
     """
     from transformers import AutoModelForCausalLM
 
-    section = config.model
-    torch.manual_seed(config.seed)
+    section, on_cpu = config.model, torch.device(device).type == "cpu"
+    place = None if on_cpu else {"": device}
     try:
-        shape = _shape(config)
         if (opened := open_published(section)) is not None:
-            place = {"": device} if torch.device(device).type != "cpu" else None
             module = opened.load(getattr(torch, section.dtype), device_map=place)
         elif section.init is not None:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 section.where,
-                config=shape,
+                config=_shape(config),
                 attn_implementation="sdpa",
                 dtype=getattr(torch, section.dtype),
-                device_map={"": device} if torch.device(device).type != "cpu" else None,
+                device_map=place,
                 local_files_only=Path(section.where).is_dir(),
                 output_loading_info=True,
             )
@@ -56,8 +58,15 @@ def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any
                 )
         else:
             dtype = torch.float32 if config.trains_whole else getattr(torch, section.dtype)
-            with torch.device("cpu" if config.trains_whole else device):
-                module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=dtype)
+            with _seeded(config.seed, device), torch.device("cpu" if config.trains_whole else device):
+                module = AutoModelForCausalLM.from_config(_shape(config), attn_implementation="sdpa", dtype=dtype)
+    except TrainError:
+        raise
+    except (RuntimeError, SafetensorError) as error:
+        raise TrainError(
+            f"cannot read the weights of {section.init}: {one_line(error)} (needed: a model.safetensors that fits "
+            "config.json)"
+        ) from None
     except (OSError, ValueError, TypeError) as error:
         raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
     module.config.use_cache = False
@@ -79,9 +88,12 @@ def skeleton(config: TrainConfig) -> StreamModel:
     """The same on the meta device: every name and shape, no number, no memory."""
     from transformers import AutoModelForCausalLM
 
+    section = config.model
     try:
+        opened = open_published(section, skip_hub=section.shape is not None)
+        shape = _shape(config) if opened is None else opened.config
         with torch.device("meta"):
-            module = AutoModelForCausalLM.from_config(_shape(config), attn_implementation="sdpa", dtype=torch.float32)
+            module = AutoModelForCausalLM.from_config(shape, attn_implementation="sdpa", dtype=torch.float32)
     except (OSError, ValueError, TypeError) as error:
         raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
     return complete(config, module)
@@ -121,13 +133,19 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any) -> Any:
         return CorrectionHead(shape).float()
 
 
+@contextmanager
+def _seeded(seed: int, device: torch.device | str) -> Iterator[None]:
+    """Draw from ``seed`` and leave torch's generators as they were."""
+    with torch.random.fork_rng(devices=[device] if torch.device(device).type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
 def _shape(config: TrainConfig) -> Any:
-    """The stock configuration of the body."""
+    """The configuration of a body in a stock layout."""
     from transformers import AutoConfig
 
     section = config.model
-    if (opened := open_published(section, local=section.shape is not None)) is not None:
-        return opened.config
     if section.init is not None and (Path(section.where).is_dir() or section.shape is None):
         shape = AutoConfig.from_pretrained(section.where, local_files_only=Path(section.where).is_dir())
     else:

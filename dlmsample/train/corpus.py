@@ -180,7 +180,10 @@ class FileSource:
         drawn = fold(torch.tensor(0), _HELD, torch.arange(rows)).argsort(stable=True)
         chosen = drawn[:held] if split == "valid" else drawn[held:]
         if not len(chosen):
-            raise TrainError(f"no row for the {split} split: {rows:,} rows, data.held_out {share:g} of them held out")
+            raise TrainError(
+                f"no row for the {split} split: {rows:,} rows, data.held_out {share:g} of them held out; give more, or "
+                "data.held_out=0"
+            )
         return chosen.sort().values
 
     def order(self, epoch: int) -> Tensor:

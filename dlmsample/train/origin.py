@@ -10,12 +10,12 @@ from dlmsample.models.hub import locate, read_config
 from dlmsample.train.sections import ModelSection
 
 
-def open_published(section: ModelSection, local: bool = False) -> Opened | None:
+def open_published(section: ModelSection, skip_hub: bool = False) -> Opened | None:
     """Config and facts of a checkpoint of a published family; None for one in its stock body's own layout.
 
     Args:
         section: which one; a geometry given there overrides the ids of the published one.
-        local: leave a hub id alone (None).
+        skip_hub: leave a hub id alone and return None, so that nothing is fetched.
 
     Raises:
         ValueError: it cannot be had, or its family fits no stock body.
@@ -23,7 +23,9 @@ def open_published(section: ModelSection, local: bool = False) -> Opened | None:
     if section.init is None or section.init in EMBEDDED:
         return None
     folder = Path(section.where)
-    if not (folder / "config.json").is_file() if folder.is_dir() else local:
+    if skip_hub and not folder.is_dir():
+        return None
+    if folder.is_dir() and not (folder / "config.json").is_file():
         return None
     if published(read_config(section.init, locate(section.init))) is None:
         return None

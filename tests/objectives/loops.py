@@ -1,4 +1,4 @@
-"""Every objective's rule again, one sequence and one position at a time, from spec.md and not from the code.
+"""Every objective's rule again, one sequence and one position at a time, from the papers and not from the code.
 
 Only the uniform numbers are shared: each draw's counter is written here as a number.
 """

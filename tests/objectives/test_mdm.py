@@ -32,7 +32,7 @@ def rows(count: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor,
 def oracle(
     clean: Tensor, editable: Tensor, keys: Tensor, blocks: Tensor | None, eps: float, logits: Tensor
 ) -> tuple[list[list[int]], list[list[float]], float]:
-    """The rule of spec.md, one position at a time."""
+    """Eq. 3.1 of arXiv:2606.01026, one position at a time."""
     inputs, weights, losses = [], [], []
     for r in range(len(clean)):
         ids, row, loss = [], [], 0.0

@@ -278,6 +278,28 @@ def test_weights_that_do_not_fit_the_stock_body_are_refused(tmp_path: Path) -> N
         build.build_module(load("nano_mdm", [f"model.init={folder}"]))
 
 
+def test_damaged_weights_are_told_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(load("nano_mdm").model.where, folder, ignore=shutil.ignore_patterns("adapters", "heads"))
+    config = json.loads((folder / "config.json").read_text())
+    told = r"cannot read the weights of .* \(needed: a model.safetensors that fits config.json\)"
+    (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 64}))
+    with pytest.raises(TrainError, match=told):
+        build.build_module(load("nano_mdm", [f"model.init={folder}", "model.shape=null"]))
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100_000])
+    with pytest.raises(TrainError, match=told):
+        build.build_module(load("nano_mdm", [f"model.init={folder}"]))
+
+
+def test_building_a_model_leaves_the_callers_generator_alone(path: Path) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    one, two = (build.build_module(load(str(path))) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(map(torch.equal, one.parameters(), two.parameters()))
+
+
 @pytest.mark.parametrize(("family", "mask"), [("llada", None), ("llada2", 250)])
 def test_a_published_checkpoint_trains_as_it_is(family: str, mask: int | None) -> None:
     """Renamed into its stock body while it loads, as decoding does."""
