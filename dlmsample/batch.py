@@ -20,7 +20,7 @@ STAYS, MOVED, FINISHED, WRITES = 0, 1, 2, 3
 
 
 class Counts(NamedTuple):
-    """Running figures, int64 ``[row]``; see :class:`~dlmsample.types.RowStats`."""
+    """Running figures ``[row]``, int64 but for the last two, bool; see :class:`~dlmsample.types.RowStats`."""
 
     steps: Tensor
     nfe: Tensor
@@ -28,7 +28,7 @@ class Counts(NamedTuple):
     replaces: Tensor
     remasks: Tensor
     forced: Tensor
-    stopped: Tensor  #: 1 once an EOS ended the row
+    eos: Tensor  #: an EOS ended the row
 
 
 class Rows(NamedTuple):
@@ -115,7 +115,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     1. Rows entering a block get a fresh policy state.
     2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
     3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
-    4. A row at the policy's bound, or declared done with masks left, fills them with the candidates: it is forced.
+    4. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
     5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
        row moves on.
     6. A row finishes with the last block that has editable positions, or with a block that holds an EOS. A block
@@ -150,7 +150,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     left = block.editable & (tokens == settings.mask_id)
     at_bound = block.step + 1 >= policy.max_steps(block)
     done = updating & (update.done | at_bound)
-    forced = done & (left.any(-1) | ~update.done)  # "done" with a mask left would leak it into the output
+    forced = done & left.any(-1)  # a mask left in a block that is done would leak into the output
     tokens = torch.where(left & forced[:, None], pred.token, tokens)
     changed = (tokens != block.tokens).any(-1)
 
@@ -170,7 +170,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         replaces=rows.counts.replaces + (~was & ~now & (tokens != block.tokens)).sum(-1),
         remasks=rows.counts.remasks + (~was & now).sum(-1),
         forced=rows.counts.forced | forced,
-        stopped=rows.counts.stopped | (ends & is_eos),
+        eos=rows.counts.eos | (ends & is_eos),
     )
     after = rows._replace(
         canvas=rows.canvas.scatter(1, layout.window(rows.start), tokens),

@@ -21,8 +21,9 @@ class Form(NamedTuple):
 
     def first_block(self, mask: int) -> int:
         """Where the first active block of a row starts, whose first mask stands at ``mask``."""
-        if isinstance(self.block_length, str) or self.prompt_block:
+        if self.prompt_block:
             return mask
+        assert isinstance(self.block_length, int)  # "all" counts from the prompt's end
         return mask // self.block_length * self.block_length
 
 
@@ -105,7 +106,7 @@ class Result(NamedTuple):
     def stats(self, tokens: int) -> RowStats:
         """The figures, for so many tokens of output."""
         counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
-        steps, nfe, fills, replaces, remasks, forced, stopped = (int(c) for c in counts)
+        steps, nfe, fills, replaces, remasks, forced, eos = (int(c) for c in counts)
         return RowStats(
             steps=steps,
             nfe=nfe,
@@ -117,5 +118,5 @@ class Result(NamedTuple):
             edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
             tokens_per_forward=tokens / max(nfe, 1),
             forced=bool(forced),
-            finish_reason="stop" if self.cut is not None else "eos" if stopped else "length",
+            finish_reason="stop" if self.cut is not None else "eos" if eos else "length",
         )

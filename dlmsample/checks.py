@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dlmsample.inputs import integer
+from dlmsample.inputs import integer, real
 from dlmsample.models.base import Denoiser, Prompt
-from dlmsample.models.template import encode_template
+from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
 
 
 def check_options(
-    model: Any, policy: Any, block_length: Any, temperature: Any, top_p: Any, top_k: Any, batch_size: Any
+    model: Any, policy: Any, block_length: Any, temperature: Any, top_p: Any, top_k: Any, batch_size: Any, cache: Any
 ) -> None:
     """The options of a Sampler.
 
@@ -29,19 +30,34 @@ def check_options(
             f"{model.name} cannot decode blocks of {block_length} tokens: "
             f'give {least} to {model.context}, or "all" for the whole answer'
         )
-    if not isinstance(temperature, (int, float)) or not 0 <= temperature < float("inf"):
+    if not 0 <= real("temperature", temperature) < float("inf"):
         raise ValueError(f"temperature must be a number, 0 or more, not {temperature!r}")
-    if not isinstance(top_p, (int, float)) or not 0 < top_p <= 1:
+    if not 0 < real("top_p", top_p) <= 1:
         raise ValueError(f"top_p must lie in (0, 1], not {top_p}")
     if top_k is not None and integer("top_k", top_k) < 1:
         raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
     if integer("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+    if not isinstance(cache, bool):
+        raise ValueError(f"cache must be True or False, not {cache!r}")
     if "error" in policy.needs and model.head is None:
         raise ValueError(
             f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
             "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
         )
+
+
+def listed(name: str, one: str, given: Any) -> list[Any]:
+    """What a caller gives as a list, as one.
+
+    Raises:
+        ValueError: it is a single ``one``, or no list.
+    """
+    if isinstance(given, (str, bytes)):
+        raise ValueError(f"{name} is a list: wrap a single {one} in [ ]")
+    if not isinstance(given, Iterable) or isinstance(given, Mapping):
+        raise ValueError(f"{name} is a list of texts, of lists of messages or of lists of ids, not {given!r:.40}")
+    return list(given)
 
 
 def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) -> list[int]:
@@ -51,10 +67,10 @@ def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) 
         ValueError: it holds a mask, is too long, or cannot be encoded.
     """
     ids = model.encode(prompt, chat)
-    # nano takes even its mask string as plain bytes; whoever writes it means a mask all the same
-    marker = getattr(model.tokenizer, "mask_token", None)
+    # many tokenizers take [MASK] for plain text, nano even its own mask string; both mean a mask
+    marks = [mark for mark in (MARK, getattr(model.tokenizer, "mask_token", None)) if mark]
     texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
-    if model.mask_id in ids or (marker and any(marker in text for text in texts)):
+    if model.mask_id in ids or any(mark in text for mark in marks for text in texts):
         raise ValueError(
             "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
             "Sampler.fill (--template)"

@@ -1,9 +1,10 @@
-"""What callers pass in, checked: whole numbers, and the seeds of a list of prompts."""
+"""What callers pass in, checked: numbers, and the seeds of a list of prompts."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from numbers import Real
 from operator import index
 from typing import Any
 
@@ -18,6 +19,13 @@ def integer(name: str, value: Any) -> int:
     except TypeError:
         pass
     raise ValueError(f"{name} must be an int, not {value!r}")
+
+
+def real(name: str, value: Any) -> float:
+    """``value`` as a float; NumPy's numbers count, bools and tensors do not."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"{name} must be a number, not {value!r}")
 
 
 def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:

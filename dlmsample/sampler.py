@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
 from dlmsample.batch import FINISHED, MOVED, STAYS, Settings, advance, tree_map
 from dlmsample.canvas import Form, Result, open_canvases
-from dlmsample.checks import check_options, encode_prompt, encode_text
-from dlmsample.inputs import integer, row_keys
+from dlmsample.checks import check_options, encode_prompt, encode_text, listed
+from dlmsample.inputs import integer, real, row_keys
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.reader import open_reader
 from dlmsample.policies.base import Policy
@@ -34,7 +34,7 @@ class Sampler:
        Finished rows leave the batch; go to 3 until none is left.
     6. Texts, tokens up to the first EOS or stop string, statistics and, if asked for, events.
 
-    A batch gives exactly what its rows give alone (float32, CPU).
+    A batch gives exactly what its rows give alone (float32, CPU). The options are attributes to read, not to set.
 
     Args:
         model: from :func:`dlmsample.load`.
@@ -48,6 +48,7 @@ class Sampler:
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
+        AttributeError: an option set later: make a new Sampler.
 
     Example:
         >>> import dlmsample as ds
@@ -69,16 +70,20 @@ class Sampler:
         *,
         cache: bool = True,
     ) -> None:
-        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size)
+        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache)
         self.model, self.policy = model, policy
-        self.block_length = model.block_length if block_length is None else block_length
-        if not isinstance(self.block_length, str):
-            self.block_length = int(self.block_length)
+        length = model.block_length if block_length is None else block_length
+        self.block_length = length if isinstance(length, str) else int(length)
         self._form = self._cut_into(self.block_length)
         self._fill_form = self._form if block_length is not None else self._cut_into("all")
-        self.temperature, self.top_p = temperature, top_p
+        self.temperature, self.top_p = real("temperature", temperature), real("top_p", top_p)
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.cache = int(batch_size), cache
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):  # others were derived from it
+            raise AttributeError(f"{name} of a Sampler cannot be changed: make a new Sampler")
+        super().__setattr__(name, value)
 
     def generate(
         self,
@@ -109,11 +114,11 @@ class Sampler:
             :class:`~dlmsample.types.Output`: tokens, texts, statistics, events; in the prompts' order.
 
         Raises:
-            ValueError: a prompt that is too long, holds a mask, or cannot be encoded; a seed list of another length;
-                stop strings for a model without a tokenizer.
+            ValueError: a prompt that is too long, holds a mask (``[MASK]`` too), or cannot be encoded; a single prompt
+                instead of a list; ``max_new_tokens`` below 1; a seed list of another length; a single stop string
+                instead of a list, an empty one, or any for a model without a tokenizer.
         """
-        if isinstance(prompts, (str, bytes)):
-            raise ValueError("prompts is a list: wrap a single prompt in [ ]")
+        prompts = listed("prompts", "prompt", prompts)
         max_new_tokens = integer("max_new_tokens", max_new_tokens)
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens must be 1 or more, not {max_new_tokens}")
@@ -165,7 +170,8 @@ class Sampler:
             at the masks, in order. A text without a mask comes back as it is, at no cost.
 
         Raises:
-            ValueError: a text that is too long or cannot be encoded; a seed list of another length.
+            ValueError: a text that is too long or cannot be encoded; a single text instead of a list; a seed list of
+                another length.
 
         Example:
             >>> import dlmsample as ds
@@ -173,8 +179,7 @@ class Sampler:
             >>> sampler.fill(["Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK]. So Ann has 7."]).texts
             ['Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = 7. So Ann has 7.']
         """
-        if isinstance(texts, (str, bytes)):
-            raise ValueError("texts is a list: wrap a single text in [ ]")
+        texts = listed("texts", "text", texts)
         model = self.model
         ids = [encode_text(model, text) for text in texts]
         results = self._run(ids, row_keys(seed, ids), True, record, progress)

@@ -117,7 +117,7 @@ class RowStats:
 class Output:
     """The result of :meth:`dlmsample.Sampler.generate` or ``fill``, one entry per prompt or text, in their order."""
 
-    tokens: list[list[int]]  #: generated ids up to the first EOS, EOS excluded; of a text the ids placed at its masks
+    tokens: list[list[int]]  #: generated ids before the first EOS, or up to a stop string; of a text those at its masks
     stats: list[RowStats]
     trace: list[list[Event]] | None = None  #: only with ``record=True``
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer

@@ -331,7 +331,7 @@ def test_a_text_without_a_tokenizer() -> None:
 
 
 def test_generate_names_fill(nano: ds.Denoiser) -> None:
-    for prompt in ("3 + <|mask|>", [5, nano.mask_id]):
+    for prompt in ("3 + <|mask|>", "3 + [MASK]", [5, nano.mask_id]):
         with pytest.raises(ValueError, match=r"Sampler.fill \(--template\)"):
             ds.Sampler(nano, ds.Unmask()).generate([prompt], 8)
 

@@ -6,12 +6,14 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Policy, Stateless
+from dlmsample.types import Block, Prediction, Update
 from tests.test_protocol import PROMPTS, hashed
 from tests.toys import EOS, MASK, VOCAB, random_model, scripted_model
 
@@ -43,6 +45,13 @@ def says(call: Any, *words: str) -> None:
 @pytest.mark.parametrize("prompt", ["one text", b"bytes", ""])
 def test_a_single_prompt_is_no_list(nano: ds.Denoiser, prompt: Any) -> None:
     says(lambda: ds.Sampler(nano, ds.Unmask()).generate(prompt), "list", "[ ]")
+
+
+@pytest.mark.parametrize("given", [None, 5, {"role": "user", "content": "x"}])
+def test_what_is_no_list(given: Any) -> None:
+    sampler = ds.Sampler(random_model(), ds.Unmask())
+    says(lambda: sampler.generate(given), "prompts is a list of texts", str(given)[:10])
+    says(lambda: sampler.fill(given), "texts is a list of texts", str(given)[:10])
 
 
 @pytest.mark.parametrize("new", [0, -1])
@@ -78,10 +87,33 @@ def test_seeds_of_another_length(seeds: list[int]) -> None:
         ("block_length", -4),
         ("block_length", "8"),
         ("block_length", "everything"),
+        ("temperature", True),
+        ("temperature", "1"),
+        ("top_p", True),
+        ("top_p", None),
+        ("cache", "no"),
+        ("cache", 1),
     ],
 )
 def test_options_out_of_range(option: str, value: Any) -> None:
     says(lambda: ds.Sampler(random_model(), ds.Unmask(), **{option: value}), option.split("_")[0], str(value))
+
+
+def test_numpy_s_numbers_are_numbers() -> None:
+    sampler = ds.Sampler(random_model(), ds.Unmask(), temperature=np.float32(0.5), top_p=np.float64(0.75))  # type: ignore[arg-type]
+    assert (sampler.temperature, sampler.top_p) == (0.5, 0.75)
+    assert type(sampler.temperature) is type(sampler.top_p) is float
+
+
+@pytest.mark.parametrize(
+    "option", ["model", "policy", "block_length", "temperature", "top_p", "top_k", "batch_size", "cache"]
+)
+def test_options_are_not_set_later(option: str) -> None:
+    sampler = ds.Sampler(random_model(), ds.Unmask())
+    before = getattr(sampler, option)
+    with pytest.raises(AttributeError, match=f"{option} .* make a new Sampler"):
+        setattr(sampler, option, before)
+    assert getattr(sampler, option) is before
 
 
 def test_blocks_shorter_than_the_model_learned(nano: ds.Denoiser) -> None:
@@ -93,9 +125,12 @@ def test_blocks_shorter_than_the_model_learned(nano: ds.Denoiser) -> None:
 
 def test_a_mask_in_a_prompt(nano: ds.Denoiser) -> None:
     sampler = ds.Sampler(nano, ds.Unmask())
-    for prompt in ("3 + 4 = <|mask|>", [5, nano.mask_id, 6]):
+    for prompt in ("3 + 4 = <|mask|>", "3 + 4 = [MASK]", [5, nano.mask_id, 6]):
         for chat in (None, False):
             says(lambda p=prompt, c=chat: sampler.generate([p], 8, chat=c), "mask", "fill")
+    for content in ("<|mask|>", "[MASK]"):
+        messages = [{"role": "user", "content": f"3 + 4 = {content}"}]
+        says(lambda m=messages: sampler.generate([m], 8), "mask", "fill")
     says(lambda: ds.Sampler(random_model(), ds.Unmask()).generate([[5], [MASK]], 8), "mask", "fill")
 
 
@@ -292,6 +327,30 @@ def test_the_figures_add_up(policy: Policy) -> None:
             canvas[event.position] = event.new
         assert canvas[: len(tokens)] == tokens
     assert (edits > 0) == (policy.name != "unmask")
+
+
+class _Fills(Policy):
+    """Fills ``width`` positions of a block at once and never says that it is done."""
+
+    name = "fills"
+    summary = paper = ""
+    width: int = 8
+
+    def step(self, state: Stateless, block: Block, pred: Prediction) -> tuple[Stateless, Update]:
+        here = torch.arange(block.tokens.shape[1]) < self.width
+        tokens = torch.where(block.masked & here, pred.token, block.tokens)
+        return state, Update(tokens, torch.zeros_like(block.step, dtype=torch.bool))
+
+    def max_steps(self, block: Block) -> Tensor:
+        return torch.full_like(block.step, 2)
+
+
+@pytest.mark.parametrize(("width", "forced"), [(8, False), (7, True)])
+def test_forced_means_that_masks_were_left_at_the_bound(width: int, forced: bool) -> None:
+    sampler = ds.Sampler(scripted_model(hashed, eos_ids=()), _Fills(width=width), block_length=8)
+    stats = sampler.generate([[5, 6]], max_new_tokens=16).stats[0]
+    assert stats.forced is forced
+    assert (stats.tokens, stats.fills) == (16, 16)
 
 
 def test_figures_of_an_answer_without_tokens() -> None:

@@ -88,6 +88,7 @@ def generate(request: Request) -> None:
     record, length = request.show is not None, request.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
         if request.template:
+            _check_masks(model, prompts)
             out = sampler.fill(prompts, request.seed, record=record, progress=True)
         else:
             chat = False if request.raw else None
@@ -113,8 +114,17 @@ def _check_source(request: Request) -> None:
         raise ValueError("--max-new-tokens does not go with --template, whose masks are counted: leave it out")
     if request.template and request.stop:
         raise ValueError("--stop does not go with --template, whose masks are all filled: leave it out")
+    if request.template and request.raw:
+        raise ValueError("--raw does not go with --template, which has no chat template: leave it out")
     if request.chat is not None and request.raw:
         raise ValueError("--raw leaves out the chat template, which --chat needs: leave one of them out")
+
+
+def _check_masks(model: Any, templates: Sequence[str]) -> None:
+    """Every template has something to fill; the library gives the others back as they are."""
+    for text in templates:
+        if None not in _given(model, text):
+            raise ValueError(f'the template "{text}" holds no [MASK]: write one for every token to fill in')
 
 
 def _read(request: Request) -> list[Any]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from dlmsample.registry import policy_class, unknown
 
+_ROLES = ("system", "user", "assistant", "tool")
 Messages = list[dict[str, Any]]
 _CHAT = 'write [{"role": "user", "content": "..."}, ...]'
 
@@ -81,6 +82,10 @@ def _messages(found: Any) -> Messages:
     for message in found:
         if not isinstance(message, dict) or not all(isinstance(message.get(k), str) for k in ("role", "content")):
             raise ValueError("a message lacks its role or its content")
+        if message["role"] not in _ROLES:
+            raise ValueError(
+                f"a message has the role {message['role']!r}, not {', '.join(_ROLES[:-1])} or {_ROLES[-1]}"
+            )
     return found
 
 

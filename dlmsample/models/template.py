@@ -19,7 +19,8 @@ def encode_template(model: Denoiser, text: Prompt) -> list[int]:
     ``[MASK]`` and the tokenizer's own mask string are masks. A tokenizer that knows its mask string encodes the text as
     a whole, by its own rules about the space before it; else the pieces between the masks are encoded one by one,
     character for character: ``of [MASK]`` keeps its space in front of the mask, ``of[MASK]`` leaves it to the mask. The
-    tokenizer adds the special tokens that it adds to any text (a BERT its [CLS] and [SEP]); no chat template.
+    tokenizer adds the special tokens that it adds to any text (a BERT its [CLS] and [SEP]); no chat template. A text
+    that holds ``[MASK]`` as plain characters can only be given as ids.
 
     Args:
         model: the checkpoint.

@@ -17,10 +17,11 @@ SUM = f"{QUESTION} 14 * 12 = 168. 168 + 25 = [MASK][MASK][MASK]. That is 193."
 
 def test_a_template_is_the_library_s_fill(call: Call) -> None:
     words = "--json --policy d3im --set steps=4 --temperature 0.7 --seed 5 --block-length 8 --batch-size 1"
-    code, out, err = call("generate", "--template", SUM, "--template", "No mask.", "--template", SUM, *words.split())
+    templates = ("--template", SUM, "--template", "<|mask|> + 1", "--template", SUM)
+    code, out, err = call("generate", *templates, *words.split())
     assert (code, err) == (0, "")
     rows = [json.loads(line) for line in out.splitlines()]
-    given = [SUM, "No mask.", SUM]
+    given = [SUM, "<|mask|> + 1", SUM]
     expected = dlmsample.Sampler(dlmsample.load("nano"), dlmsample.D3IM(steps=4), 8, 0.7).fill(given, seed=5)
     assert all(list(row) == ["index", "prompt", "text", "tokens", "stats"] for row in rows)
     assert [row["index"] for row in rows] == [0, 1, 2]
@@ -28,7 +29,7 @@ def test_a_template_is_the_library_s_fill(call: Call) -> None:
     assert [row["text"] for row in rows] == expected.texts
     assert [row["tokens"] for row in rows] == expected.tokens
     assert [row["stats"] for row in rows] == [stats.asdict() for stats in expected.stats]
-    assert rows[1]["stats"]["nfe"] == 0
+    assert rows[1]["stats"]["tokens"] == 1
 
 
 def test_templates_from_standard_input(call: Call) -> None:
@@ -52,11 +53,9 @@ def test_steps_show_the_text_around_the_masks(call: Call) -> None:
 
 
 def test_steps_of_the_random_model(call: Call, tiny: Any) -> None:
-    """The last frame is the text; a template without masks has no steps."""
-    code, out, _ = call("generate", "--template", "ab[MASK]c[MASK][MASK]", "--template", "abc", "--show", "steps")
+    code, out, _ = call("generate", "--template", "ab[MASK]c[MASK][MASK]", "--show", "steps")
     assert code == 0
     assert out.count("step ") == 3
-    assert out.splitlines()[-2] == "abc"
 
 
 def test_stop(call: Call) -> None:
@@ -125,6 +124,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "no line": (("generate", "--template", "-"), b"\n", "write a template a line"),
     "long": (("generate", "--template", "[MASK] " * 3000), b"", "exceeds the context of nano (2048): shorten it"),
     "empty stop": (("generate", "x", "--stop", ""), b"", "stop string is empty"),
+    "raw": ((*T, "--raw"), b"", "--raw does not go with --template"),
+    "no mask": (("generate", "--template", "a b"), b"", 'the template "a b" holds no [MASK]'),
+    "a line without a mask": (("generate", "--template", "-"), b"[MASK]\nno\n", 'the template "no" holds no [MASK]'),
+    "a role": (C, b'[{"role": "usr", "content": "x"}]', "a message has the role 'usr', not system, user, assistant or"),
     "raw chat": ((*C, "--raw"), b"[]", "leave one of them out"),
     "no file": (
         ("generate", "--chat", "/nowhere/at.json"),
@@ -141,6 +144,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "a bad line": (C, b'[{"role": "user", "content": "x"}]\n[5]', "line 2 of standard input"),
     "not UTF-8": (C, b"\xff", "give a JSON file"),
     "a mask": (("generate", "a <|mask|> b"), b"", "--template"),
+    "a mask mark": (("generate", "a [MASK] b"), b"", "--template"),
 }
 
 
