@@ -6,13 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlmsample.inputs import integer, real
+from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
 
 
 def check_options(
-    model: Any, policy: Any, block_length: Any, temperature: Any, top_p: Any, top_k: Any, batch_size: Any, cache: Any
+    model: Any,
+    policy: Any,
+    block_length: Any,
+    temperature: Any,
+    top_p: Any,
+    top_k: Any,
+    batch_size: Any,
+    cache: Any,
+    refresh: Any,
 ) -> None:
     """The options of a Sampler.
 
@@ -38,12 +47,33 @@ def check_options(
         raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
     if integer("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    if not isinstance(cache, bool):
-        raise ValueError(f"cache must be True or False, not {cache!r}")
+    check_cache(model, policy, cache, refresh)
     if "error" in policy.needs and model.head is None:
         raise ValueError(
             f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
             "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
+        )
+
+
+def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> None:
+    """The cache of a Sampler.
+
+    Raises:
+        ValueError: not a cache, or not one for this checkpoint and policy.
+    """
+    if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
+        raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
+    if isinstance(cache, bool):
+        return
+    if cache not in APPROXIMATIONS:
+        raise ValueError(f"cache must be True, False, {' or '.join(map(repr, APPROXIMATIONS))}, not {cache!r}")
+    if model.attention == "block_causal":
+        raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
+    if model.reads.kind != "decoder":
+        raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
+    if "error" in policy.needs:
+        raise ValueError(
+            f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
         )
 
 

@@ -11,13 +11,15 @@ from dlmsample.batch import FINISHED, MOVED, STAYS, Settings, advance, tree_map
 from dlmsample.canvas import Form, Result, open_canvases
 from dlmsample.checks import check_options, encode_prompt, encode_text, listed
 from dlmsample.inputs import integer, real, row_keys
+from dlmsample.models.approximate import Approximation
 from dlmsample.models.base import Denoiser, Prompt
-from dlmsample.models.reader import open_reader
+from dlmsample.models.reader import Place
+from dlmsample.models.readers import cache_kind, open_reader
 from dlmsample.policies.base import Policy
 from dlmsample.progress import Progress
 from dlmsample.stopping import Stops, until_eos
 from dlmsample.trace import Recorder
-from dlmsample.types import Output
+from dlmsample.types import CacheKind, Output
 
 
 class Sampler:
@@ -45,6 +47,9 @@ class Sampler:
         top_k: candidates kept before top-p; None keeps all.
         batch_size: rows in one forward.
         cache: use the exact block cache where there is one; False forwards the whole canvas (same tokens, slower).
+            "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
+            :class:`~dlmsample.models.approximate.ApproximateReader`.
+        refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
@@ -68,9 +73,10 @@ class Sampler:
         top_k: int | None = None,
         batch_size: int = 32,
         *,
-        cache: bool = True,
+        cache: bool | Approximation = True,
+        refresh: int | None = None,
     ) -> None:
-        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache)
+        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
@@ -78,7 +84,8 @@ class Sampler:
         self._fill_form = self._form if block_length is not None else self._cut_into("all")
         self.temperature, self.top_p = real("temperature", temperature), real("top_p", top_p)
         self.top_k = None if top_k is None else int(top_k)
-        self.batch_size, self.cache = int(batch_size), cache
+        self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
+        self.cache: CacheKind = cache_kind(model, cache)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):  # others were derived from it
@@ -140,6 +147,7 @@ class Sampler:
             stats=[r.stats(len(answer)) for r, answer in zip(results, answers, strict=True)],
             trace=[list(r.events) for r in results] if record else None,
             decoded=texts,
+            cache=self.cache,
         )
 
     def fill(
@@ -197,6 +205,7 @@ class Sampler:
             stats=[r.stats(len(new)) for r, new in zip(results, placed, strict=True)],
             trace=[list(r.events) for r in results] if record else None,
             decoded=whole,
+            cache=self.cache,
         )
 
     def _run(
@@ -234,7 +243,9 @@ class Sampler:
         batch = open_canvases(canvases, keys, form, model.mask_id, model.device)
         rows, layout, first = batch.rows, batch.layout, batch.first
         score = "error" in self.policy.needs
-        reader = open_reader(model, rows.canvas, layout, max(first), cache=self.cache, score=score)
+        reader = open_reader(
+            model, rows.canvas, layout, max(first), cache=self.cache, score=score, refresh=self.refresh
+        )
         eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
         settings = Settings(
             policy=self.policy,
@@ -250,12 +261,13 @@ class Sampler:
         )
         recorder = Recorder() if record else None
         places = list(range(len(canvases)))  # of the rows still in the batch
-        starts, turn = batch.starts(reader.cached), [0] * len(canvases)  # of every row: its blocks; the one it is at
+        # of every row: its blocks; the one it is at, and the forwards it has had there
+        starts, turn, age = batch.starts(reader.cached), [0] * len(canvases), [0] * len(canvases)
         answer = [canvas.index(model.mask_id) for canvas in canvases]
         results = [Result(canvas, prefill=int(reader.cached and first[i] > 0)) for i, canvas in enumerate(canvases)]
         while places:
-            extent = max(starts[i][turn[i]] for i in places) + layout.width
-            features = reader.read(rows.canvas, layout, rows.start, extent)
+            known = [Place(starts[i][turn[i]], age[i]) for i in places]
+            features = reader.read(rows.canvas, layout, rows.start, known)
             rows, outcome, change = advance(rows, layout, features, settings)
             if recorder is not None:
                 recorder.add(places, change)
@@ -268,6 +280,7 @@ class Sampler:
             bar.tick(flags.count(FINISHED))
             for i, flag in zip(places, flags, strict=True):
                 turn[i] += flag == MOVED
+                age[i] = 0 if flag == MOVED else age[i] + 1
             if FINISHED not in flags:
                 continue
             for j, i in enumerate(places):

@@ -73,6 +73,8 @@ class Update(NamedTuple):
 
 
 EventKind = Literal["fill", "replace", "remask"]
+CacheKind = Literal["exact", "none", "prefix", "dual"]
+"""Of keys and values: the block cache of block-causal models; none; Fast-dLLM's approximations for the others."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class Output:
     stats: list[RowStats]
     trace: list[list[Event]] | None = None  #: only with ``record=True``
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
+    cache: CacheKind = "none"  #: what it was decoded with
 
     @property
     def texts(self) -> list[str]:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.models.reader import Layout, open_reader
+from dlmsample.models.reader import Layout, Place
+from dlmsample.models.readers import open_reader
 from dlmsample.policies.base import Policy
 from tests.test_protocol import CASES, PROMPTS
 from tests.toys import random_model
@@ -56,13 +57,13 @@ def test_cached_logits_equal_the_whole_sequence(alignment: str) -> None:
     canvas = torch.randint(3, 60, (3, int(length.max()) + width))
     layout = Layout(first, length, width, alignment == "prompt")
     with torch.no_grad():
-        cached = open_reader(model, canvas, layout, int(first.max()), cache=True, score=False)
-        plain = open_reader(model, canvas, layout, int(first.max()), cache=False, score=False)
+        cached = open_reader(model, canvas, layout, int(first.max()), cache="exact", score=False)
+        plain = open_reader(model, canvas, layout, int(first.max()), cache="none", score=False)
         starts = first.clone()
         for moves in ((1, 1, 1), (1, 0, 1), (0, 1, 0)):  # rows move on at their own pace
-            extent = int(starts.max()) + width
-            a = cached.read(canvas, layout, starts, extent).logits
-            b = plain.read(canvas, layout, starts, extent).logits
+            places = [Place(at, 0) for at in starts.tolist()]
+            a = cached.read(canvas, layout, starts, places).logits
+            b = plain.read(canvas, layout, starts, places).logits
             inside = layout.holds(layout.window(starts))
             assert (a - b)[inside].abs().max() < 1e-5
             starts = starts + width * torch.tensor(moves)

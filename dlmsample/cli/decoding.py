@@ -52,6 +52,14 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="S", help="Of all randomness: sampling, random scores.")] = 0,
     batch_size: Annotated[int, typer.Option(metavar="B", help="Prompts in one forward.")] = 32,
+    cache: Annotated[
+        str | None,
+        typer.Option(metavar="prefix|dual|none", help="Approximate cache of a bidirectional model, or no cache."),
+    ] = None,
+    refresh: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Of these: forwards to the next whole one.  [default: a block]"),
+    ] = None,
     device: Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")] = None,
     dtype: Annotated[
         str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")

@@ -41,6 +41,8 @@ class Request:
     top_k: int | None = None
     seed: int = 0
     batch_size: int = 32
+    cache: str | None = None
+    refresh: int | None = None
     device: str | None = None
     dtype: str | None = None
     raw: bool = False
@@ -83,7 +85,15 @@ def generate(request: Request) -> None:
         **{key: value for key in _LOADING if (value := getattr(request, key))},
     )
     sampler = dlmsample.Sampler(
-        model, policy, block_length, request.temperature, request.top_p, request.top_k, request.batch_size
+        model,
+        policy,
+        block_length,
+        request.temperature,
+        request.top_p,
+        request.top_k,
+        request.batch_size,
+        cache=inputs.cache(request.cache),
+        refresh=request.refresh,
     )
     record, length = request.show is not None, request.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
@@ -140,6 +150,8 @@ def _write_json(stream: TextIO, prompts: Sequence[Any], out: Output) -> None:
     rows = zip(prompts, out.texts, out.tokens, out.stats, strict=True)
     for index, (prompt, text, tokens, stats) in enumerate(rows):
         row = {"index": index, "prompt": prompt, "text": text, "tokens": tokens, "stats": stats.asdict()}
+        if out.cache in inputs.APPROXIMATE:
+            row["cache"] = out.cache
         stream.write(json.dumps(row) + "\n")
 
 
@@ -162,7 +174,8 @@ def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, 
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), given)
             screen.say(page, "")
         screen.say(page, text.strip())
-        page.print(Text(_figures(stats), "dim"), soft_wrap=True)
+        approximate = f", cache {out.cache}" if out.cache in inputs.APPROXIMATE else ""
+        page.print(Text(_figures(stats) + approximate, "dim"), soft_wrap=True)
 
 
 def _given(model: Any, text: str) -> list[int | None]:

@@ -12,6 +12,8 @@ from dlmsample.registry import policy_class, unknown
 
 _ROLES = ("system", "user", "assistant", "tool")
 Messages = list[dict[str, Any]]
+APPROXIMATE = ("prefix", "dual")  #: caches that change what comes out
+_CACHES = (*APPROXIMATE, "none")
 _CHAT = 'write [{"role": "user", "content": "..."}, ...]'
 
 
@@ -116,6 +118,19 @@ def block_length(given: str | None) -> int | Literal["all"] | None:
         return int(given)
     except ValueError as e:
         raise ValueError(f'--block-length is a number of tokens or "all", not {given!r}') from e
+
+
+def cache(given: str | None) -> Any:
+    """What a Sampler takes as ``cache``.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if given is None:
+        return True
+    if given not in _CACHES:
+        raise unknown("cache", given, _CACHES)
+    return given if given in APPROXIMATE else False
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ right for bidirectional models.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -50,13 +51,20 @@ class Layout(NamedTuple):
         return self._replace(first=self.first[rows], length=self.length[rows])
 
 
+class Place(NamedTuple):
+    """What the host knows of a row that is still decoded."""
+
+    start: int  #: first position of the active block
+    age: int  #: forwards that the row has had in this block
+
+
 class Reader(Protocol):
     """Forwards of the active blocks of a batch."""
 
     cached: bool  #: a finished block must be written before the row moves on
 
-    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
-        """One forward over the blocks at ``start [row]``; no active block reaches beyond position ``extent``."""
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
+        """One forward over the blocks at ``start [row]``; ``places`` says the same to the host, and more."""
         ...
 
     def keep(self, rows: Tensor) -> None:
@@ -99,6 +107,18 @@ class BlockCache(Cache):
         self._rows = len(rows)
         self._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
 
+    def pick(self, rows: Tensor) -> BlockCache:
+        """A copy of some rows (int64 indices)."""
+        part = BlockCache(len(rows), self._capacity)
+        part._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
+        return part
+
+    def put(self, rows: Tensor, part: BlockCache) -> None:
+        """Take back what :meth:`pick` gave."""
+        for (keys, values), (new_keys, new_values) in zip(self._buffers, part._buffers, strict=True):
+            keys[rows.to(keys.device)] = new_keys
+            values[rows.to(values.device)] = new_values
+
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return 0  # positions and masks are always given, nothing is derived from a length
 
@@ -116,16 +136,16 @@ class CachedReader:
             positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
             mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
             self._cache.aim(positions, prefill)
-            out = _body(model, canvas[:, :prefill], positions, mask, self._cache)
+            out = forward(model, canvas[:, :prefill], positions, mask, self._cache)
             if self._border is not None:
-                self._border.tail = _take(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
+                self._border.tail = taken(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
 
-    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
-        positions = layout.window(start)
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
+        positions, extent = layout.window(start), _extent(layout, places)
         end = torch.minimum(start + layout.width, layout.length)[:, None]
         mask = (torch.arange(extent, device=canvas.device) < end)[:, None, None]
         self._cache.aim(positions, extent)
-        out = _body(
+        out = forward(
             self._model,
             canvas.gather(1, positions),
             positions,
@@ -137,7 +157,7 @@ class CachedReader:
         hidden = out.last_hidden_state
         if self._border is not None:
             hidden = self._border.shift(hidden, start.to(hidden.device))
-        return Features(_logits(self._model, hidden, canvas), error)
+        return Features(logits_of(self._model, hidden, canvas), error)
 
     def keep(self, rows: Tensor) -> None:
         self._cache.keep(rows)
@@ -182,14 +202,14 @@ class WholeReader:
     def __init__(self, model: Denoiser, score: bool) -> None:
         self._model, self._score = model, score
 
-    def read(self, canvas: Tensor, layout: Layout, start: Tensor, extent: int) -> Features:
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
         model, longest = self._model, canvas.shape[1] - layout.width
         causal = model.attention == "block_causal"
-        end = min(extent, longest) if causal else longest
+        end = min(_extent(layout, places), longest) if causal else longest
         positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(positions)
         mask = masks.block_causal(layout.blocks(positions), valid) if causal else masks.bidirectional(valid)
-        out = _body(model, canvas[:, :end], positions, mask, None, self._score)
+        out = forward(model, canvas[:, :end], positions, mask, None, self._score)
 
         active = layout.window(start).clamp(max=end - 1)  # what a short last block lacks is never read
         error = None
@@ -199,29 +219,13 @@ class WholeReader:
             error = _error(model, out, positions, valid).gather(1, active)
         if model.facts.logit_shift:
             active = (active - 1).clamp(min=0)  # nothing precedes position 0: it keeps its own
-        return Features(_logits(model, _take(out.last_hidden_state, active), canvas), error)
+        return Features(logits_of(model, taken(out.last_hidden_state, active), canvas), error)
 
     def keep(self, rows: Tensor) -> None:
         """Nothing is remembered between forwards."""
 
 
-def open_reader(model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, *, cache: bool, score: bool) -> Reader:
-    """The reader for a batch: cached where the attention makes that exact and ``cache`` is on.
-
-    Args:
-        model: the checkpoint.
-        canvas: int64 ``[row, pos]``, with one block's width of spare positions behind the longest row.
-        layout: where the rows stand.
-        prefill: the largest ``layout.first``, known to the host.
-        cache: use the exact block cache if there is one.
-        score: also run the model's correction head.
-    """
-    if cache and model.attention == "block_causal" and model.reads.kind == "decoder":
-        return CachedReader(model, canvas, layout, prefill, score)
-    return WholeReader(model, score)
-
-
-def _body(
+def forward(
     model: Denoiser, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None, hidden: bool = False
 ) -> Any:
     return model.body(
@@ -234,17 +238,22 @@ def _body(
     )
 
 
+def _extent(layout: Layout, places: Sequence[Place]) -> int:
+    """How far the active blocks reach."""
+    return max(place.start for place in places) + layout.width
+
+
 def _error(model: Denoiser, out: Any, positions: Tensor, valid: Tensor, at: Tensor | None = None) -> Tensor:
     """The head's error logits, from the hidden states it reads (only those ``at`` these positions)."""
     assert model.head is not None
     hidden = out.hidden_states[model.head.layer]
-    return model.head(hidden if at is None else _take(hidden, at), positions, valid)
+    return model.head(hidden if at is None else taken(hidden, at), positions, valid)
 
 
-def _logits(model: Denoiser, hidden: Tensor, canvas: Tensor) -> Tensor:
+def logits_of(model: Denoiser, hidden: Tensor, canvas: Tensor) -> Tensor:
     """The LM head's output, where the canvas is: a large module's last layers may be on another device."""
     return model.lm_head(hidden).to(canvas.device)
 
 
-def _take(hidden: Tensor, index: Tensor) -> Tensor:
+def taken(hidden: Tensor, index: Tensor) -> Tensor:
     return hidden.gather(1, index.to(hidden.device)[..., None].expand(-1, -1, hidden.shape[-1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -18,6 +19,7 @@ import dlmsample
 from dlmsample.cli import main
 from tests.cli.conftest import Bytes, Call
 
+NANO = Path(dlmsample.__file__).parent / "models" / "nano"
 RANDOM = ("--temperature", "5", "--max-new-tokens", "100", "--set", "tokens_per_step=8")
 SHORT = ("--max-new-tokens", "12")
 
@@ -203,3 +205,25 @@ def test_unexpected_error(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     assert err == "dlmsample: unexpected error RuntimeError: two lines; set DLMSAMPLE_DEBUG=1 to see where\n"
     monkeypatch.setenv(main.DEBUG, "1")
     assert "Traceback" in call("generate", "x").err
+
+
+def test_a_cache_that_the_model_does_not_take(call: Call) -> None:
+    code, out, err = call("generate", "a", "--cache", "dual", *SHORT)
+    assert (code, out) == (2, "")
+    assert "nano is block-causal and has an exact cache" in err
+    code, out, err = call("generate", "a", "--cache", "duel", *SHORT)
+    assert (code, out) == (2, "")
+    assert "did you mean 'dual'" in err
+    assert call("generate", "a", "--cache", "none", *SHORT).code == 0
+
+
+def test_an_approximate_cache_on_a_model_that_needs_one(call: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "two_way"
+    shutil.copytree(NANO, folder, ignore=shutil.ignore_patterns("adapters", "heads"))
+    config = json.loads((folder / "config.json").read_text())
+    config["dlmsample"]["attention"] = "bidirectional"
+    (folder / "config.json").write_text(json.dumps(config))
+    told = call("generate", "a", "--model", str(folder), "--cache", "dual", "--refresh", "4", "--json", *SHORT)
+    assert (told.code, json.loads(told.out)["cache"]) == (0, "dual")
+    told = call("generate", "a", "--model", str(folder), "--cache", "prefix", *SHORT)
+    assert told.out.rstrip().endswith(", cache prefix")

@@ -15,7 +15,8 @@ import dlmsample as ds
 from dlmsample.models import masks
 from dlmsample.models.base import Facts
 from dlmsample.models.families import FAMILIES, family, open_config
-from dlmsample.models.reader import Layout, open_reader
+from dlmsample.models.reader import Layout, Place
+from dlmsample.models.readers import cache_kind, open_reader
 from tests.models import checkpoints as tiny
 
 IDS: dict[str, dict[str, Any]] = {"llada": {}, "dream": {}, "llada2": {"mask_id": 254}}
@@ -122,12 +123,13 @@ def test_the_active_block_equals_the_whole_sequence(name: str, tmp_path: Path) -
     canvas[:, -12:] = model.mask_id
     layout = Layout(first, total, width, prompt_block)
     with torch.no_grad():
-        readers = [open_reader(model, canvas, layout, int(first.max()), cache=on, score=False) for on in (True, False)]
+        kinds = [cache_kind(model, on) for on in (True, False)]
+        readers = [open_reader(model, canvas, layout, int(first.max()), cache=kind, score=False) for kind in kinds]
         assert readers[0].cached == causal
         starts = first.clone()
         for moves in ((1, 1, 1, 1), (1, 0, 1, 1), (0, 1, 0, 0)):
             for reader in readers:
-                found = reader.read(canvas, layout, starts, int(starts.max()) + width).logits
+                found = reader.read(canvas, layout, starts, [Place(at, 0) for at in starts.tolist()]).logits
                 for row in range(4):
                     end = int(total[row])
                     blocks = (torch.arange(end) - int(first[row])).div(width, rounding_mode="floor")

@@ -1,0 +1,81 @@
+"""Fast-dLLM's approximate caches for bidirectional models: keys and values of other blocks, a few forwards old."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dlmsample.models.base import Denoiser
+from dlmsample.models.reader import BlockCache, Features, Layout, Place, forward, logits_of, taken
+
+Approximation = Literal["prefix", "dual"]
+APPROXIMATIONS: tuple[Approximation, ...] = ("prefix", "dual")
+
+
+class ApproximateReader:
+    """A forward over the whole canvas when a row enters a block, and every ``refresh`` forwards; else over less.
+
+    Rule (arXiv:2505.22618, Sec. 3.2): keys and values of what precedes the active block stay as the last whole forward
+    left them ("prefix"), and those of what follows it as well ("dual"). Between whole forwards "prefix" recomputes
+    everything from the block's start on, "dual" the block alone. What a row sees depends on its own forwards only.
+
+    Args:
+        model: a bidirectional decoder.
+        canvas: int64 ``[row, pos]``.
+        kind: ``prefix`` or ``dual``.
+        refresh: forwards in a block from one whole forward to the next; None: only on entering a block.
+
+    Deviation: the paper refreshes when a block is finished, with a forward of its own; here the first forward in the
+    next block does it.
+    """
+
+    cached = False
+
+    def __init__(self, model: Denoiser, canvas: Tensor, kind: Approximation, refresh: int | None) -> None:
+        self._model, self._kind, self._refresh = model, kind, refresh
+        self._cache = BlockCache(*canvas.shape)
+
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
+        """See :meth:`dlmsample.models.reader.Reader.read`; rows that need a whole forward and others go apart."""
+        whole = [place.age % self._refresh == 0 if self._refresh else place.age == 0 for place in places]
+        if all(whole) or not any(whole):
+            return Features(self._logits(self._cache, canvas, layout, start, places, whole[0]), None)
+        logits: list[Tensor] = []
+        order: list[int] = []
+        for kind in (True, False):
+            some = [row for row, is_whole in enumerate(whole) if is_whole is kind]
+            rows = torch.tensor(some, device=start.device)
+            part = self._cache.pick(rows)
+            at = [places[row] for row in some]
+            logits.append(self._logits(part, canvas[rows], layout.keep(rows), start[rows], at, kind))
+            self._cache.put(rows, part)
+            order += some
+        back = torch.tensor(order, device=canvas.device).argsort()
+        return Features(torch.cat(logits)[back], None)
+
+    def _logits(
+        self, cache: BlockCache, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place], whole: bool
+    ) -> Tensor:
+        model, longest = self._model, canvas.shape[1] - layout.width
+        ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
+        if whole:
+            positions = torch.arange(longest, device=canvas.device).expand(len(canvas), -1)
+            begin = torch.zeros_like(start)
+        else:
+            count = layout.width if self._kind == "dual" else longest - min(place.start for place in places)
+            begin = (start - ahead).clamp(min=0)
+            positions = (begin[:, None] + torch.arange(count + ahead, device=canvas.device)).clamp(max=longest)
+        keys = torch.arange(longest + 1, device=canvas.device).expand(len(canvas), -1)
+        valid = layout.holds(keys)  # the spare position at the end takes what a row does not need
+        cache.aim(positions, longest + 1)
+        mask = valid[:, None, None].expand(-1, -1, positions.shape[1], -1)
+        hidden = forward(model, canvas.gather(1, positions), positions, mask, cache).last_hidden_state
+        active = layout.window(start) - begin[:, None] - ahead
+        return logits_of(model, taken(hidden, active.clamp(0, positions.shape[1] - 1)), canvas)
+
+    def keep(self, rows: Tensor) -> None:
+        """Forget all rows but these (int64 indices)."""
+        self._cache.keep(rows)
