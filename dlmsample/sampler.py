@@ -142,13 +142,7 @@ class Sampler:
         for i, result in enumerate(results):
             if result.cut is not None and texts is not None:
                 answers[i], texts[i] = answers[i][: result.cut.tokens], result.cut.text
-        return Output(
-            tokens=answers,
-            stats=[r.stats(len(answer)) for r, answer in zip(results, answers, strict=True)],
-            trace=[list(r.events) for r in results] if record else None,
-            decoded=texts,
-            cache=self.cache,
-        )
+        return self._output(results, answers, texts, record)
 
     def fill(
         self,
@@ -200,11 +194,15 @@ class Sampler:
         if model.tokenizer is not None:
             rows = zip(texts, placed, results, strict=True)
             whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
+        return self._output(results, placed, whole, record)
+
+    def _output(self, results: list[Result], tokens: list[list[int]], texts: list[str] | None, record: bool) -> Output:
+        """What a caller gets: the tokens and texts of the decoded rows, and their figures."""
         return Output(
-            tokens=placed,
-            stats=[r.stats(len(new)) for r, new in zip(results, placed, strict=True)],
+            tokens=tokens,
+            stats=[r.stats(len(ids)) for r, ids in zip(results, tokens, strict=True)],
             trace=[list(r.events) for r in results] if record else None,
-            decoded=whole,
+            decoded=texts,
             cache=self.cache,
         )
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import dlmsample
-from dlmsample.cli import decoding, grids
+from dlmsample.cli import decoding, grids, options
 from dlmsample.cli.usage import Group, UsageError, explain
 
 app = typer.Typer(
@@ -105,21 +105,17 @@ def train(
       dlmsample train --objective mdm --data texts/ --set data.pack=true --set data.max_length=512 --dry-run
       torchrun --nproc-per-node 4 --module dlmsample.train --recipe nano_scope --out runs/scope
     """
-    options = {**locals(), "settings": settings or ()}
+    given = {**locals(), "settings": settings or ()}
     from dlmsample.cli import train as command
 
-    raise typer.Exit(command.train(command.Request(**options)))
+    raise typer.Exit(command.train(command.Request(**given)))
 
 
 @app.command()
 def diagnose(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Embedded model, folder, or hub id.")],
-    adapter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Adapter that the model ships, PEFT folder, or hub id.")
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Correction head that the model ships, folder, or hub id.")
-    ] = None,
+    adapter: options.Adapter = None,
+    head: options.Head = None,
     task: Annotated[str, typer.Option(metavar="NAME", help="Gold answers; see dlmsample tasks.")] = "wordproblems",
     split: Annotated[str, typer.Option(metavar="NAME", help="Split of the task.")] = "valid",
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Examples, the first of the split.")] = 256,
@@ -144,18 +140,12 @@ def diagnose(
     ] = 0.5,
     seed: Annotated[int, typer.Option(metavar="S", help="Of the masks and of the intervals' resampling.")] = 0,
     batch_size: Annotated[int, typer.Option(metavar="B", help="Examples in one forward.")] = 32,
-    device: Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
-    ] = False,
-    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
-    output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")
-    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
+    as_json: options.AsObject = False,
+    trust_remote_code: options.TrustRemoteCode = False,
+    family: options.Family = None,
+    output: options.Output = None,
 ) -> None:
     """Measure what a model does with its own mistakes, on gold answers of a task.
 
@@ -171,10 +161,10 @@ def diagnose(
       dlmsample diagnose nano --head runs/fca/final --split test
       dlmsample diagnose runs/mine/final --set min_steps=2 --set max_steps=4 --device cuda
     """
-    options = {**locals(), "settings": settings or ()}
+    given = {**locals(), "settings": settings or ()}
     from dlmsample.cli import diagnose as command
 
-    command.diagnose(command.Request(**options))
+    command.diagnose(command.Request(**given))
 
 
 app.command()(grids.ablate)
@@ -197,10 +187,8 @@ def models(
     explain: Annotated[
         str | None, typer.Option(metavar="ID_OR_FOLDER", help="Say what one is and how it decodes; reads no weights.")
     ] = None,
-    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
-    ] = False,
+    family: options.Family = None,
+    trust_remote_code: options.TrustRemoteCode = False,
     as_json: AsJson = False,
 ) -> None:
     """List the embedded models with their adapters and correction heads, or explain one checkpoint.

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from dlmsample.cli import options
+
 
 def generate(
     prompt: Annotated[
@@ -23,12 +25,8 @@ def generate(
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Embedded model, folder, or hub id; see dlmsample models.")
     ] = "nano",
-    adapter: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Adapter that the model ships, PEFT folder, or hub id.")
-    ] = None,
-    head: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Correction head that the model ships, folder, or hub id.")
-    ] = None,
+    adapter: options.Adapter = None,
+    head: options.Head = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="Policy option, a YAML scalar; repeatable."),
@@ -60,10 +58,8 @@ def generate(
         int | None,
         typer.Option(metavar="N", min=1, help="Of these: forwards to the next whole one.  [default: a block]"),
     ] = None,
-    device: Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")
-    ] = None,
+    device: options.Device = None,
+    dtype: options.Dtype = None,
     raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")] = False,
     show: Annotated[
         str | None, typer.Option(metavar="steps", help="Print the canvas step by step, changes marked.")
@@ -71,10 +67,8 @@ def generate(
     as_json: Annotated[
         bool, typer.Option("--json", help="A line per prompt: {index, prompt, text, tokens, stats}.")
     ] = False,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
-    ] = False,
-    family: Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")] = None,
+    trust_remote_code: options.TrustRemoteCode = False,
+    family: options.Family = None,
     device_map: Annotated[
         str | None, typer.Option(metavar="auto", help="Spread a large model over all devices, not with --device.")
     ] = None,
@@ -84,9 +78,7 @@ def generate(
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read weights that are no safetensors.")
     ] = False,
-    output: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")
-    ] = None,
+    output: options.Output = None,
 ) -> None:
     """Answer prompts or chats, or fill the masks of texts.
 
@@ -99,7 +91,7 @@ def generate(
       dlmsample generate --template $'Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK].' --policy t2m
       dlmsample generate --chat conversation.json --stop $'\\n'
     """
-    options = {**locals(), "settings": settings or (), "template": template or (), "stop": stop or ()}
+    given = {**locals(), "settings": settings or (), "template": template or (), "stop": stop or ()}
     from dlmsample.cli import generate as command
 
-    command.generate(command.Request(**options))
+    command.generate(command.Request(**given))

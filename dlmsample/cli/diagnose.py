@@ -59,15 +59,7 @@ def diagnose(request: Request) -> None:
     screen.silence()
     from dlmsample.diagnose import diagnose as measure
 
-    model = dlmsample.load(
-        request.model,
-        adapter=request.adapter,
-        head=request.head,
-        device=request.device,
-        dtype=request.dtype,
-        trust_remote_code=request.trust_remote_code,
-        family=request.family,
-    )
+    model = inputs.load_model(request)
     with interrupt.raising():
         report = measure(
             model,

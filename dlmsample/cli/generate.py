@@ -74,16 +74,7 @@ def generate(request: Request) -> None:
 
     policy = inputs.make_policy(request.policy, options)
     screen.silence()
-    model = dlmsample.load(
-        request.model,
-        adapter=request.adapter,
-        head=request.head,
-        device=request.device,
-        dtype=request.dtype,
-        trust_remote_code=request.trust_remote_code,
-        family=request.family,
-        **{key: value for key in _LOADING if (value := getattr(request, key))},
-    )
+    model = inputs.load_model(request, **{key: value for key in _LOADING if (value := getattr(request, key))})
     sampler = dlmsample.Sampler(
         model,
         policy,
@@ -150,7 +141,7 @@ def _write_json(stream: TextIO, prompts: Sequence[Any], out: Output) -> None:
     rows = zip(prompts, out.texts, out.tokens, out.stats, strict=True)
     for index, (prompt, text, tokens, stats) in enumerate(rows):
         row = {"index": index, "prompt": prompt, "text": text, "tokens": tokens, "stats": stats.asdict()}
-        if out.cache in inputs.APPROXIMATE:
+        if inputs.approximate(out.cache):
             row["cache"] = out.cache
         stream.write(json.dumps(row) + "\n")
 
@@ -174,8 +165,8 @@ def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, 
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), given)
             screen.say(page, "")
         screen.say(page, text.strip())
-        approximate = f", cache {out.cache}" if out.cache in inputs.APPROXIMATE else ""
-        page.print(Text(_figures(stats) + approximate, "dim"), soft_wrap=True)
+        cache = f", cache {out.cache}" if inputs.approximate(out.cache) else ""
+        page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
 
 
 def _given(model: Any, text: str) -> list[int | None]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from dlmsample.cli import options
+
 
 def ablate(
     grid: Annotated[str, typer.Argument(metavar="GRID.yaml", help="Tasks, checkpoints, policies and seeds.")],
@@ -42,7 +44,7 @@ def ablate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count cells and forwards, time a few examples; write nothing.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsObject = False,
 ) -> None:
     """Run a grid of tasks, checkpoints, policies and seeds, and report; the same command again goes on.
 
@@ -57,10 +59,10 @@ def ablate(
       dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --retry
       dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --engine ray --address auto
     """
-    options = dict(locals())
+    given = dict(locals())
     from dlmsample.cli import ablate as command
 
-    raise typer.Exit(command.ablate(command.Request(**options)))
+    raise typer.Exit(command.ablate(command.Request(**given)))
 
 
 def report(
@@ -81,7 +83,7 @@ def report(
         str | None,
         typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: options.AsObject = False,
 ) -> None:
     """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.
 
@@ -98,7 +100,7 @@ def report(
       dlmsample report runs/demo --json
       dlmsample report runs/papers --claims examples/papers_on_nano_claims.yaml --papers PAPERS.md
     """
-    options = dict(locals())
+    given = dict(locals())
     from dlmsample.cli import report as command
 
-    command.report(command.Request(**options))
+    command.report(command.Request(**given))

@@ -6,14 +6,13 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
+import dlmsample
 from dlmsample.registry import policy_class, unknown
 
 _ROLES = ("system", "user", "assistant", "tool")
 Messages = list[dict[str, Any]]
-APPROXIMATE = ("prefix", "dual")  #: caches that change what comes out
-_CACHES = (*APPROXIMATE, "none")
 _CHAT = 'write [{"role": "user", "content": "..."}, ...]'
 
 
@@ -128,9 +127,18 @@ def cache(given: str | None) -> Any:
     """
     if given is None:
         return True
-    if given not in _CACHES:
-        raise unknown("cache", given, _CACHES)
-    return given if given in APPROXIMATE else False
+    from dlmsample.models.approximate import APPROXIMATIONS
+
+    if given not in (*APPROXIMATIONS, "none"):
+        raise unknown("cache", given, [*APPROXIMATIONS, "none"])
+    return given != "none" and given
+
+
+def approximate(cache: str) -> bool:
+    """Whether a cache changes what comes out."""
+    from dlmsample.models.approximate import APPROXIMATIONS
+
+    return cache in APPROXIMATIONS
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
@@ -216,3 +224,40 @@ def _shown(value: Any) -> str:
     """A value as it would be written after ``--set``."""
     names = {None: "null", True: "true", False: "false"}
     return names[value] if value is None or isinstance(value, bool) else repr(value)
+
+
+class Checkpoint(Protocol):
+    """The options that say which checkpoint, and how it is loaded."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def adapter(self) -> str | None: ...
+    @property
+    def head(self) -> str | None: ...
+    @property
+    def device(self) -> str | None: ...
+    @property
+    def dtype(self) -> str | None: ...
+    @property
+    def trust_remote_code(self) -> bool: ...
+    @property
+    def family(self) -> str | None: ...
+
+
+def load_model(request: Checkpoint, **more: Any) -> Any:
+    """The checkpoint that the options name.
+
+    Raises:
+        ValueError: as :func:`dlmsample.load`.
+    """
+    return dlmsample.load(
+        request.model,
+        adapter=request.adapter,
+        head=request.head,
+        device=request.device,
+        dtype=request.dtype,
+        trust_remote_code=request.trust_remote_code,
+        family=request.family,
+        **more,
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from importlib import import_module
 from typing import Any
 
+from dlmsample.registry import resolve
 from dlmsample.tasks.base import Example, Score, Task
 
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]
@@ -41,8 +41,7 @@ def task_class(name: str) -> type[Task]:
         near = difflib.get_close_matches(str(name), _TASKS, n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"unknown task {name!r}.{hint} Known tasks: {', '.join(list_tasks())}")
-    module, attribute = _TASKS[name].split(":")
-    return getattr(import_module(module), attribute)
+    return resolve(_TASKS[name])
 
 
 def task_options(name: str) -> dict[str, Any]:

@@ -6,8 +6,23 @@ with experts are left out: their numbers were never compared.
 
 from __future__ import annotations
 
+from typing import Any
+
 from dlmsample.models.families.base import DENSE, Family, take
 from dlmsample.models.families.qwen import FIELDS, ONLY
+
+FACTS: dict[str, Any] = {
+    "attention": "block_causal",
+    "block_alignment": "absolute",
+    "block_length": 4,
+    "block_key": "block_size",
+    "mask_id": 151669,
+    "eos_ids": (151643, 151645),
+    "mask_token": "<|MASK|>",
+    "eos_tokens": ("<|endoftext|>", "<|im_end|>"),
+    "lora_targets": DENSE,
+}
+"""How SDAR decodes, with experts or without."""
 
 FAMILY = Family(
     name="sdar",
@@ -24,13 +39,5 @@ FAMILY = Family(
     },
     rope={"rope_theta": take("rope_theta", default=1000000.0)},
     only=ONLY,
-    attention="block_causal",
-    block_alignment="absolute",
-    block_length=4,
-    block_key="block_size",
-    mask_id=151669,
-    eos_ids=(151643, 151645),
-    mask_token="<|MASK|>",
-    eos_tokens=("<|endoftext|>", "<|im_end|>"),
-    lora_targets=DENSE,
+    **FACTS,
 )

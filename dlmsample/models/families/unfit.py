@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dlmsample.models.families.base import ATTENTION, DENSE, Family
+from dlmsample.models.families.base import ATTENTION, Family
+from dlmsample.models.families.sdar import FACTS
 
 LLADA_MOE = Family(
     name="llada_moe",
@@ -21,14 +22,6 @@ SDAR_MOE = Family(
     summary="SDAR with experts",
     architectures=r"SDARMoeForCausalLM",
     model_types=r"sdar_moe",
-    attention="block_causal",
-    block_alignment="absolute",
-    block_length=4,
-    block_key="block_size",
-    mask_id=151669,
-    eos_ids=(151643, 151645),
-    mask_token="<|MASK|>",
-    eos_tokens=("<|endoftext|>", "<|im_end|>"),
-    lora_targets=DENSE,
     reads="module",
+    **FACTS,
 )
