@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -36,6 +37,9 @@ def predict(
     temperature)`` after top-k, then top-p; its confidence is always that of the untempered softmax (a decision;
     LLaDA2.x uses the tempered one).
 
+    On an NVIDIA GPU with Triton, and without top-p, one kernel does this in one read of the logits; :func:`plain` is
+    the same in plain torch.
+
     Args:
         logits: ``[row, pos, vocab]``, any float dtype.
         current: int64 ``[row, pos]``, the tokens the forward saw.
@@ -56,6 +60,70 @@ def predict(
         >>> p = predict(torch.tensor([[[0.0, 2.0, 9.0]]]), torch.tensor([[0]]), mask_id=2)
         >>> p.token.item(), round(p.prob.item(), 4), round(p.current_prob.item(), 4)
         (1, 0.8808, 0.1192)
+    """
+    if top_p >= 1 and _has_kernel(logits):
+        from dlmsample.kernels.vocabulary import reduce  # needs Triton
+
+        pred = reduce(
+            logits,
+            current,
+            mask_id,
+            key=key,
+            counter=SAMPLE,
+            temperature=temperature,
+            top_k=top_k,
+            excluded=excluded,
+            needs=needs,
+        )
+    else:
+        pred = plain(
+            logits,
+            current,
+            mask_id,
+            key=key,
+            temperature=temperature,
+            top_p=top_p,
+            top_k=top_k,
+            excluded=excluded,
+            needs=needs,
+        )
+    if "error" in needs and error is not None:
+        pred = pred._replace(error=torch.sigmoid(error.float()))
+    return pred
+
+
+def _has_kernel(logits: Tensor) -> bool:
+    """Whether the kernel can take these logits: it has no gradient, and reads the vocabulary in wide loads."""
+    return (
+        logits.is_cuda
+        and torch.version.cuda is not None
+        and torch.cuda.get_device_capability(logits.device) >= (8, 0)
+        and logits.dtype in (torch.bfloat16, torch.float16, torch.float32)
+        and logits.stride(-1) == 1
+        and not logits.requires_grad
+        and find_spec("triton") is not None
+    )
+
+
+def plain(
+    logits: Tensor,
+    current: Tensor,
+    mask_id: int,
+    *,
+    key: Tensor | None = None,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int | None = None,
+    excluded: tuple[Tensor, Tensor] | None = None,
+    needs: Collection[str] = (),
+) -> Prediction:
+    """:func:`predict` in plain torch, on any device: what it means, and what the kernel is tested against.
+
+    Args and Returns: those of :func:`predict`; without ``error``, which needs no vocabulary.
+
+    Example:
+        >>> plain(torch.tensor([[[0.0, 2.0, 9.0]]]), torch.tensor([[0]]), mask_id=2).token.item()
+        1
     """
     vocab = torch.arange(logits.shape[-1], device=logits.device)
     banned = (vocab == mask_id)[None]
@@ -90,7 +158,6 @@ def predict(
         current_odds=current_odds,
         entropy=entropy,
         margin=margin,
-        error=torch.sigmoid(error.float()) if "error" in needs and error is not None else None,
     )
 
 
