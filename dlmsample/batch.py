@@ -183,7 +183,8 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         state=state,
     )
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
-    return after, outcome, Change(block, tokens, pred, rows.start, rows.counts.steps)
+    # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
+    return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone())
 
 
 def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:

@@ -1,4 +1,4 @@
-"""What the decoding loop starts from and ends with: the canvases of a batch, and the figures of a row."""
+"""What the decoding loop starts from and ends with: the canvases of rows, and the figures of a row."""
 
 from __future__ import annotations
 
@@ -11,6 +11,14 @@ from dlmsample.batch import Counts, Rows
 from dlmsample.models.reader import Layout
 from dlmsample.stopping import Cut
 from dlmsample.types import Event, RowStats
+
+
+class Job(NamedTuple):
+    """A row to decode."""
+
+    number: int  #: which of the caller's
+    canvas: list[int]  #: its ids, the mask id where a token is to be placed; at least one such place
+    key: int  #: of its randomness
 
 
 class Form(NamedTuple):
@@ -27,18 +35,42 @@ class Form(NamedTuple):
         return mask // self.block_length * self.block_length
 
 
+class Room(NamedTuple):
+    """What rows of a batch may take up."""
+
+    width: int  #: positions of a block
+    length: int  #: positions of a canvas
+
+    @property
+    def capacity(self) -> int:
+        """Positions of a row's tensors: a block's width of spare ones at the end."""
+        return self.length + self.width
+
+    def holds(self, other: Room) -> bool:
+        """Whether rows that need ``other`` fit; where blocks have one length, they all have that width."""
+        return self.width >= other.width and self.length >= other.length
+
+
+def room_for(canvases: Sequence[Sequence[int]], form: Form, mask_id: int) -> Room:
+    """What these canvases need.
+
+    Example:
+        >>> room_for([[7, 7, 0, 0, 0], [7, 0]], Form("all", True), mask_id=0)
+        Room(width=3, length=5)
+    """
+    longest = max(len(canvas) for canvas in canvases)
+    if not isinstance(form.block_length, str):
+        return Room(form.block_length, longest)
+    return Room(max(len(canvas) - form.first_block(canvas.index(mask_id)) for canvas in canvases), longest)
+
+
 class Canvases(NamedTuple):
-    """A batch as the loop starts it."""
+    """Rows as the loop starts them."""
 
     rows: Rows
     layout: Layout
     first: list[int]  #: start of the first active block, by row
     masked: list[list[int]]  #: the blocks that hold masks, by row, counted from the first active one
-
-    @property
-    def gaps(self) -> bool:
-        """Whether, between blocks with masks, some row has one without."""
-        return any(blocks[-1] + 1 > len(blocks) for blocks in self.masked)
 
     def starts(self, cached: bool) -> list[list[int]]:
         """Where each row stands, block after block: a cache must be written in blocks without masks, too."""
@@ -47,7 +79,12 @@ class Canvases(NamedTuple):
 
 
 def open_canvases(
-    canvases: Sequence[Sequence[int]], keys: Sequence[int], form: Form, mask_id: int, device: torch.device
+    canvases: Sequence[Sequence[int]],
+    keys: Sequence[int],
+    form: Form,
+    mask_id: int,
+    device: torch.device,
+    room: Room | None = None,
 ) -> Canvases:
     """Rows right-padded, each at its first active block.
 
@@ -57,21 +94,18 @@ def open_canvases(
         form: how they are cut into blocks.
         mask_id: the mask id.
         device: of the tensors.
+        room: what the tensors leave for a row; None: what these need.
     """
-    at_mask = [canvas.index(mask_id) for canvas in canvases]
-    first = [form.first_block(mask) for mask in at_mask]
-    if isinstance(form.block_length, str):
-        width = max(len(canvas) - start for canvas, start in zip(canvases, first, strict=True))
-    else:
-        width = form.block_length
+    room = room_for(canvases, form, mask_id) if room is None else room
+    first = [form.first_block(canvas.index(mask_id)) for canvas in canvases]
     lengths = [len(canvas) for canvas in canvases]
-    ids = torch.full((len(canvases), max(lengths) + width), mask_id)
+    ids = torch.full((len(canvases), room.capacity), mask_id)
     for row, canvas in zip(ids, canvases, strict=True):
         row[: len(canvas)] = torch.tensor(canvas, dtype=torch.long)
 
     places = torch.arange(ids.shape[1])
     editable = (ids == mask_id) & (places < torch.tensor(lengths)[:, None])
-    block = (places - torch.tensor(first)[:, None]).div(width, rounding_mode="floor")
+    block = (places - torch.tensor(first)[:, None]).div(room.width, rounding_mode="floor")
     masked = [sorted(set(b[e].tolist())) for b, e in zip(block, editable, strict=True)]
 
     def column(values: Sequence[int]) -> torch.Tensor:
@@ -91,14 +125,14 @@ def open_canvases(
         counts=Counts(zero, zero, zero, zero, zero, no, no),
         state=None,
     )
-    return Canvases(rows, Layout(start, column(lengths), width, form.prompt_block), first, masked)
+    return Canvases(rows, Layout(start, column(lengths), room.width, form.prompt_block), first, masked)
 
 
 class Result(NamedTuple):
     """One row, decoded; without any counts where nothing was to decode."""
 
     canvas: list[int]  #: all of it, masks behind an early end included
-    counts: Counts | None = None
+    counts: Sequence[int] | None = None  #: as :class:`~dlmsample.batch.Counts`
     prefill: int = 0
     events: Sequence[Event] = ()
     cut: Cut | None = None  #: the answer before a stop string
@@ -106,7 +140,7 @@ class Result(NamedTuple):
     def stats(self, tokens: int) -> RowStats:
         """The figures, for so many tokens of output."""
         counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
-        steps, nfe, fills, replaces, remasks, forced, eos = (int(c) for c in counts)
+        steps, nfe, fills, replaces, remasks, forced, eos = counts
         return RowStats(
             steps=steps,
             nfe=nfe,

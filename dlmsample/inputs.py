@@ -28,17 +28,25 @@ def real(name: str, value: Any) -> float:
     raise ValueError(f"{name} must be a number, not {value!r}")
 
 
+class RowKeys:
+    """A 64-bit key per prompt: of the seed, its ids, and how many equal prompts came before."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = integer("seed", seed)
+        self._seen: Counter[tuple[int, ...]] = Counter()
+
+    def of(self, ids: Sequence[int]) -> int:
+        """The key of the next prompt."""
+        prompt = tuple(ids)
+        self._seen[prompt] += 1
+        return rng.sequence_key(self._seed, prompt, self._seen[prompt] - 1)
+
+
 def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
-    """A 64-bit key per prompt: of (its seed, its ids) and, with one seed for all, how many equal prompts came
-    before."""
+    """A key per prompt, see :class:`RowKeys`; with a seed for each, of that seed and its ids alone."""
     if isinstance(seed, Sequence) and not isinstance(seed, (str, bytes)):
         if len(seed) != len(ids):
             raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")
         return [rng.sequence_key(integer("seed", s), i, 0) for s, i in zip(seed, ids, strict=True)]
-    seed = integer("seed", seed)
-    seen: Counter[tuple[int, ...]] = Counter()
-    keys = []
-    for prompt in map(tuple, ids):
-        keys.append(rng.sequence_key(seed, prompt, seen[prompt]))
-        seen[prompt] += 1
-    return keys
+    keys = RowKeys(integer("seed", seed))
+    return [keys.of(prompt) for prompt in ids]

@@ -1,25 +1,23 @@
-"""The Sampler: the only decoding loop."""
+"""The Sampler: prompts in, answers out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-import torch
-
-from dlmsample.batch import FINISHED, MOVED, STAYS, Settings, advance, tree_map
-from dlmsample.canvas import Form, Result, open_canvases
-from dlmsample.checks import check_options, encode_prompt, encode_text, listed
-from dlmsample.inputs import integer, real, row_keys
+from dlmsample.canvas import Job, Result
+from dlmsample.checks import check_options, encode_prompt, encode_text, listed, stop_strings
+from dlmsample.graphs import Pool
+from dlmsample.inputs import RowKeys, integer, real, row_keys
+from dlmsample.loop import decode
 from dlmsample.models.approximate import Approximation
 from dlmsample.models.base import Denoiser, Prompt
-from dlmsample.models.reader import Place
-from dlmsample.models.readers import cache_kind, open_reader
+from dlmsample.models.readers import cache_kind
+from dlmsample.plan import Sampling, form_of, make_plan
 from dlmsample.policies.base import Policy
 from dlmsample.progress import Progress
 from dlmsample.stopping import Stops, until_eos
-from dlmsample.trace import Recorder
-from dlmsample.types import CacheKind, Output
+from dlmsample.types import Answer, CacheKind, Output
 
 
 class Sampler:
@@ -33,7 +31,7 @@ class Sampler:
     3. One forward over the active block of every unfinished row. Rows may stand at different blocks and steps.
     4. :func:`dlmsample.batch.advance`: predict, policy step, bound, cache rule, EOS rule; tensors only.
     5. The host reads one small flag per row and, where there are stop strings, the text of blocks that are done.
-       Finished rows leave the batch; go to 3 until none is left.
+       Finished rows give their places to the next ones (1, 2); go to 3 until none is left.
     6. Texts, tokens up to the first EOS or stop string, statistics and, if asked for, events.
 
     A batch gives exactly what its rows give alone (float32, CPU). The options are attributes to read, not to set.
@@ -50,6 +48,8 @@ class Sampler:
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
             :class:`~dlmsample.models.approximate.ApproximateReader`.
         refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
+        graphs: on a GPU, capture forwards as CUDA graphs where that can be (same tokens, faster; see
+            :mod:`dlmsample.graphs`); a Sampler keeps the memory of its latest batch for it.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
@@ -75,17 +75,20 @@ class Sampler:
         *,
         cache: bool | Approximation = True,
         refresh: int | None = None,
+        graphs: bool = True,
     ) -> None:
         check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
-        self._form = self._cut_into(self.block_length)
-        self._fill_form = self._form if block_length is not None else self._cut_into("all")
+        self._form = form_of(model, self.block_length)
+        self._fill_form = self._form if block_length is not None else form_of(model, "all")
         self.temperature, self.top_p = real("temperature", temperature), real("top_p", top_p)
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
+        self.graphs = bool(graphs)
+        self._pool = Pool(self.graphs)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):  # others were derived from it
@@ -126,23 +129,63 @@ class Sampler:
                 instead of a list, an empty one, or any for a model without a tokenizer.
         """
         prompts = listed("prompts", "prompt", prompts)
-        max_new_tokens = integer("max_new_tokens", max_new_tokens)
-        if max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens must be 1 or more, not {max_new_tokens}")
-        model = self.model
-        stops = Stops(stop or (), model.decode, model.eos_ids)
-        if stops and model.tokenizer is None:
-            raise ValueError(f"{model.name} has no tokenizer to read stop strings with: leave stop out")
-        ids = [encode_prompt(model, prompt, chat, max_new_tokens) for prompt in prompts]
-        answer = [model.mask_id] * max_new_tokens
-        results = self._run([p + answer for p in ids], row_keys(seed, ids), False, record, progress, stops)
+        stops = self._stops(stop)
+        new = self._new_tokens(max_new_tokens)
+        ids = [encode_prompt(self.model, prompt, chat, len(new)) for prompt in prompts]
+        results = self._run([p + new for p in ids], row_keys(seed, ids), False, record, progress, stops)
 
-        answers = [until_eos(r.canvas[len(p) :], model.eos_ids) for r, p in zip(results, ids, strict=True)]
-        texts = None if model.tokenizer is None else [model.decode(answer) for answer in answers]
-        for i, result in enumerate(results):
-            if result.cut is not None and texts is not None:
-                answers[i], texts[i] = answers[i][: result.cut.tokens], result.cut.text
-        return self._output(results, answers, texts, record)
+        answers = [self._answer(result, len(p)) for result, p in zip(results, ids, strict=True)]
+        texts = None if self.model.tokenizer is None else [text or "" for _, text in answers]
+        return self._output(results, [tokens for tokens, _ in answers], texts, record)
+
+    def stream(
+        self,
+        prompts: Iterable[Prompt],
+        max_new_tokens: int = 128,
+        seed: int = 0,
+        record: bool = False,
+        *,
+        chat: bool | None = None,
+        stop: Sequence[str] | None = None,
+    ) -> Iterator[Answer]:
+        """Answer prompts as they come; each answer as soon as it is done.
+
+        Prompts are read when rows of the batch are free, never further ahead than one. The answers are those of
+        :meth:`generate`; a prompt longer than all before it waits until the batch is empty.
+
+        Args:
+            prompts: any iterable, endless ones too.
+            max_new_tokens: as in :meth:`generate`, and so are ``seed``, ``record``, ``chat`` and ``stop``.
+
+        Returns:
+            :class:`~dlmsample.types.Answer` by answer, in the order in which they are done.
+
+        Raises:
+            ValueError: as :meth:`generate`; for a bad prompt when it is read.
+
+        Example:
+            >>> import dlmsample as ds
+            >>> sampler = ds.Sampler(ds.load("nano"), ds.Unmask(tokens_per_step=4), batch_size=2)
+            >>> sums = (f"Ann had {n} pens and bought 2 more. How many pens does Ann have?" for n in range(3, 6))
+            >>> {answer.number: answer.text.split()[-1] for answer in sampler.stream(sums)} == {0: "5", 1: "6", 2: "7"}
+            True
+        """
+        stops = self._stops(stop)
+        new = self._new_tokens(max_new_tokens)
+        keys, lengths = RowKeys(seed), dict[int, int]()
+
+        def jobs() -> Iterator[Job]:
+            for number, prompt in enumerate(prompts):
+                ids = encode_prompt(self.model, prompt, chat, len(new))
+                lengths[number] = len(ids)
+                yield Job(number, ids + new, keys.of(ids))
+
+        def answers() -> Iterator[Answer]:
+            for number, result in self._decode(jobs(), False, record, stops, lambda finished: None):
+                tokens, text = self._answer(result, lengths.pop(number))
+                yield Answer(number, tokens, text, result.stats(len(tokens)), list(result.events) if record else None)
+
+        return answers()
 
     def fill(
         self,
@@ -196,6 +239,23 @@ class Sampler:
             whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
         return self._output(results, placed, whole, record)
 
+    def _new_tokens(self, count: int) -> list[int]:
+        """The masks that follow a prompt."""
+        count = integer("max_new_tokens", count)
+        if count < 1:
+            raise ValueError(f"max_new_tokens must be 1 or more, not {count}")
+        return [self.model.mask_id] * count
+
+    def _stops(self, stop: Sequence[str] | None) -> Stops:
+        return Stops(stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
+
+    def _answer(self, result: Result, prompt: int) -> tuple[list[int], str | None]:
+        """Tokens and text behind a prompt of so many tokens."""
+        tokens = until_eos(result.canvas[prompt:], self.model.eos_ids)
+        if result.cut is not None:
+            return tokens[: result.cut.tokens], result.cut.text
+        return tokens, None if self.model.tokenizer is None else self.model.decode(tokens)
+
     def _output(self, results: list[Result], tokens: list[list[int]], texts: list[str] | None, record: bool) -> Output:
         """What a caller gets: the tokens and texts of the decoded rows, and their figures."""
         return Output(
@@ -215,86 +275,21 @@ class Sampler:
         progress: bool,
         stops: Stops | None = None,
     ) -> list[Result]:
-        """Every canvas decoded, in batches of similar length; in the order given."""
+        """Every canvas decoded; in the order given."""
         results = [Result(canvas) for canvas in canvases]
         todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
-        todo.sort(key=lambda i: len(canvases[i]))  # equal lengths together: less padding
-        with Progress(len(todo), progress) as bar, torch.no_grad():
-            for at in range(0, len(todo), self.batch_size):
-                batch = todo[at : at + self.batch_size]
-                some, their_keys = [canvases[i] for i in batch], [keys[i] for i in batch]
-                for i, result in zip(batch, self._decode(some, their_keys, filling, record, bar, stops), strict=True):
-                    results[i] = result
+        todo.sort(key=lambda i: -len(canvases[i]))  # the longest first: whatever follows has room in its place
+        jobs = (Job(i, canvases[i], keys[i]) for i in todo)
+        with Progress(len(todo), progress) as bar:
+            for i, result in self._decode(jobs, filling, record, stops, bar.tick):
+                results[i] = result
         return results
 
     def _decode(
-        self,
-        canvases: list[list[int]],
-        keys: list[int],
-        filling: bool,
-        record: bool,
-        bar: Progress,
-        stops: Stops | None,
-    ) -> list[Result]:
-        """Steps 1 to 6 for one batch; results in the order of ``canvases``."""
-        model, form = self.model, self._fill_form if filling else self._form
-        batch = open_canvases(canvases, keys, form, model.mask_id, model.device)
-        rows, layout, first = batch.rows, batch.layout, batch.first
-        score = "error" in self.policy.needs
-        reader = open_reader(
-            model, rows.canvas, layout, max(first), cache=self.cache, score=score, refresh=self.refresh
-        )
-        eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
-        settings = Settings(
-            policy=self.policy,
-            mask_id=model.mask_id,
-            eos_ids=torch.tensor(eos_ids, dtype=torch.long, device=rows.start.device),
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            cached=reader.cached,
-            special=None if special is None else torch.tensor(special, device=rows.start.device),
-            whole=isinstance(form.block_length, str),
-            gaps=batch.gaps,
-        )
-        recorder = Recorder() if record else None
-        places = list(range(len(canvases)))  # of the rows still in the batch
-        # of every row: its blocks; the one it is at, and the forwards it has had there
-        starts, turn, age = batch.starts(reader.cached), [0] * len(canvases), [0] * len(canvases)
-        answer = [canvas.index(model.mask_id) for canvas in canvases]
-        results = [Result(canvas, prefill=int(reader.cached and first[i] > 0)) for i, canvas in enumerate(canvases)]
-        while places:
-            known = [Place(starts[i][turn[i]], age[i]) for i in places]
-            features = reader.read(rows.canvas, layout, rows.start, known)
-            rows, outcome, change = advance(rows, layout, features, settings)
-            if recorder is not None:
-                recorder.add(places, change)
-            flags = outcome.tolist()  # the one look of the host
-            if stops:
-                for j, i in enumerate(places):
-                    end = min(starts[i][turn[i]] + layout.width, len(canvases[i]))
-                    if flags[j] != STAYS and (cut := stops.cut(rows.canvas[j, answer[i] : end].tolist())):
-                        flags[j], results[i] = FINISHED, results[i]._replace(cut=cut)
-            bar.tick(flags.count(FINISHED))
-            for i, flag in zip(places, flags, strict=True):
-                turn[i] += flag == MOVED
-                age[i] = 0 if flag == MOVED else age[i] + 1
-            if FINISHED not in flags:
-                continue
-            for j, i in enumerate(places):
-                if flags[j] == FINISHED:
-                    counts = tree_map(lambda t, j=j: t[j], rows.counts)
-                    results[i] = results[i]._replace(canvas=rows.canvas[j, : len(canvases[i])].tolist(), counts=counts)
-            stay = [j for j, flag in enumerate(flags) if flag != FINISHED]
-            places = [places[j] for j in stay]
-            kept = torch.tensor(stay, dtype=torch.long, device=rows.start.device)
-            rows, layout = tree_map(lambda t, kept=kept: t[kept], rows), layout.keep(kept)
-            reader.keep(kept)
-        if recorder is not None:
-            events = recorder.events(first, layout.width, model.mask_id)
-            results = [r._replace(events=e) for r, e in zip(results, events, strict=True)]
-        return results
-
-    def _cut_into(self, block_length: int | Literal["all"]) -> Form:
-        """How canvases are cut: "all" counts from the prompt's end, whatever the model's alignment."""
-        return Form(block_length, block_length == "all" or self.model.block_alignment == "prompt")
+        self, jobs: Iterable[Job], filling: bool, record: bool, stops: Stops | None, on_tick: Callable[[int], None]
+    ) -> Iterator[tuple[int, Result]]:
+        """Steps 1 to 6; each job's result as soon as it is done."""
+        form = self._fill_form if filling else self._form
+        sampling = Sampling(self.temperature, self.top_p, self.top_k)
+        plan = make_plan(self.model, self.policy, form, sampling, self.cache, self.refresh, filling)
+        return decode(jobs, plan, self.batch_size, self._pool.slots, record=record, stops=stops, on_tick=on_tick)

@@ -1,46 +1,52 @@
-"""Recording: what every step changed, kept as tensors while decoding and turned into events at the end."""
+"""Recording: what every step changed, kept as tensors while decoding and turned into events when the row is done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from dlmsample.batch import Change
 from dlmsample.types import Event, EventKind
 
 
-class Recorder:
-    """Collects the changes of one batch without looking at them, so that recording adds no host synchronisation."""
+class Tick(NamedTuple):
+    """What one forward changed in a batch: kept without looking at it, so that recording adds no host sync."""
 
-    def __init__(self) -> None:
-        self._ticks: list[tuple[list[int], tuple[Tensor, ...]]] = []
+    before: Tensor  #: int64 ``[row, pos]``, the active blocks as the forward saw them
+    after: Tensor  #: int64 ``[row, pos]``
+    prob: Tensor  #: float32 ``[row, pos]``
+    current_prob: Tensor  #: float32 ``[row, pos]``
+    number: Tensor  #: int64 ``[row, pos]``, of each editable position, counted from the answer's first
+    start: Tensor  #: int64 ``[row]``, first canvas position of the block
+    step: Tensor  #: int64 ``[row]``, the row's updates before this one
 
-    def add(self, places: Sequence[int], change: Change) -> None:
-        """Keep one tick; ``places`` are the batch places of its rows."""
+    @classmethod
+    def of(cls, change: Change) -> Tick:
+        """What is kept of a change; copies, for the next forward may write where its tensors are."""
         block, pred = change.block, change.pred
         number = block.start[:, None] + block.editable.cumsum(-1) - 1
         kept = (block.tokens, change.after, pred.prob, pred.current_prob, number, change.start, change.step)
-        self._ticks.append((list(places), kept))
+        return cls(*(tensor.clone() for tensor in kept))
 
-    def events(self, first: Sequence[int], width: int, mask_id: int) -> list[list[Event]]:
-        """The events of every row of the batch, in order.
 
-        Args:
-            first: start of the first active block by batch place.
-            width: positions of a block.
-            mask_id: the mask id.
-        """
-        rows: list[list[Event]] = [[] for _ in first]
-        for places, tensors in self._ticks:
-            columns = [t.tolist() for t in tensors]
-            for place, before, after, prob, current, number, start, step in zip(places, *columns, strict=True):
-                block = (start - first[place]) // width
-                rows[place] += [
-                    Event(kind, step, block, number[at], old, new, p)
-                    for at, kind, old, new, p in _changes(before, after, prob, current, mask_id)
-                ]
-        return rows
+def events(ticks: Sequence[tuple[Tick, int]], first: int, width: int, mask_id: int) -> list[Event]:
+    """The events of one row, in order.
+
+    Args:
+        ticks: of its forwards, each with the row's place in it.
+        first: start of its first active block.
+        width: positions of a block.
+        mask_id: the mask id.
+    """
+    columns = [torch.stack([tick[field][row] for tick, row in ticks]).tolist() for field in range(len(Tick._fields))]
+    return [
+        Event(kind, step, (start - first) // width, number[at], old, new, p)
+        for before, after, prob, current, number, start, step in zip(*columns, strict=True)
+        for at, kind, old, new, p in _changes(before, after, prob, current, mask_id)
+    ]
 
 
 def _changes(

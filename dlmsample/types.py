@@ -116,6 +116,17 @@ class RowStats:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """One prompt's result, of :meth:`dlmsample.Sampler.stream`."""
+
+    number: int  #: of the prompt, counted from 0
+    tokens: list[int]  #: generated ids before the first EOS, or up to a stop string
+    text: str | None  #: None without a tokenizer
+    stats: RowStats
+    trace: list[Event] | None = None  #: only with ``record=True``
+
+
+@dataclass(frozen=True)
 class Output:
     """The result of :meth:`dlmsample.Sampler.generate` or ``fill``, one entry per prompt or text, in their order."""
 

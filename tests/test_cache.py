@@ -57,11 +57,12 @@ def test_cached_logits_equal_the_whole_sequence(alignment: str) -> None:
     canvas = torch.randint(3, 60, (3, int(length.max()) + width))
     layout = Layout(first, length, width, alignment == "prompt")
     with torch.no_grad():
-        cached = open_reader(model, canvas, layout, int(first.max()), cache="exact", score=False)
-        plain = open_reader(model, canvas, layout, int(first.max()), cache="none", score=False)
+        cached = open_reader(model, *canvas.shape, cache="exact", score=False)
+        plain = open_reader(model, *canvas.shape, cache="none", score=False)
+        cached.admit(torch.arange(3), canvas, layout, int(first.max()))
         starts = first.clone()
         for moves in ((1, 1, 1), (1, 0, 1), (0, 1, 0)):  # rows move on at their own pace
-            places = [Place(at, 0) for at in starts.tolist()]
+            places = [Place(at, 0, end) for at, end in zip(starts.tolist(), length.tolist(), strict=True)]
             a = cached.read(canvas, layout, starts, places).logits
             b = plain.read(canvas, layout, starts, places).logits
             inside = layout.holds(layout.window(starts))

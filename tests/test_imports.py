@@ -21,7 +21,9 @@ STAGE = {
     "inputs": 0,
     "stopping": 0,
     "options": 0,
+    "pages": 0,
     "tasks": 0,
+    "kernels": 0,
     "heads": 1,
     "models": 1,
     "predict": 1,
@@ -32,12 +34,18 @@ STAGE = {
     "trace": 4,
     "canvas": 4,
     "checks": 4,
+    "plan": 4,
+    "slots": 4,
+    "graphs": 4,
+    "loop": 4,
     "sampler": 5,
     "train": 6,
     "ablate": 6,
     "cli": 7,
     "__main__": 8,
 }
+#: Entry points: what is run and never imported stands behind every stage, wherever its file lies.
+ENTRIES = {"__main__.py", "train/__main__.py"}
 #: Pairs of stages that must not know each other at all, though their numbers would allow it.
 APART = {
     ("policies", "models"),
@@ -65,11 +73,18 @@ FILES = [p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py"]
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_backwards(path: Path) -> None:
-    own = "__main__" if path.name == "__main__.py" else path.relative_to(ROOT).parts[0].removesuffix(".py")
+    place = path.relative_to(ROOT)
+    own = "__main__" if place.as_posix() in ENTRIES else place.parts[0].removesuffix(".py")
     builder = path.name == "build_tokenizer.py"  # a tool that reads task text to make a data file, not a library module
     for other in imported(path) & STAGE.keys():
         assert STAGE[other] <= STAGE[own], f"{own} imports {other}, a later stage"
         assert builder or (own, other) not in APART | {(b, a) for a, b in APART}, f"{own} must not know {other}"
+
+
+def test_entry_points_are_imported_by_nothing() -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in FILES if path.name == "__main__.py"} == ENTRIES
+    for path in FILES:
+        assert "__main__ import" not in path.read_text(), f"{path.name} imports an entry point"
 
 
 def test_every_module_has_a_stage_and_stays_small() -> None:

@@ -31,7 +31,7 @@ class Letters:
         self.several = several or {}
 
     def encode(self, text: str, add_special_tokens: bool = True) -> list[int]:
-        return [LETTERS.index(c) for c in text]
+        return [LETTERS.find(c) for c in text]  # -1: no token of its own
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
         return "".join(self.several.get(i, LETTERS[i]) for i in ids if i not in (0, EOS, MASK))

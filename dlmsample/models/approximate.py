@@ -24,7 +24,8 @@ class ApproximateReader:
 
     Args:
         model: a bidirectional decoder.
-        canvas: int64 ``[row, pos]``.
+        rows: of the batch.
+        capacity: positions of a row, one block's width of spare ones included.
         kind: ``prefix`` or ``dual``.
         refresh: forwards in a block from one whole forward to the next; None: only on entering a block.
 
@@ -34,9 +35,13 @@ class ApproximateReader:
 
     cached = False
 
-    def __init__(self, model: Denoiser, canvas: Tensor, kind: Approximation, refresh: int | None) -> None:
+    def __init__(self, model: Denoiser, rows: int, capacity: int, kind: Approximation, refresh: int | None) -> None:
         self._model, self._kind, self._refresh = model, kind, refresh
-        self._cache = BlockCache(*canvas.shape)
+        self._cache = BlockCache(rows, capacity)
+
+    def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
+        """See :meth:`dlmsample.models.reader.Reader.admit`; the first forward in a block sees everything."""
+        self._cache.clear(slots)
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
         """See :meth:`dlmsample.models.reader.Reader.read`; rows that need a whole forward and others go apart."""
@@ -59,7 +64,7 @@ class ApproximateReader:
     def _logits(
         self, cache: BlockCache, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place], whole: bool
     ) -> Tensor:
-        model, longest = self._model, canvas.shape[1] - layout.width
+        model, longest = self._model, max(place.length for place in places)
         ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
         if whole:
             positions = torch.arange(longest, device=canvas.device).expand(len(canvas), -1)
@@ -77,5 +82,5 @@ class ApproximateReader:
         return logits_of(model, taken(hidden, active.clamp(0, positions.shape[1] - 1)), canvas)
 
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these (int64 indices)."""
+        """See :meth:`dlmsample.models.reader.Reader.keep`."""
         self._cache.keep(rows)

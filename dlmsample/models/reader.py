@@ -2,12 +2,12 @@
 
 Rows are right-padded and stand at their own offsets, so nothing depends on how long the neighbours are. Both
 readers give the same numbers for block-causal models; only the cached one is fast, only the whole-canvas one is
-right for bidirectional models.
+right for bidirectional models. What a reader remembers stays where it is in memory: a captured forward finds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -56,6 +56,7 @@ class Place(NamedTuple):
 
     start: int  #: first position of the active block
     age: int  #: forwards that the row has had in this block
+    length: int  #: positions of the row's canvas
 
 
 class Reader(Protocol):
@@ -67,8 +68,15 @@ class Reader(Protocol):
         """One forward over the blocks at ``start [row]``; ``places`` says the same to the host, and more."""
         ...
 
+    def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
+        """New rows, in the places of others (int64 indices), of which nothing is left.
+
+        ``canvas`` and ``layout`` are those of the new rows alone; ``prefill`` is their largest ``first``.
+        """
+        ...
+
     def keep(self, rows: Tensor) -> None:
-        """Forget all rows but these (int64 indices)."""
+        """Forget all rows but these (int64 indices), which move up to the front."""
         ...
 
 
@@ -87,25 +95,30 @@ class BlockCache(Cache):
         self._extent = 0
 
     def aim(self, positions: Tensor, extent: int) -> None:
-        """Where the next forward writes, int64 ``[row, pos]``, and how far it reads."""
+        """Where the next forward writes, int64 ``[row, pos]``, and how far it reads; the rows are the first ones."""
         self._at, self._extent = positions, extent
 
     def update(
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
         if layer_idx == len(self._buffers):
-            shape = (self._rows, key_states.shape[1], self._capacity, key_states.shape[3])
-            self._buffers.append((key_states.new_zeros(shape), value_states.new_zeros(shape)))
+            self._buffers.append((self._empty(key_states), self._empty(value_states)))
+        rows = len(key_states)
         at = self._at[:, None, :, None].to(key_states.device).expand_as(key_states)
-        keys, values = self._buffers[layer_idx]
+        keys, values = (buffer[:rows] for buffer in self._buffers[layer_idx])
         keys.scatter_(2, at, key_states)
         values.scatter_(2, at, value_states)
         return keys[:, :, : self._extent], values[:, :, : self._extent]
 
     def keep(self, rows: Tensor) -> None:
-        """Drop all rows but these (int64 indices)."""
-        self._rows = len(rows)
-        self._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
+        """Move these rows (int64 indices) up to the front."""
+        for buffer in self._each():
+            buffer[: len(rows)] = buffer[rows.to(buffer.device)]
+
+    def clear(self, rows: Tensor) -> None:
+        """Zeros in these rows (int64 indices): what is masked must still be finite, for 0 times NaN is NaN."""
+        for buffer in self._each():
+            buffer.index_fill_(0, rows.to(buffer.device), 0)
 
     def pick(self, rows: Tensor) -> BlockCache:
         """A copy of some rows (int64 indices)."""
@@ -114,10 +127,17 @@ class BlockCache(Cache):
         return part
 
     def put(self, rows: Tensor, part: BlockCache) -> None:
-        """Take back what :meth:`pick` gave."""
-        for (keys, values), (new_keys, new_values) in zip(self._buffers, part._buffers, strict=True):
-            keys[rows.to(keys.device)] = new_keys
-            values[rows.to(values.device)] = new_values
+        """Take over the rows of another cache, which may be shorter."""
+        if not self._buffers:
+            self._buffers = [(self._empty(keys), self._empty(values)) for keys, values in part._buffers]
+        for buffer, new in zip(self._each(), part._each(), strict=True):
+            buffer[rows.to(buffer.device), :, : new.shape[2]] = new
+
+    def _each(self) -> Iterator[Tensor]:
+        return (buffer for pair in self._buffers for buffer in pair)
+
+    def _empty(self, states: Tensor) -> Tensor:
+        return states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3])
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return 0  # positions and masks are always given, nothing is derived from a length
@@ -128,17 +148,24 @@ class CachedReader:
 
     cached = True
 
-    def __init__(self, model: Denoiser, canvas: Tensor, layout: Layout, prefill: int, score: bool) -> None:
+    def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool) -> None:
         self._model, self._score = model, score
-        self._cache = BlockCache(*canvas.shape)
-        self._border = _Border() if model.facts.logit_shift else None
+        self._cache = BlockCache(rows, capacity)
+        self._border = _Border(rows) if model.facts.logit_shift else None
+
+    def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
+        self._cache.clear(slots)
+        tail = None
         if prefill:
             positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
             mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
-            self._cache.aim(positions, prefill)
-            out = forward(model, canvas[:, :prefill], positions, mask, self._cache)
-            if self._border is not None:
-                self._border.tail = taken(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
+            part = BlockCache(len(canvas), prefill)
+            part.aim(positions, prefill)
+            out = forward(self._model, canvas[:, :prefill], positions, mask, part)
+            self._cache.put(slots, part)
+            tail = taken(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
+        if self._border is not None:
+            self._border.admit(slots, tail)
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
         positions, extent = layout.window(start), _extent(layout, places)
@@ -171,27 +198,40 @@ class _Border:
     That position's hidden state is the one of the last forward over its block: the one that the cache holds too.
     """
 
-    def __init__(self) -> None:
-        self.tail: Tensor | None = None  #: ``[row, width]``, of the last position of the latest forward
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._tail: Tensor | None = None  #: ``[row, width]``, of the last position of the latest forward
         self._before: Tensor | None = None  #: ``[row, width]``, of the position before the active block
-        self._start: Tensor | None = None
+        self._start: Tensor | None = None  #: int64 ``[row]``, where ``_before`` belongs; -1: nowhere yet
+
+    def admit(self, slots: Tensor, tail: Tensor | None) -> None:
+        """New rows; ``tail [row, width]`` belongs to the last position of what precedes their first block."""
+        if self._start is not None:
+            self._start[slots.to(self._start.device)] = -1
+        if tail is not None:
+            self._open(tail)[0][slots.to(tail.device)] = tail
 
     def shift(self, hidden: Tensor, start: Tensor) -> Tensor:
         """``hidden [row, pos, width]`` of the blocks at ``start``, moved by one; a canvas's first keeps its own."""
-        tail = hidden[:, 0] if self.tail is None else self.tail
-        if self._before is None or self._start is None:
-            self._before = tail
-        else:
-            self._before = torch.where((start != self._start)[:, None], tail, self._before)
-        self._start, self.tail = start, hidden[:, -1]
-        first = torch.where((start == 0)[:, None], hidden[:, 0], self._before)
+        tail, before, at = (kept[: len(hidden)] for kept in self._open(hidden[:, 0]))
+        before.copy_(torch.where((start != at)[:, None], tail, before))
+        at.copy_(start)
+        tail.copy_(hidden[:, -1])
+        first = torch.where((start == 0)[:, None], hidden[:, 0], before)
         return torch.cat([first[:, None], hidden[:, :-1]], 1)
 
     def keep(self, rows: Tensor) -> None:
-        """Drop all rows but these (int64 indices)."""
-        for name in ("tail", "_before", "_start"):
-            value = getattr(self, name)
-            setattr(self, name, None if value is None else value[rows.to(value.device)])
+        """Move these rows (int64 indices) up to the front."""
+        for kept in (self._tail, self._before, self._start):
+            if kept is not None:
+                kept[: len(rows)] = kept[rows.to(kept.device)]
+
+    def _open(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self._tail is None or self._before is None or self._start is None:
+            self._tail = like.new_zeros(self._rows, like.shape[-1])
+            self._before = torch.zeros_like(self._tail)
+            self._start = torch.full((self._rows,), -1, device=like.device)
+        return self._tail, self._before, self._start
 
 
 class WholeReader:
@@ -203,9 +243,10 @@ class WholeReader:
         self._model, self._score = model, score
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
-        model, longest = self._model, canvas.shape[1] - layout.width
+        model, end = self._model, max(place.length for place in places)
         causal = model.attention == "block_causal"
-        end = min(_extent(layout, places), longest) if causal else longest
+        if causal:
+            end = min(_extent(layout, places), end)
         positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(positions)
         mask = masks.block_causal(layout.blocks(positions), valid) if causal else masks.bidirectional(valid)
@@ -220,6 +261,9 @@ class WholeReader:
         if model.facts.logit_shift:
             active = (active - 1).clamp(min=0)  # nothing precedes position 0: it keeps its own
         return Features(logits_of(model, taken(out.last_hidden_state, active), canvas), error)
+
+    def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
+        """Nothing is remembered between forwards."""
 
     def keep(self, rows: Tensor) -> None:
         """Nothing is remembered between forwards."""

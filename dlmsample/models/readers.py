@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from dlmsample.models.approximate import APPROXIMATIONS, ApproximateReader
 from dlmsample.models.base import Denoiser
-from dlmsample.models.reader import CachedReader, Layout, Reader, WholeReader
+from dlmsample.models.reader import CachedReader, Reader, WholeReader
 from dlmsample.types import CacheKind
 
 
@@ -25,28 +23,20 @@ def cache_kind(model: Denoiser, cache: bool | str) -> CacheKind:
 
 
 def open_reader(
-    model: Denoiser,
-    canvas: Tensor,
-    layout: Layout,
-    prefill: int,
-    *,
-    cache: CacheKind,
-    score: bool,
-    refresh: int | None = None,
+    model: Denoiser, rows: int, capacity: int, *, cache: CacheKind, score: bool, refresh: int | None = None
 ) -> Reader:
-    """The reader for a batch.
+    """The reader for a batch; its rows are yet to be admitted.
 
     Args:
         model: the checkpoint.
-        canvas: int64 ``[row, pos]``, with one block's width of spare positions behind the longest row.
-        layout: where the rows stand.
-        prefill: the largest ``layout.first``, known to the host.
+        rows: of the batch, at most.
+        capacity: positions of a row, at most, and one block's width of spare ones.
         cache: see :func:`cache_kind`.
         score: also run the model's correction head.
         refresh: of an approximate cache, forwards from one whole forward to the next.
     """
     if cache == "exact":
-        return CachedReader(model, canvas, layout, prefill, score)
+        return CachedReader(model, rows, capacity, score)
     if cache == "none":
         return WholeReader(model, score)
-    return ApproximateReader(model, canvas, cache, refresh)
+    return ApproximateReader(model, rows, capacity, cache, refresh)
