@@ -56,10 +56,24 @@ SHAPES: dict[str, dict[str, Any]] = {
         "rope_theta": 500000.0,
         "mask_token_id": 126336,
     },
+    "sdar_4b": {
+        "architectures": ["SDARForCausalLM"],
+        "vocab_size": 151936,
+        "hidden_size": 2560,
+        "intermediate_size": 9728,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "max_position_embeddings": 32768,
+        "block_size": 32,
+        "mask_token_id": 151669,
+    },
 }
 SMALL = {"vocab_size": 512, "embedding_size": 512, "hidden_size": 128, "d_model": 128, "mask_token_id": 500}
 SMALL |= {"num_hidden_layers": 2, "n_layers": 2, "num_experts": 16, "intermediate_size": 64, "mlp_hidden_size": 64}
 SMALL |= {"n_heads": 4, "n_kv_heads": 4, "num_attention_heads": 4, "head_dim": 32, "moe_intermediate_size": 32}
+SMALL |= {"num_key_value_heads": 4}
 
 
 def build(name: str, device: str, dtype: torch.dtype, small: bool) -> ds.Denoiser:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
@@ -262,11 +262,25 @@ def _explain(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
         return f"{'.'.join(place) or 'recipe'}: {error['msg'].removeprefix('Value error, ')}"
-    names: set[str] = set()
-    for section in Section.__subclasses__():
-        names |= set(section.model_fields)
-    near = difflib.get_close_matches(place[-1], names, n=1)
-    return f"unknown option {'.'.join(place)!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+    *path, wrong = place
+    return str(unknown(f"option of {'.'.join(path)}" if path else "option", wrong, _section(path).model_fields))
+
+
+def _section(path: Sequence[str]) -> type[Section]:
+    """The section that a dotted name leads to; numbers in it are places in a list."""
+    section: type[Section] = TrainConfig
+    for part in path:
+        if not part.isdecimal():
+            section = next(_sections(section.model_fields[part].annotation))
+    return section
+
+
+def _sections(kind: Any) -> Iterator[type[Section]]:
+    """The sections that a type is or holds."""
+    if isinstance(kind, type) and issubclass(kind, Section):
+        yield kind
+    for part in get_args(kind):
+        yield from _sections(part)
 
 
 def _resolve(config: TrainConfig) -> TrainConfig:

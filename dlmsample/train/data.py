@@ -68,7 +68,7 @@ def draw_windows(
 ) -> tuple[Tensor, Tensor]:
     """Window and block lengths, int64 ``[row]``, each from its row's key.
 
-    Rule: W uniform in ``[answer, window_max]``, or up to ``long_window_max`` with probability
+    Rule: W uniform in ``[max(answer, window_min), window_max]``, or up to ``long_window_max`` with probability
     ``long_window_share`` (an answer longer than that is its own window), and at most ``room``. B: the model's
     ``own`` with probability ``own_share``, W itself with ``all_share``, else a log-uniform integer in
     ``[least, W]``.
@@ -86,7 +86,9 @@ def draw_windows(
     long = uniform(fold(keys, _LONG)) < options.long_window_share
     top = torch.where(long, options.long_window_max, options.window_max)
     top = (top if room is None else top.minimum(room)).maximum(answers)
-    window = (answers + (uniform(fold(keys, _WINDOW)).double() * (top - answers + 1)).long()).minimum(top)
+    least_window = answers.clamp(min=options.window_min).minimum(top)
+    window = least_window + (uniform(fold(keys, _WINDOW)).double() * (top - least_window + 1)).long()
+    window = window.minimum(top)
     kind = uniform(fold(keys, _KIND))
     low = window.clamp(max=least)
     spread = torch.log((window + 1) / low.double())

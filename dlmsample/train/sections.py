@@ -142,6 +142,8 @@ class DataSection(Section):
 class WindowSection(Section):
     """How many positions the answer window has and how it is cut into blocks; both drawn per row."""
 
+    window_min: int = Field(default=1, ge=1)
+    """A window is at least as long (and as its answer): with ``window_max`` the same, its length is fixed."""
     window_max: int = Field(default=160, ge=1)
     long_window_max: int = Field(default=256, ge=1)
     long_window_share: Share = 0.15
@@ -155,6 +157,8 @@ class WindowSection(Section):
     def _shares(self) -> WindowSection:
         if self.own_share + self.all_share > 1:
             raise ValueError("own_share + all_share is more than 1")
+        if self.window_min > self.window_max:
+            raise ValueError(f"window_min {self.window_min} is more than window_max {self.window_max}")
         return self
 
 

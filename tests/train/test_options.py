@@ -18,6 +18,7 @@ from dlmsample.train.card import command
 from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data
 from dlmsample.train.data import Steps
 from dlmsample.train.ema import Average
+from dlmsample.train.sections import Geometry
 from dlmsample.train.streams import StreamModel, extents, lay_out, lengths
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
@@ -208,6 +209,15 @@ def test_shipped_recipes_load_and_the_adapters_of_nano_differ_in_the_objective_a
     heads = [load(name).identity() for name in ("nano_fca", "nano_uniform")]
     assert heads[0].pop("objective") != heads[1].pop("objective")
     assert heads[0] == heads[1]
+
+
+def test_nano_bidirectional_differs_from_nano_in_what_it_sees() -> None:
+    both, causal = (recipe_data(name) for name in ("nano_bidirectional", "nano"))
+    config = load("nano_bidirectional")
+    assert config.geometry == Geometry(**{**causal["model"]["geometry"], "attention": "bidirectional"})
+    assert (config.model.init, config.trains_whole) == ("nano", True)
+    assert (both["task"], both["objective"]) == (causal["task"], causal["objective"])
+    assert (config.windows.window_min, config.windows.window_max, config.windows.long_window_share) == (160, 160, 0)
 
 
 def test_recorded_commands_name_no_machine() -> None:

@@ -135,6 +135,19 @@ def test_window_and_block_draws_follow_their_options() -> None:
     assert draw_windows(keys[:4], long, options, 32, 8)[0].tolist() == [300] * 4
 
 
+def test_windows_of_one_length() -> None:
+    keys = fold(torch.tensor(5), torch.arange(1000))
+    answers = torch.arange(1000) % 200 + 1
+    options = WindowSection(window_min=160, window_max=160, long_window_share=0)
+    window, _ = draw_windows(keys, answers, options, own=32, least=8)
+    assert torch.equal(window, answers.clamp(min=160))
+    room = torch.full((1000,), 100)
+    window, _ = draw_windows(keys, answers, options, 32, 8, room)
+    assert torch.equal(window, answers.clamp(min=100))  # a row that has no more room gets what there is
+    with pytest.raises(ValueError, match="window_min 200 is more than window_max 160"):
+        WindowSection(window_min=200)
+
+
 def _same(a: Rows, b: Rows) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 

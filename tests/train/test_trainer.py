@@ -182,7 +182,7 @@ def test_decay_spares_norms_and_embeddings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("lrr=1", "unknown option 'lrr' (did you mean 'lr'?)"),
+        ("lrr=1", "unknown option 'lrr'; did you mean 'lr'?"),
         ("lr=-1", "lr: "),
         ("objective.name=mdn", "did you mean 'mdm'"),
         ("objective.options.epz=1", "epz"),
