@@ -10,6 +10,7 @@ from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
+from dlmsample.stopping import texts
 
 
 def check_options(
@@ -111,6 +112,36 @@ def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) 
             f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
         )
     return ids
+
+
+def stop_strings(model: Denoiser, stop: Any) -> list[str]:
+    """The stop strings to look for in an answer's text. One that is a single EOS is dropped: it ends the answer anyway.
+
+    Raises:
+        ValueError: no list of texts, an empty one, one with a special token, which texts leave out, or any for a model
+            without a tokenizer.
+
+    Example:
+        >>> import dlmsample as ds
+        >>> stop_strings(ds.load("nano"), ["####"])
+        ['####']
+    """
+    strings = texts(() if stop is None else stop)
+    if strings and model.tokenizer is None:
+        raise ValueError(f"{model.name} has no tokenizer to read stop strings with: leave stop out")
+    special = set(model.special_ids) if strings else set()
+    kept = []
+    for string in strings:
+        ids = model.tokenizer.encode(string, add_special_tokens=False)  # type: ignore[union-attr]
+        if len(ids) == 1 and ids[0] in model.eos_ids:
+            continue
+        if found := [i for i in ids if i in special]:
+            raise ValueError(
+                f"stop string {string!r} holds the special token {found[0]}, which no text shows, so it would never be "
+                f"found: leave it out, or end answers at it: load(..., eos_ids={[*model.eos_ids, found[0]]})"
+            )
+        kept.append(string)
+    return kept
 
 
 def encode_text(model: Denoiser, text: Prompt) -> list[int]:

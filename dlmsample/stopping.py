@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 
 def until_eos(answer: Sequence[int], eos_ids: Sequence[int]) -> list[int]:
@@ -15,6 +15,27 @@ def until_eos(answer: Sequence[int], eos_ids: Sequence[int]) -> list[int]:
         [5, 6]
     """
     return list(answer[: next((i for i, token in enumerate(answer) if token in eos_ids), len(answer))])
+
+
+def texts(stop: Any) -> tuple[str, ...]:
+    """Stop strings as a caller gives them.
+
+    Raises:
+        ValueError: a single text instead of a list, what is no list of texts, or an empty string.
+
+    Example:
+        >>> texts(5)
+        Traceback (most recent call last):
+        ValueError: stop is a list of texts like ["####"], not 5
+    """
+    if isinstance(stop, (str, bytes)):
+        raise ValueError("stop is a list of texts: wrap a single one in [ ]")
+    strings = tuple(stop) if isinstance(stop, Iterable) else (stop,)
+    if wrong := [s for s in strings if not isinstance(s, str)]:
+        raise ValueError(f'stop is a list of texts like ["####"], not {wrong[0]!r:.40}')
+    if "" in strings:
+        raise ValueError("a stop string is empty: give some text, or leave it out")
+    return strings
 
 
 class Cut(NamedTuple):
@@ -33,7 +54,7 @@ class Stops:
         eos_ids: what follows one of them is no answer.
 
     Raises:
-        ValueError: a single text instead of a list, or an empty string.
+        ValueError: a single text instead of a list, what is no list of texts, or an empty string.
 
     Example:
         >>> stops = Stops([";"], lambda ids: "".join(map(chr, ids)), [1])
@@ -42,11 +63,7 @@ class Stops:
     """
 
     def __init__(self, strings: Sequence[str], decode: Callable[[Sequence[int]], str], eos_ids: Sequence[int]) -> None:
-        if isinstance(strings, (str, bytes)) or not all(isinstance(s, str) for s in strings):
-            raise ValueError("stop is a list of texts: wrap a single one in [ ]")
-        if "" in strings:
-            raise ValueError("a stop string is empty: give some text, or leave it out")
-        self._strings, self._decode, self._eos_ids = tuple(strings), decode, eos_ids
+        self._strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
 
     def __bool__(self) -> bool:
         return bool(self._strings)

@@ -3,10 +3,16 @@ of them."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 import torch
 
 import dlmsample as ds
+from tests.browser import NAMES, Browser, find
+from tests.pages import Server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,3 +41,34 @@ def nano() -> ds.Denoiser:
 @pytest.fixture(scope="session", autouse=True)
 def _threads() -> None:
     torch.set_num_threads(1)  # threads that wait for each other cost more than they bring at this size
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A headless browser; skips without one."""
+    program = find()
+    if program is None:
+        pytest.skip(f"no browser: install chromium (one of {', '.join(NAMES)})")
+    started = Browser(program, tmp_path_factory.mktemp("profile"))
+    yield started
+    started.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that remembers what it was asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    serving = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield serving.server_port, asked
+    serving.shutdown()
+    serving.server_close()

@@ -1,10 +1,12 @@
-"""Where a unit is run: one checkpoint in memory, one batch at a time. Used by every engine alike."""
+"""Where a unit is decoded: one checkpoint in memory, one batch at a time. Used by every engine alike."""
 
 from __future__ import annotations
 
 import gc
 import time
 import traceback
+from array import array
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -13,19 +15,16 @@ import dlmsample
 from dlmsample import rng
 from dlmsample.ablate import fingerprint
 from dlmsample.ablate.cells import Cell
-from dlmsample.ablate.records import ExampleResult
-from dlmsample.ablate.units import Outcome, Unit
+from dlmsample.ablate.units import FIGURES, Answers, Failure, Reply, Unit, describe
+from dlmsample.checks import encode_prompt
 from dlmsample.registry import policy
 from dlmsample.sampler import Sampler
-from dlmsample.tasks import Example, Task
-from dlmsample.tasks import load as load_task
 
-#: Figures that a result takes over from :class:`dlmsample.RowStats`.
-_FIGURES = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", "forced", "finish_reason")
+_figures = attrgetter(*FIGURES)
 
 
 class Bench:
-    """Runs units on one device and keeps the checkpoint and the tasks between them.
+    """Decodes units on one device and keeps the checkpoint, and the ids of its prompts, between them.
 
     Args:
         device: a torch device, for checkpoints that name none; None: CPU.
@@ -37,54 +36,37 @@ class Bench:
         self._label: str | None = None
         self._model: Any = None
         self._broken: dict[str, ValueError] = {}
-        self._tasks: dict[str, Task] = {}
-        self._examples: dict[tuple[str, int], Example] = {}
+        self._ids: dict[str, array[int]] = {}  # of the prompts, with the present checkpoint's tokenizer
         if threads is not None:
             torch.set_num_threads(threads)
 
     def ping(self) -> None:
         """Answer, once there is something that can."""
 
-    def work(self, unit: Unit) -> Outcome:
-        """Run a unit; whatever goes wrong is an outcome too."""
+    def work(self, unit: Unit) -> Reply:
+        """Decode a unit; whatever goes wrong is a reply too."""
         try:
-            return Outcome(unit, self.results(unit))
+            return self.results(unit)
         except Exception as error:  # out of memory, a policy's bug: the other cells go on
             where = traceback.format_exc()
             self._release()
-            return Outcome(unit, [], describe(error), where)
+            return Failure(describe(error), where)
 
-    def results(self, unit: Unit) -> list[ExampleResult]:
-        """Decode and score a batch. A row depends on its example, its cell and nothing else."""
+    def results(self, unit: Unit) -> Answers:
+        """Decode a batch. A row depends on its prompt, its cell and nothing else."""
         cell = unit.cell
-        task = self._task(cell)
-        examples = [self._example(cell.task.label, task, index) for index in unit.indices]
-        sampler = self._sampler(cell, len(examples))
+        sampler = self._sampler(cell, len(unit.prompts))
+        new = cell.settings.max_new_tokens
         began = time.perf_counter()
-        out = sampler.generate(
-            [example.prompt for example in examples],
-            cell.settings.max_new_tokens,
-            seed=[row_seed(cell.seed, index) for index in unit.indices],
-        )
-        share = (time.perf_counter() - began) / len(examples)
-        rows = zip(unit.indices, examples, out.texts, out.stats, strict=True)
-        found = []
-        for index, example, text, stats in rows:
-            score = task.score(example, text)
-            found.append(
-                ExampleResult(
-                    index=index,
-                    prompt=example.prompt,
-                    reference=example.reference,
-                    answer=example.answer,
-                    text=text.encode("utf-8", "replace").decode("utf-8"),  # a store takes no half of a character
-                    extracted=score.extracted,
-                    correct=score.correct,
-                    wall_seconds=share,
-                    **{name: getattr(stats, name) for name in _FIGURES},
-                )
-            )
-        return found
+        prompts = [self._encoded(prompt, new) for prompt in unit.prompts]
+        out = sampler.generate(prompts, new, seed=[row_seed(cell.seed, index) for index in unit.indices])
+        return Answers(out.texts, [_figures(stats) for stats in out.stats], time.perf_counter() - began)
+
+    def _encoded(self, prompt: str, new: int) -> list[int]:
+        """The ids of a prompt, kept: every cell of the task asks for them again, and a chat template takes its time."""
+        if prompt not in self._ids:
+            self._ids[prompt] = array("q", encode_prompt(self._model, prompt, None, new))
+        return self._ids[prompt].tolist()
 
     def _sampler(self, cell: Cell, rows: int) -> Sampler:
         return Sampler(
@@ -120,21 +102,10 @@ class Bench:
             self._label = label
         return self._model
 
-    def _task(self, cell: Cell) -> Task:
-        entry = cell.task
-        if entry.label not in self._tasks:
-            self._tasks[entry.label] = load_task(entry.name, entry.split, entry.limit, **entry.options)
-        return self._tasks[entry.label]
-
-    def _example(self, label: str, task: Task, index: int) -> Example:
-        """Kept, as every cell of the task asks for it again."""
-        if (label, index) not in self._examples:
-            self._examples[label, index] = task[index]
-        return self._examples[label, index]
-
     def _release(self) -> None:
         """Forget the checkpoint before another one, or a smaller batch of it, needs the memory."""
         self._model = self._label = None
+        self._ids.clear()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -155,9 +126,3 @@ def row_seed(seed: int, index: int) -> int:
         True
     """
     return rng.sequence_key(seed, [index])
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line; a user's mistake without its class."""
-    said = " ".join(str(error).split())[:300]
-    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}".removesuffix(": ")

@@ -12,7 +12,7 @@ from dlmsample.ablate import fingerprint
 from dlmsample.ablate.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
 from dlmsample.ablate.marks import GridError, Marks
 from dlmsample.registry import policy_class, unknown
-from dlmsample.tasks import Task, task_class, task_options
+from dlmsample.tasks import Example, Task, task_class, task_options
 from dlmsample.tasks import load as load_task
 
 #: Grows when the meaning of a stored result changes: no result of another number is ever reused.
@@ -52,6 +52,7 @@ class Plan(NamedTuple):
     grid: Grid
     cells: list[Cell]
     tasks: dict[str, Task]  #: by label
+    examples: dict[str, list[Example]]  #: by task label
     digests: dict[str, list[str]]  #: by task label, the identity of each example
 
 
@@ -83,8 +84,9 @@ def plan(grid: Grid, marks: Marks | None = None, device: str | None = None) -> P
                         split = tasks[task.label].split
                         cell = _cell(grid, task, checkpoint, prints[checkpoint.label], choice, seed, device, split)
                         cells.setdefault(cell.key, cell)
-    digests = {label: [fingerprint.of_example(example) for example in task] for label, task in tasks.items()}
-    return Plan(grid, list(cells.values()), tasks, digests)
+    examples = {label: list(task) for label, task in tasks.items()}
+    digests = {label: [fingerprint.of_example(example) for example in given] for label, given in examples.items()}
+    return Plan(grid, list(cells.values()), tasks, examples, digests)
 
 
 def choices(grid: Grid, marks: Marks) -> list[Choice]:

@@ -15,9 +15,8 @@ from dlmsample.ablate import database, local
 from dlmsample.ablate.bench import Bench
 from dlmsample.ablate.cells import Cell, plan
 from dlmsample.ablate.grid import Grid, read
-from dlmsample.ablate.records import ExampleResult
 from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Unit, cut
+from dlmsample.ablate.units import FIGURES, Answers, Failure, Unit, cut
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.registry import policy
 from dlmsample.types import Block, Prediction
@@ -92,14 +91,14 @@ def estimate(
     errors: dict[str, str] = {}
     sampled = 0
     for cell in _samples(waiting):
-        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, layout.tasks, size)[0]
-        warm = bench.work(Unit(cell, unit.indices[:1]))  # the first forward of a checkpoint pays for what follows
-        outcome = warm if warm.error is not None else bench.work(unit)
-        if outcome.error is not None:
-            errors[f"{cell.checkpoint.label}, {cell.policy}"] = outcome.error
+        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, layout.examples, size)[0]
+        warm = bench.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
+        reply = warm if isinstance(warm, Failure) else bench.work(unit)
+        if isinstance(reply, Failure):
+            errors[f"{cell.checkpoint.label}, {cell.policy}"] = reply.error
             continue
-        sampled += len(outcome.results)
-        forwards, seconds = _cost(outcome.results)
+        sampled += len(reply.texts)
+        forwards, seconds = _cost(reply)
         for table, key, amounts in (
             (spent, _pace(cell), (seconds, forwards)),
             (taken, _kind(cell), (forwards, len(unit.indices) * fewest(cell))),
@@ -210,9 +209,10 @@ def _spread(indices: Sequence[int], count: int) -> list[int]:
     return [indices[i * len(indices) // count] for i in range(count)]
 
 
-def _cost(results: Sequence[ExampleResult]) -> tuple[float, float]:
-    """Forwards and seconds of a batch, summed over its rows."""
-    return float(sum(r.nfe for r in results)), sum(r.wall_seconds for r in results)
+def _cost(answers: Answers) -> tuple[float, float]:
+    """Forwards of a batch, summed over its rows, and seconds."""
+    at = FIGURES.index("nfe")
+    return float(sum(figures[at] for figures in answers.figures)), answers.seconds
 
 
 def _ratio(pair: Sequence[float]) -> float | None:

@@ -34,7 +34,7 @@ _DECIDING = (
 )
 
 #: Parts of this package that decide no result.
-_OTHER_CODE = {"ablate", "cli", "diagnose", "objectives", "train"}
+_OTHER_CODE = {"ablate", "cli", "diagnose", "objectives", "pages", "train"}
 
 
 def digest(value: Any) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product, zip_longest
 
-from dlmsample.ablate.measure import Runs
 from dlmsample.ablate.records import ExampleResult
 
 
@@ -35,6 +34,7 @@ class Flips:
         return self.gained + self.lost - len(self.shown)
 
 
+Runs = Mapping[int, Sequence[ExampleResult]]  #: seed -> results, by index
 _Answers = Mapping[int, Mapping[int, ExampleResult]]  # index -> seed -> result
 
 

@@ -11,8 +11,9 @@ from dlmsample.ablate.flips import Flips
 from dlmsample.ablate.heatmap import heatmap
 from dlmsample.ablate.pareto import pareto
 from dlmsample.ablate.results import Results, Row
-from dlmsample.ablate.text import printable
 from dlmsample.ablate.view import COLUMNS, NOTES
+from dlmsample.pages import render
+from dlmsample.pages.text import printable
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,11 @@ def page(results: Results, pairs: Sequence[Pair]) -> str:
     The texts of models and tasks are untrusted: they are escaped by the template engine or set as the text of an SVG
     tree, control characters are spelt out, and the page's policy forbids scripts and requests all the same.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
-
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["printable"] = printable
     status = [cell.status for cell in results.cells]
-    return environment.get_template("page.html.j2").render(
+    return render(
+        Path(__file__).parent,
+        "page",
         name=printable(results.name),
-        style=Markup((here / "page.css").read_text(encoding="utf-8")),
         configurations=len(results.rows),
         cells=len(status),
         answers=sum(cell.done for cell in results.cells),

@@ -8,11 +8,13 @@ import platform
 import signal
 import threading
 from collections import Counter
-from collections.abc import Sequence
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing.connection import Connection
 
-from dlmsample.ablate.units import Outcome, Outcomes, Queue, Unit
+from dlmsample.ablate import crew
+from dlmsample.ablate.units import Engine, Failure, Judge, Outcomes, Queue, Reply, Unit
 
 
 def devices(given: str | None) -> list[str | None]:
@@ -48,112 +50,91 @@ def describe(where: Sequence[str | None]) -> str:
     return "; ".join(counted)
 
 
-def outcomes(queue: Queue, where: Sequence[str | None], isolate: bool = False) -> Outcomes:
-    """Run the queue on the devices and give each outcome as it comes.
+def separate(where: Sequence[str | None], isolate: bool) -> bool:
+    """Whether processes of their own do the work: several devices have one each."""
+    return isolate or len(where) > 1
 
-    ``isolate``: a single device gets a process of its own too, so that a crash there fails a cell and no more.
+
+@contextmanager
+def engine(where: Sequence[str | None], isolate: bool = False) -> Iterator[Engine]:
+    """What works a queue off on the devices.
+
+    Processes start at once: they import what they need while this one prepares the work.
+
+    Args:
+        where: from :func:`devices`.
+        isolate: a single device gets a process of its own too, so that a crash there fails a cell and no more.
     """
-    if len(where) == 1 and not isolate:
-        yield from _here(queue, where[0])
-    else:
-        yield from _processes(queue, where)
+    if not separate(where, isolate):
+        yield partial(_here, where[0])
+        return
+    threads = _threads(where)
+    workers = [_Process(device, threads) for device in where]
+    try:
+        yield partial(crew.outcomes, workers)
+    finally:
+        for worker in workers:
+            worker.end()
 
 
-def _here(queue: Queue, device: str | None) -> Outcomes:
+def _here(device: str | None, queue: Queue, judge: Judge) -> Outcomes:
     from dlmsample.ablate.bench import Bench
 
     bench, holding = Bench(device), None
     while (unit := queue.take(holding)) is not None:
         holding = unit.cell.checkpoint.label
-        yield queue.settle(bench.work(unit))
+        yield queue.settle(judge(unit, bench.work(unit)))
 
 
-class _Worker:
-    """A process with a bench; it gets units and gives outcomes through a pipe, and opens no file of the run."""
+class _Process:
+    """A process with a bench; it gets units and gives replies through a pipe, and opens no file of the run."""
 
     def __init__(self, device: str | None, threads: int | None) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, far = context.Pipe()
-        self.process = context.Process(target=_serve, args=(far, device, threads), daemon=True)
-        self.process.start()
+        self._pipe, far = context.Pipe()
+        self._process = context.Process(target=_serve, args=(far, device, threads), daemon=True)
+        self._process.start()
         far.close()
-        self.device, self.threads = device, threads
-        self.unit: Unit | None = None
+        self._made, self.alive = (device, threads), True
 
-    @property
-    def holding(self) -> str | None:
-        """Label of the checkpoint it has loaded."""
-        return None if self.unit is None else self.unit.cell.checkpoint.label
+    def again(self) -> _Process:
+        return _Process(*self._made)
+
+    def ready(self) -> None:
+        self._receive()
 
     def start(self, unit: Unit) -> None:
-        self.unit = unit
-        self.pipe.send(unit)
+        with suppress(OSError):  # it died: the reply says so
+            self._pipe.send(unit)
 
-    def outcome(self) -> Outcome | None:
+    def reply(self) -> Reply:
+        reply = self._receive()
+        return self._death() if reply is None else reply
+
+    def _receive(self) -> Reply | None:
         """What it sent; None: it died."""
         try:
-            return self.pipe.recv()
+            return self._pipe.recv()
         except (EOFError, OSError):
             return None
 
-    def stop(self, patience: float = 0.0) -> None:
-        """End it; one without work goes by itself, and gets so many seconds for it."""
-        self.pipe.close()
-        self.process.join(patience)
-        self.process.terminate()
-        self.process.join()
+    def _death(self) -> Failure:
+        self.alive = False
+        self._process.join()
+        code = self._process.exitcode or 0
+        why = " (out of memory?)" if code == -signal.SIGKILL else ""
+        how = f"was killed by signal {-code}{why}" if code < 0 else f"ended with exit code {code}"
+        return Failure(f"the worker process {how}", f"device {self._made[0] or 'cpu'}")
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.join()
 
 
 def _threads(where: Sequence[str | None]) -> int | None:
     """Of torch in each worker: several on the CPU share its cores; None: as torch has it."""
     cpu = sum(str(device or "cpu").startswith("cpu") for device in where)
     return max(1, (os.cpu_count() or 1) // cpu) if cpu > 1 else None
-
-
-def _processes(queue: Queue, where: Sequence[str | None]) -> Outcomes:
-    threads = _threads(where)
-    workers: dict[Any, _Worker] = {}
-
-    def employ(device: str | None, holding: str | None = None) -> None:
-        unit = queue.take(holding)
-        if unit is not None:
-            worker = _Worker(device, threads)
-            workers[worker.pipe] = worker
-            worker.start(unit)
-
-    try:
-        for device in where:
-            employ(device)
-        while workers:
-            for pipe in wait(list(workers)):
-                worker = workers[pipe]
-                outcome = worker.outcome()
-                if outcome is None:
-                    del workers[pipe]
-                    yield queue.settle(_death(worker))
-                    employ(worker.device, worker.holding)
-                    continue
-                settled = queue.settle(outcome)
-                unit = queue.take(worker.holding)
-                if unit is None:
-                    del workers[pipe]
-                    worker.stop(patience=10.0)
-                else:
-                    worker.start(unit)  # it works while the outcome is stored
-                yield settled
-    finally:
-        for worker in workers.values():
-            worker.stop()
-
-
-def _death(worker: _Worker) -> Outcome:
-    worker.process.join()
-    code = worker.process.exitcode or 0
-    why = " (out of memory?)" if code == -signal.SIGKILL else ""
-    how = f"was killed by signal {-code}{why}" if code < 0 else f"ended with exit code {code}"
-    worker.stop()
-    assert worker.unit is not None
-    return Outcome(worker.unit, [], f"the worker process {how}", f"device {worker.device or 'cpu'}")
 
 
 def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:
@@ -163,11 +144,10 @@ def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:
     from dlmsample.ablate.bench import Bench
 
     bench = Bench(device, threads)
-    try:
+    with suppress(EOFError, OSError):
+        pipe.send(bench.ping())
         while True:
             pipe.send(bench.work(pipe.recv()))
-    except (EOFError, OSError):
-        return
 
 
 def _outlive_nobody() -> None:

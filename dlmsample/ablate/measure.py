@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dlmsample.ablate.columns import Columns, joined
 from dlmsample.ablate.configs import Config
-from dlmsample.ablate.lastmile import last_mile
-from dlmsample.ablate.records import ExampleResult
 from dlmsample.ablate.stats import Floats, effective_total, wilson
 
-Runs = Mapping[int, Sequence[ExampleResult]]  #: seed -> results, by index
+Runs = Mapping[int, Columns]  #: seed -> results
 
 
 @dataclass(frozen=True)
@@ -54,24 +53,24 @@ class Measured:
 
 def measure(config: Config, runs: Runs) -> Measured | None:
     """The figures of a configuration; None without any result."""
-    given = {seed: results for seed, results in runs.items() if results}
+    given = {seed: results for seed, results in runs.items() if len(results)}
     if not given:
         return None
-    everything = [result for results in given.values() for result in results]
+    everything = joined(given.values())
     index, right, total = _by_example(everything)
     by_seed = {seed: figures(results) for seed, results in given.items()}
     whole = next(iter(by_seed.values())) if len(by_seed) == 1 else figures(everything)
     return Measured(config, whole, by_seed, index, right, total)
 
 
-def _by_example(results: Sequence[ExampleResult]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _by_example(results: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Index, right answers and answers of each example."""
-    index, place = np.unique(np.array([r.index for r in results], dtype=np.int64), return_inverse=True)
-    correct = np.array([r.correct for r in results])
+    index, place = np.unique(np.array(results.index, dtype=np.int64), return_inverse=True)
+    correct = np.array(results.correct, dtype=np.bool_)
     return index, np.bincount(place[correct], minlength=len(index)), np.bincount(place, minlength=len(index))
 
 
-def figures(results: Sequence[ExampleResult]) -> Figures:
+def figures(results: Columns) -> Figures:
     """Summarise at least one result.
 
     Examples weigh alike. Several seeds: the interval is Wilson's with the number of trials that the answers are worth
@@ -81,15 +80,15 @@ def figures(results: Sequence[ExampleResult]) -> Figures:
     means: Floats = right / runs
     accuracy = float(means.sum() / len(means)) if len(set(runs.tolist())) > 1 else int(right.sum()) / int(runs.sum())
     low, high = wilson(accuracy, effective_total(means, runs))
+    answers, whole = len(results), int(right.sum())
     names = ("steps", "nfe", "prefill", "tokens", "replaces", "remasks", "forced")
-    sums = {name: sum(int(getattr(r, name)) for r in results) for name in names}
-    mean = {name: value / len(results) for name, value in sums.items()}
-    verdicts = [last_mile(r.text, r.answer) for r in results if not r.correct]
-    judged = [verdict for verdict in verdicts if verdict is not None]
+    sums = {name: sum(getattr(results, name)) for name in names}
+    mean = {name: value / answers for name, value in sums.items()}
+    judged = [verdict for verdict in results.last_mile if verdict is not None]
     return Figures(
         examples=len(index),
-        answers=len(results),
-        right=int(right.sum()),
+        answers=answers,
+        right=whole,
         accuracy=accuracy,
         low=low,
         high=high,
@@ -101,8 +100,8 @@ def figures(results: Sequence[ExampleResult]) -> Figures:
         edits_per_100=100 * (sums["replaces"] + sums["remasks"]) / max(sums["tokens"], 1),
         replaces=mean["replaces"],
         remasks=mean["remasks"],
-        last_mile=sum(judged) if judged or not verdicts else None,
+        last_mile=sum(judged) if judged or whole == answers else None,
         forced=mean["forced"],
-        length=sum(r.finish_reason == "length" for r in results) / len(results),
-        wall_seconds=sum(r.wall_seconds for r in results),
+        length=results.finish_reason.count("length") / answers,
+        wall_seconds=sum(results.wall_seconds),
     )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from dlmsample.ablate.units import Outcome, Outcomes, Queue, Unit
+from dlmsample.ablate import crew
+from dlmsample.ablate.units import Failure, Judge, Outcomes, Queue, Reply, Unit
 
 
 def require() -> Any:
@@ -22,16 +25,17 @@ def require() -> Any:
         raise ValueError("--engine ray needs ray: pip install 'dlmsample[ray]', or leave --engine out") from None
 
 
-def outcomes(queue: Queue, device: str | None, address: str | None) -> Outcomes:
+def outcomes(device: str | None, address: str | None, queue: Queue, judge: Judge) -> Outcomes:
     """Run the queue on the cluster and give each outcome as it comes.
 
     Every GPU of the cluster gets an actor where ``device`` is a CUDA device, else every CPU. An actor gets its first
     unit when it has started, so that what a busy cluster cannot place delays nothing.
 
     Args:
-        queue: the units.
         device: of the checkpoints that name none; None: CPU.
         address: of an existing cluster; None: one is started here, and ended afterwards.
+        queue: the units.
+        judge: of what the actors reply; it runs in this process.
 
     Raises:
         ValueError: no ray, no such cluster, or one without the devices.
@@ -44,52 +48,52 @@ def outcomes(queue: Queue, device: str | None, address: str | None) -> Outcomes:
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ValueError(f"cannot reach a Ray cluster at {address!r}: {' '.join(str(error).split())}") from None
     try:
-        yield from _drive(ray, queue, device)
+        yield from crew.outcomes(_actors(ray, len(queue), device), queue, judge)
     finally:
         if started:
             ray.shutdown()
 
 
-def _drive(ray: Any, queue: Queue, device: str | None) -> Outcomes:
+def _actors(ray: Any, units: int, device: str | None) -> list[_Actor]:
     gpu = str(device or "cpu").startswith("cuda")
     kind = "GPU" if gpu else "CPU"
-    count = min(int(ray.cluster_resources().get(kind, 0)), len(queue))
-    if not count and len(queue):
+    count = min(int(ray.cluster_resources().get(kind, 0)), units)
+    if not count and units:
         raise ValueError(f"the Ray cluster has no {kind}: choose another --device")
     from dlmsample.ablate.bench import Bench
 
     # Ray shows an actor its own GPU only, as device 0
-    actor = ray.remote(num_cpus=1, num_gpus=int(gpu))(Bench)
-    pending: dict[Any, tuple[Any, Unit | None]] = {}  # what an actor is asked -> the actor, and its unit
+    remote = ray.remote(num_cpus=1, num_gpus=int(gpu))(Bench)
+    return [_Actor(ray, lambda: remote.remote("cuda" if gpu else device, None if gpu else 1)) for _ in range(count)]
 
-    def employ() -> None:
-        worker = actor.remote("cuda" if gpu else device, None if gpu else 1)
-        pending[worker.ping.remote()] = (worker, None)
 
-    def proceed(worker: Any, done: Unit | None) -> None:
-        unit = queue.take(None if done is None else done.cell.checkpoint.label)
-        if unit is None:
-            ray.kill(worker)
-        else:
-            pending[worker.work.remote(unit)] = (worker, unit)
+class _Actor:
+    """A bench in the cluster."""
 
-    for _ in range(count):
-        employ()
-    while pending and (len(queue) or any(unit is not None for _, unit in pending.values())):
-        (ready,), _ = ray.wait(list(pending), num_returns=1)
-        worker, unit = pending.pop(ready)
+    def __init__(self, ray: Any, make: Callable[[], Any]) -> None:
+        self._ray, self._make = ray, make
+        self._actor, self._asked = make(), None
+        self.alive = True
+
+    def again(self) -> _Actor:
+        return _Actor(self._ray, self._make)
+
+    def ready(self) -> None:
         try:
-            answer = ray.get(ready)
-        except ray.exceptions.RayError as error:
-            if unit is None:
-                raise ValueError(f"a Ray actor cannot start: {' '.join(str(error).split())[:300]}") from None
-            line = f"the Ray actor failed ({type(error).__name__})"
-            yield queue.settle(Outcome(unit, [], line, str(error)))
-            if len(queue):
-                employ()
-            continue
-        if answer is not None:
-            yield queue.settle(answer)
-        proceed(worker, unit)
-    for worker, _ in pending.values():
-        ray.kill(worker)
+            self._ray.get(self._actor.ping.remote())
+        except self._ray.exceptions.RayError as error:
+            raise ValueError(f"a Ray actor cannot start: {' '.join(str(error).split())[:300]}") from None
+
+    def start(self, unit: Unit) -> None:
+        self._asked = self._actor.work.remote(unit)
+
+    def reply(self) -> Reply:
+        try:
+            return self._ray.get(self._asked)
+        except self._ray.exceptions.RayError as error:
+            self.alive = False
+            return Failure(f"the Ray actor failed ({type(error).__name__})", str(error))
+
+    def end(self) -> None:
+        with suppress(Exception):  # it is gone, or the cluster is
+            self._ray.kill(self._actor)

@@ -12,9 +12,9 @@ from typing import TextIO
 
 from dlmsample.ablate import tables
 from dlmsample.ablate.configs import Config, baselines, group
-from dlmsample.ablate.flips import Flips, flips, in_turn
+from dlmsample.ablate.flips import Flips, Runs, flips, in_turn
 from dlmsample.ablate.html import Pair, page
-from dlmsample.ablate.measure import Measured, Runs, measure
+from dlmsample.ablate.measure import Measured, measure
 from dlmsample.ablate.results import Results, Row, results
 from dlmsample.ablate.store import Store
 
@@ -68,14 +68,14 @@ def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator
     """Measure one configuration after the other and write its examples: memory holds the answers of one."""
     file.writelines(tables.csv(tables.EXAMPLE_COLUMNS, ()))
     for config in configs:
-        runs = _runs(store, config)
+        runs = {cell.seed: store.columns(cell.key) for cell in config.cells}
         for cell in config.cells:
-            file.writelines(tables.example_lines(config, cell, runs[cell.seed]))
+            file.write("".join(tables.example_lines(config, cell, runs[cell.seed])))
         if (found := measure(config, runs)) is not None:
             yield config.number, found
 
 
-def _runs(store: Store, config: Config, indices: Sequence[int] | None = None) -> Runs:
+def _runs(store: Store, config: Config, indices: Sequence[int]) -> Runs:
     return {cell.seed: store.examples(cell.key, indices) for cell in config.cells}
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,10 @@ import dlmsample
 from dlmsample.ablate import local, lock, ray
 from dlmsample.ablate.cells import Plan, plan
 from dlmsample.ablate.grid import Grid, read
+from dlmsample.ablate.judge import judge
 from dlmsample.ablate.progress import Bar
 from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Outcomes, Queue, Unit, cut
+from dlmsample.ablate.units import Engine, Outcomes, Queue, Unit, cut
 from dlmsample.registry import unknown
 
 ENGINES = ("local", "ray")
@@ -102,30 +104,41 @@ def run(
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
-    layout = plan(grid.with_options(task_options or {}), marks, device)
+    where = local.devices(device)
     folder = Path(out).expanduser()
     began = time.perf_counter()
-    with opened(folder, fresh) as store:
-        store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, dlmsample.__version__)
-        if report and grid.baseline is not None:
-            configs = import_module("dlmsample.ablate.configs")
-            configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label is told before any work
-        if retry:
-            store.forgive(cell.key for cell in layout.cells)
-        units = outstanding(store, layout)
-        queue = Queue(units)
-        where = local.devices(device)
-        source = ray.outcomes(queue, device, address) if engine == "ray" else local.outcomes(queue, where, isolate)
-        if command is not None:
-            store.note(command=command)
-        if units:
-            store.note(
-                device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
-                **{name: metadata.version(name) for name in ("torch", "transformers")},
-            )
-        ran = _collect(store, layout, units, source, progress)
-        written = _report(folder, grid.baseline, store) if report else []
-        return _summary(store, grid.name, ran, time.perf_counter() - began, written)
+    with _engine(engine, where, device, address, isolate) as work:
+        layout = plan(grid.with_options(task_options or {}), marks, device)
+        with opened(folder, fresh) as store:
+            store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, dlmsample.__version__)
+            if report and grid.baseline is not None:
+                configs = import_module("dlmsample.ablate.configs")
+                configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
+            if retry:
+                store.forgive(cell.key for cell in layout.cells)
+            units = outstanding(store, layout)
+            source = work(Queue(units), partial(judge, layout))
+            if command is not None:
+                store.note(command=command)
+            if units:
+                store.note(
+                    device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
+                    **{name: metadata.version(name) for name in ("torch", "transformers")},
+                )
+            ran = _collect(store, layout, units, source, progress)
+            written = _report(folder, grid.baseline, store) if report else []
+            return _summary(store, grid.name, ran, time.perf_counter() - began, written)
+
+
+@contextmanager
+def _engine(
+    name: str, where: list[str | None], device: str | None, address: str | None, isolate: bool
+) -> Iterator[Engine]:
+    if name == "ray":
+        yield partial(ray.outcomes, device, address)
+    else:
+        with local.engine(where, isolate) as work:
+            yield work
 
 
 @contextmanager
@@ -150,7 +163,7 @@ def outstanding(store: Store, layout: Plan) -> list[Unit]:
     """What has no result yet, but for cells that failed."""
     failed = {cell.key for cell in store.cells() if cell.status == "failed"}
     missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in layout.cells}
-    return cut(layout.cells, missing, layout.tasks, layout.grid.batch_size)
+    return cut(layout.cells, missing, layout.examples, layout.grid.batch_size)
 
 
 def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, progress: bool) -> int:

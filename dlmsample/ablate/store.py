@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from dlmsample.ablate import database
 from dlmsample.ablate.cells import Cell
+from dlmsample.ablate.columns import NAMES, Columns
 from dlmsample.ablate.database import COLUMNS, StoreError, checksum, reading
 from dlmsample.ablate.records import CellInfo, ExampleResult, Status
 
@@ -17,6 +18,11 @@ __all__ = ["CellInfo", "ExampleResult", "Store", "StoreError"]
 
 _FIGURES = COLUMNS[3:]  # what an ExampleResult has under the same name
 _INSERT = f"INSERT INTO results VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+_NAMED = {"index": "r.idx", "answer": "p.answer"}
+_COLUMNS = (
+    f"SELECT {', '.join(_NAMED.get(name, f'r.{name}') for name in NAMES)} FROM results r "
+    "JOIN prompts p ON p.digest = r.digest WHERE r.cell = ? AND r.idx < ? ORDER BY r.idx"
+)
 _CELLS = """
 SELECT c.key, c.info, c.error, m.labels, m.expected,
   (SELECT COUNT(*) FROM results r WHERE r.cell = c.id AND r.idx < m.expected)
@@ -109,6 +115,15 @@ class Store:
         with reading(self.path):
             rows = self._connection.execute(query, (*self._member(cell_key), *wanted)).fetchall()
         return [_example(row) for row in rows]
+
+    def columns(self, cell_key: str) -> Columns:
+        """The same results as :meth:`examples`, without prompts and gold solutions, column by column.
+
+        Raises:
+            KeyError: the grid has no such cell.
+        """
+        with reading(self.path):
+            return Columns.of(self._connection.execute(_COLUMNS, self._member(cell_key)))
 
     def traceback(self, cell_key: str) -> str | None:
         """Where a failed cell failed; None if it did not."""

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from itertools import repeat
 from typing import Any
 
+from dlmsample.ablate.columns import Columns
 from dlmsample.ablate.configs import Config
-from dlmsample.ablate.lastmile import last_mile
 from dlmsample.ablate.measure import Figures
-from dlmsample.ablate.records import CellInfo, ExampleResult
+from dlmsample.ablate.records import CellInfo
 from dlmsample.ablate.results import Results, Row
 from dlmsample.ablate.view import COLUMNS, NOTES
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
-_QUOTED = re.compile('[,"\r\n]')
 _FIGURES = tuple(name for name in Figures.__dataclass_fields__ if name != "wall_seconds")
-_SPECIAL = re.compile(f"{_QUOTED.pattern}|^(?:{_FORMULA.pattern})")
 _CELL = ("key", "task", "checkpoint", "policy", "seed")
 _SETTINGS = ("policy_name", "options", "block_length", "temperature", "max_new_tokens", "status", "expected", "done")
 _VERSUS = ("examples", "accuracy", "baseline_accuracy", "difference", "low", "high", "p", "p_holm", "gained", "lost")
@@ -44,27 +44,28 @@ def csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     yield from lines(rows)
 
 
-def lines(rows: Iterable[Sequence[Any]], before: Sequence[Any] = ()) -> Iterator[str]:
-    """The same without the headings; ``before`` are fields that all rows begin with."""
-    start = "".join(_field(value) + "," for value in before)
+def lines(rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    """The same without the headings."""
     for row in rows:
-        yield f"{start}{','.join(map(_field, row))}\n"
+        yield f"{','.join(map(_field, row))}\n"
 
 
 def _field(value: Any) -> str:
-    if type(value) is int:  # first what most of the millions of fields of a large grid are
-        return str(value)
     if isinstance(value, str):
-        if not _SPECIAL.search(value):
-            return value
-        if _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-            value = "'" + value
-        return '"' + value.replace('"', '""') + '"' if _QUOTED.search(value) else value
+        return _text(value)
     if value is None:
         return ""
     if isinstance(value, float):
         return f"{value:.10g}"
-    return str(int(value)) if isinstance(value, int) else _field(str(value))
+    return str(int(value)) if isinstance(value, int) else _text(str(value))
+
+
+def _text(value: str) -> str:
+    if _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        value = "'" + value
+    if '"' in value:
+        return '"' + value.replace('"', '""') + '"'
+    return f'"{value}"' if "," in value or "\n" in value or "\r" in value else value
 
 
 def cell_rows(results: Results) -> Iterator[list[Any]]:
@@ -90,15 +91,17 @@ def comparison_rows(results: Results) -> Iterator[list[Any]]:
             yield [*names, len(config.cells), *(getattr(versus, name) for name in _VERSUS)]
 
 
-def example_lines(config: Config, cell: CellInfo, answers: Iterable[ExampleResult]) -> Iterator[str]:
-    """Lines of examples.csv for one cell: an answer each."""
-    yield from lines(map(_example, answers), _cell(config, cell))
-
-
-def _example(r: ExampleResult) -> list[Any]:
-    found = None if r.correct else last_mile(r.text, r.answer)
-    verdict = [r.index, r.answer, r.extracted, r.correct, found]
-    return [*verdict, *(getattr(r, name) for name in _COUNTS), r.wall_seconds, r.text]
+def example_lines(config: Config, cell: CellInfo, answers: Columns) -> Iterator[str]:
+    """Lines of examples.csv for one cell: an answer each. Short texts come again and again, so they are kept."""
+    start, short = ",".join(map(_field, _cell(config, cell))), cache(_field)
+    given = (
+        *(answers.index, map(short, answers.answer), map(short, answers.extracted)),
+        *(answers.correct, map(short, answers.last_mile)),
+        *(getattr(answers, name) for name in _COUNTS[:-1]),
+        *(map(short, answers.finish_reason), answers.wall_seconds, map(_text, answers.text)),
+    )
+    line = f"%s,{'%d,%s,%s,%d,%s,'}{'%d,' * len(_COUNTS[:-1])}%s,%.10g,%s\n"
+    yield from map(line.__mod__, zip(repeat(start), *given))
 
 
 def _cell(config: Config, cell: CellInfo) -> list[Any]:

@@ -145,6 +145,7 @@ def diagnose(
     as_json: options.AsObject = False,
     trust_remote_code: options.TrustRemoteCode = False,
     family: options.Family = None,
+    revision: options.Revision = None,
     output: options.Output = None,
 ) -> None:
     """Measure what a model does with its own mistakes, on gold answers of a task.
@@ -188,6 +189,7 @@ def models(
         str | None, typer.Option(metavar="ID_OR_FOLDER", help="Say what one is and how it decodes; reads no weights.")
     ] = None,
     family: options.Family = None,
+    revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -202,7 +204,7 @@ def models(
     from dlmsample.cli import listing
 
     if explain is not None:
-        listing.show_one(listing.explained(explain, family, trust_remote_code), as_json)
+        listing.show_one(listing.explained(explain, family, trust_remote_code, revision), as_json)
         return
     rows = listing.models()
     listing.show(rows if as_json else listing.under_their_model(rows), as_json)

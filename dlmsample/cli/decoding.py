@@ -69,16 +69,23 @@ def generate(
     ] = False,
     trust_remote_code: options.TrustRemoteCode = False,
     family: options.Family = None,
+    revision: options.Revision = None,
     device_map: Annotated[
         str | None, typer.Option(metavar="auto", help="Spread a large model over all devices, not with --device.")
     ] = None,
     quantization: Annotated[
         str | None, typer.Option(metavar="8bit|4bit", help="Quantise while loading, with bitsandbytes.")
     ] = None,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Fuse small operations with torch.compile; for GPUs.")
+    ] = False,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read weights that are no safetensors.")
     ] = False,
     output: options.Output = None,
+    trace: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write an HTML page of how the answers were decoded.")
+    ] = None,
 ) -> None:
     """Answer prompts or chats, or fill the masks of texts.
 
@@ -86,7 +93,7 @@ def generate(
     Examples:
       dlmsample generate "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
       dlmsample generate "..." --policy t2m --set threshold=0.2 --set detector=low_prob
-      dlmsample generate "..." --policy d3im --set steps=48 --block-length all --show steps
+      dlmsample generate "..." --policy d3im --set steps=48 --block-length all --trace steps.html
       dlmsample generate - --policy t2t --json --output answers.jsonl < prompts.txt
       dlmsample generate --template $'Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK].' --policy t2m
       dlmsample generate --chat conversation.json --stop $'\\n'

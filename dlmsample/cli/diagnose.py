@@ -42,6 +42,7 @@ class Request:
     as_json: bool = False
     trust_remote_code: bool = False
     family: str | None = None
+    revision: str | None = None
     output: str | None = None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import dlmsample
 from dlmsample.cli import inputs, interrupt, screen
+from dlmsample.pages.text import short
 from dlmsample.registry import unknown
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from dlmsample.types import Output, RowStats
 
 _VIEWS = ("steps",)
+_TRACE = "--trace"
 _NEW_TOKENS = 160
-_LOADING = ("device_map", "quantization", "allow_pickle")  #: options of ``load`` that few need
+_LOADING = ("device_map", "quantization", "allow_pickle", "compile")  #: options of ``load`` that few need
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,13 @@ class Request:
     as_json: bool = False
     trust_remote_code: bool = False
     family: str | None = None
+    revision: str | None = None
     device_map: str | None = None
     quantization: str | None = None
+    compile: bool = False
     allow_pickle: bool = False
     output: str | None = None
+    trace: str | None = None
 
 
 def generate(request: Request) -> None:
@@ -70,6 +75,9 @@ def generate(request: Request) -> None:
     block_length = inputs.block_length(request.block_length)
     options = inputs.parse_settings(request.settings)
     screen.check_writable(request.output)
+    screen.check_writable(request.trace, _TRACE)
+    if request.trace is not None and request.trace == request.output:
+        raise ValueError(f"{_TRACE} and --output name the same file: give two")
     prompts = _read(request)
 
     policy = inputs.make_policy(request.policy, options)
@@ -86,9 +94,10 @@ def generate(request: Request) -> None:
         cache=inputs.cache(request.cache),
         refresh=request.refresh,
     )
-    record, length = request.show is not None, request.max_new_tokens or _NEW_TOKENS
+    record = request.show is not None or request.trace is not None
+    length = None if request.template else request.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
-        if request.template:
+        if length is None:
             _check_masks(model, prompts)
             out = sampler.fill(prompts, request.seed, record=record, progress=True)
         else:
@@ -100,7 +109,10 @@ def generate(request: Request) -> None:
             if request.as_json:
                 _write_json(stream, prompts, out)
             else:
-                _write_text(screen.console(stream), prompts, out, model, None if request.template else length)
+                _write_text(screen.console(stream), prompts, out, model, length, request.show is not None)
+        if request.trace is not None:
+            with screen.sink(request.trace, _TRACE) as stream:
+                stream.write(_page(request, prompts, out, sampler, length))
 
 
 def _check_source(request: Request) -> None:
@@ -125,7 +137,7 @@ def _check_masks(model: Any, templates: Sequence[str]) -> None:
     """Every template has something to fill; the library gives the others back as they are."""
     for text in templates:
         if None not in _given(model, text):
-            raise ValueError(f'the template "{text}" holds no [MASK]: write one for every token to fill in')
+            raise ValueError(f'the template "{short(text, 60)}" holds no [MASK]: write one for every token to fill in')
 
 
 def _read(request: Request) -> list[Any]:
@@ -146,10 +158,12 @@ def _write_json(stream: TextIO, prompts: Sequence[Any], out: Output) -> None:
         stream.write(json.dumps(row) + "\n")
 
 
-def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, length: int | None) -> None:
+def _write_text(
+    page: Console, prompts: Sequence[Any], out: Output, model: Any, length: int | None, steps: bool
+) -> None:
     """For people: each text, then a dim line of statistics; several prompts are numbered and repeated.
 
-    ``length``: answer positions; None: the prompts are texts with masks.
+    ``length``: answer positions; None: the prompts are texts with masks. ``steps``: before each text how it came about.
     """
     from rich.text import Text
 
@@ -159,7 +173,7 @@ def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, 
         if len(prompts) > 1:
             asked = prompt if isinstance(prompt, str) else prompt[-1]["content"]
             screen.say(page, f"{'' if index == 0 else chr(10)}[{index + 1}] {asked}")
-        if out.trace is not None:
+        if steps and out.trace is not None:
             given = None if length is not None else _given(model, prompt)
             places = length if given is None else given.count(None)
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), given)
@@ -167,6 +181,31 @@ def _write_text(page: Console, prompts: Sequence[Any], out: Output, model: Any, 
         screen.say(page, text.strip())
         cache = f", cache {out.cache}" if inputs.approximate(out.cache) else ""
         page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
+
+
+def _page(request: Request, prompts: Sequence[Any], out: Output, sampler: Any, length: int | None) -> str:
+    """How the answers came about, as a page."""
+    from dlmsample.cli import tracepage
+
+    model = sampler.model
+    rows = []
+    for prompt, text, stats, events in zip(prompts, out.texts, out.stats, out.trace or (), strict=True):
+        given = _given(model, prompt) if length is None else None
+        places = length if given is None else given.count(None)
+        asked = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+        rows.append(tracepage.Decoded(asked, text, stats, events, places or 0, given))
+    settings = {
+        "model": f"{model!r}",
+        "block length": str(sampler.block_length if request.block_length or length else "all"),
+        "new tokens": str(length),
+        "sampling": f"temperature {sampler.temperature:g}, top-p {sampler.top_p:g}, top-k {sampler.top_k or 'all'}",
+        "seed": str(request.seed),
+        "cache": out.cache,
+        "stop": ", ".join(map(repr, request.stop)) or None,
+        "dlmsample": dlmsample.__version__,
+    }
+    told = {name: value for name, value in settings.items() if value not in (None, "None")}
+    return tracepage.page(rows, model.tokenizer.decode, sampler.policy, told)
 
 
 def _given(model: Any, text: str) -> list[int | None]:

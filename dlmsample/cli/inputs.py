@@ -243,6 +243,8 @@ class Checkpoint(Protocol):
     def trust_remote_code(self) -> bool: ...
     @property
     def family(self) -> str | None: ...
+    @property
+    def revision(self) -> str | None: ...
 
 
 def load_model(request: Checkpoint, **more: Any) -> Any:
@@ -251,6 +253,8 @@ def load_model(request: Checkpoint, **more: Any) -> Any:
     Raises:
         ValueError: as :func:`dlmsample.load`.
     """
+    if request.revision is not None:
+        more["revision"] = request.revision
     return dlmsample.load(
         request.model,
         adapter=request.adapter,

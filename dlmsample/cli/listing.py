@@ -11,6 +11,8 @@ from typing import Any
 from dlmsample.cli.screen import console
 from dlmsample.cli.text import one_line, visible
 
+NARROW = 80  #: columns, for a reader that has no width
+
 
 def policies() -> list[dict[str, Any]]:
     """Every policy with its options and defaults."""
@@ -46,7 +48,7 @@ def models() -> list[dict[str, Any]]:
     return describe()
 
 
-def explained(name: str, family: str | None, trust_remote_code: bool) -> dict[str, Any]:
+def explained(name: str, family: str | None, trust_remote_code: bool, revision: str | None = None) -> dict[str, Any]:
     """What a checkpoint is and how it decodes.
 
     Raises:
@@ -56,7 +58,7 @@ def explained(name: str, family: str | None, trust_remote_code: bool) -> dict[st
     from dlmsample.models.explain import explain
 
     screen.silence()
-    return explain(name, family, trust_remote_code)
+    return explain(name, family, trust_remote_code, revision=revision)
 
 
 def under_their_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -94,7 +96,10 @@ def _task(name: str) -> dict[str, Any]:
 
 
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print the rows as a table, or as one JSON list; a narrow terminal folds it, nothing is cut."""
+    """Print the rows as a table where it fits, else one by one, a line a property; or as one JSON list.
+
+    Nothing is cut; what is no terminal counts as one of ``NARROW`` columns.
+    """
     if as_json:
         sys.stdout.write(json.dumps(rows, default=str) + "\n")
         return
@@ -102,12 +107,24 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    page = console(sys.stdout)
+    width = page.width if page.is_terminal else NARROW
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in rows[0]:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        table.add_column(column.replace("_", " "))
     for row in rows:
         table.add_row(*(Text(visible(_cell(value))) for value in row.values()))
-    console(sys.stdout).print(table)
+    if page.measure(table, options=page.options.update(width=10_000)).maximum <= width:
+        page.print(table, width=width)
+        return
+    for row in rows:
+        (_, name), *others = row.items()
+        page.print(Text(visible(_cell(name))), width=width, overflow="fold")
+        grid = Table.grid(padding=(0, 1), expand=False)
+        for key, value in others:
+            if value not in ("", {}, []):
+                grid.add_row("   ", key.replace("_", " "), Text(visible(_cell(value)), overflow="fold"))
+        page.print(grid, width=width)
 
 
 def show_one(row: Mapping[str, Any], as_json: bool) -> None:

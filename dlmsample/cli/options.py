@@ -18,5 +18,8 @@ TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
 ]
 Family = Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")]
+Revision = Annotated[
+    str | None, typer.Option(metavar="R", help="Branch, tag or commit of a hub id.  [default: its main branch]")
+]
 Output = Annotated[str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")]
 AsObject = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -16,6 +16,7 @@ from dlmsample.cli.text import visible
 if TYPE_CHECKING:
     from rich.console import Console
 
+OUTPUT = "--output"
 _NO_TERMINAL_WIDTH = 100_000  # nothing is cut or wrapped for a reader that has no width
 
 
@@ -52,45 +53,45 @@ def say(screen: Console, text: str) -> None:
 
 
 @contextmanager
-def sink(path: str | None) -> Iterator[TextIO]:
+def sink(path: str | None, option: str = OUTPUT) -> Iterator[TextIO]:
     """Standard output, or a buffer that becomes the file when the block ends well."""
     if path is None:
         yield sys.stdout
         return
     buffer = io.StringIO()
     yield buffer
-    _write(_checked(path), buffer.getvalue())
+    _write(_checked(path, option), buffer.getvalue(), option)
 
 
-def check_writable(path: str | None) -> None:
-    """Find out now, before any work, that a file cannot be written.
+def check_writable(path: str | None, option: str = OUTPUT) -> None:
+    """Find out now, before any work, that the file of an option cannot be written.
 
     Raises:
         ValueError: it cannot.
     """
     if path is None:
         return
-    target = _checked(path)
+    target = _checked(path, option)
     if _replaceable(target):
         try:
             tempfile.TemporaryFile(dir=target.parent).close()
         except OSError as e:
-            raise _unwritable(path, e.strerror or str(e)) from e
+            raise _unwritable(path, option, e.strerror or str(e)) from e
 
 
-def _checked(path: str) -> Path:
+def _checked(path: str, option: str) -> Path:
     target = Path(path)
     try:
         if _replaceable(target):
             target = target.resolve()  # a link stays a link: the file behind it is replaced
         if not path or target.is_dir():
-            raise _unwritable(path, "it is a folder: name a file")
+            raise _unwritable(path, option, "it is a folder: name a file")
         if not target.parent.is_dir():
-            raise _unwritable(path, f"folder {str(target.parent)!r} does not exist: create it first")
+            raise _unwritable(path, option, f"folder {str(target.parent)!r} does not exist: create it first")
         if target.exists() and not os.access(target, os.W_OK):
-            raise _unwritable(path, "permission denied: choose another path")
+            raise _unwritable(path, option, "permission denied: choose another path")
     except (OSError, RuntimeError) as e:
-        raise _unwritable(path, str(e)) from e
+        raise _unwritable(path, option, str(e)) from e
     return target
 
 
@@ -99,7 +100,7 @@ def _replaceable(target: Path) -> bool:
     return target.is_file() or not target.exists()
 
 
-def _write(target: Path, text: str) -> None:
+def _write(target: Path, text: str, option: str) -> None:
     """Write a temporary file beside the target and rename it."""
     try:
         if not _replaceable(target):
@@ -118,8 +119,8 @@ def _write(target: Path, text: str) -> None:
             os.unlink(name)
             raise
     except OSError as e:
-        raise _unwritable(str(target), e.strerror or str(e)) from e
+        raise _unwritable(str(target), option, e.strerror or str(e)) from e
 
 
-def _unwritable(path: str, why: str) -> ValueError:
-    return ValueError(f"cannot write {path!r} (--output): {why}")
+def _unwritable(path: str, option: str, why: str) -> ValueError:
+    return ValueError(f"cannot write {path!r} ({option}): {why}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from dlmsample.cli.text import visible
 from dlmsample.types import Event
@@ -30,6 +30,7 @@ class Frame(NamedTuple):
     step: int
     block: int
     cells: list[Cell]
+    events: dict[int, Event]  #: what happened in it, by position
 
 
 class Look(NamedTuple):
@@ -63,13 +64,12 @@ def frames(events: Iterable[Event], length: int) -> Iterator[Frame]:
     tokens: list[int | None] = [None] * length
     for step, group in groupby(events, key=lambda event: event.step):
         cells = [Cell("mask" if token is None else "kept", token) for token in tokens]
-        block = 0
-        for event in group:
-            block = event.block
+        changes = {event.position: event for event in group}
+        for event in changes.values():
             remask = event.kind == "remask"
             tokens[event.position] = None if remask else event.new
             cells[event.position] = Cell(event.kind, event.old if remask else event.new)
-        yield Frame(step, block, cells)
+        yield Frame(step, next(iter(changes.values())).block, cells, changes)
 
 
 def show(
@@ -101,14 +101,24 @@ def show(
         changes = ", ".join(f"{counts[kind]} {_LOOKS[kind].past}" for kind in _CHANGES if counts[kind])
         heading = f"step {frame.step + 1}, block {frame.block + 1}: {changes}"
         _print(screen, Text(heading, "bold" if colour else ""))
-        cells = frame.cells if given is None else _amid(frame.cells, given)
+        cells = frame.cells
+        if given is not None:
+            cells = amid(cells, [None if token is None else Cell("kept", token) for token in given])
         _print(screen, canvas(cells, piece, colour))
 
 
-def _amid(cells: Iterable[Cell], given: Iterable[int | None]) -> list[Cell]:
-    """The cells of the answer's positions at their places in the given text."""
-    answer = iter(cells)
-    return [next(answer) if token is None else Cell("kept", token) for token in given]
+T = TypeVar("T")
+
+
+def amid(answer: Iterable[T], given: Iterable[T | None]) -> list[T]:
+    """What is given, with the answer's entries in order where it is None.
+
+    Example:
+        >>> amid([1, 2], [None, 7, None])
+        [1, 7, 2]
+    """
+    entries = iter(answer)
+    return [next(entries) if entry is None else entry for entry in given]
 
 
 def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> Text:
@@ -118,7 +128,7 @@ def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> 
     line = Text()
     for cell, run in groupby(cells):
         count = len(list(run))
-        text = _MASK if cell.token is None else _safe(piece(cell.token))
+        text = _MASK if cell.token is None else on_one_line(visible(piece(cell.token)))
         drawn = _drawn(cell, text, colour)
         if len(drawn) * count > _RUN and count > 1:
             line.append_text(drawn).append(f"×{count} ", "dim" if colour else "")
@@ -135,9 +145,9 @@ def _drawn(cell: Cell, text: str, colour: bool) -> Text:
     return Text(text, look.style) if colour else Text(look.mark.format(text))
 
 
-def _safe(text: str) -> str:
-    """A token's text on one line."""
-    return visible(text).replace("\n", "⏎").replace("\t", "⇥")
+def on_one_line(text: str) -> str:
+    """A token's text with its line breaks and tabs as signs."""
+    return text.replace("\n", "⏎").replace("\t", "⇥")
 
 
 def _print(screen: Console, line: Text) -> None:

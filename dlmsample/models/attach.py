@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dlmsample.heads.correction import CorrectionHead
 from dlmsample.heads.store import cast, load_head
@@ -136,6 +137,23 @@ def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dty
             "give a head that was trained on this model"
         )
     return head
+
+
+class AtDevice:
+    """A head beside a model that is spread over devices: what it reads is moved to it, what it says is moved back."""
+
+    def __init__(self, head: Any, device: torch.device) -> None:
+        self._head, self._device = head, device
+
+    @property
+    def layer(self) -> int:
+        """Which entry of the body's ``hidden_states`` it reads."""
+        return self._head.layer
+
+    def __call__(self, hidden: Tensor, positions: Tensor, valid: Tensor) -> Tensor:
+        """Error logit, float ``[row, pos]``, where ``positions`` are."""
+        moved = (given.to(self._device) for given in (hidden, positions, valid))
+        return self._head(*moved).to(positions.device)
 
 
 def _line(error: BaseException) -> str:

@@ -132,8 +132,9 @@ class Denoiser:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
-        return next(self.module.parameters()).device
+        """Where the weights are, the first of them where they are spread; those left on disk are nowhere."""
+        places = (parameter.device for parameter in self.module.parameters())
+        return next((place for place in places if place.type != "meta"), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:

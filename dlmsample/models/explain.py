@@ -11,7 +11,11 @@ _MASKS = {True: "padding [row, key]", False: "boolean [row, 1, query, key]"}
 
 
 def explain(
-    name: str, family: str | None = None, trust_remote_code: bool = False, mask_id: int | None = None
+    name: str,
+    family: str | None = None,
+    trust_remote_code: bool = False,
+    mask_id: int | None = None,
+    revision: str | None = None,
 ) -> dict[str, Any]:
     """Everything that loading would decide, and the size of the model; reads no weights.
 
@@ -23,7 +27,7 @@ def explain(
         >>> said["body"], said["block_length"], said["chat_template"]
         ('Qwen3ForCausalLM', 32, True)
     """
-    opened = open_config(name, family=family, trust_remote_code=trust_remote_code, mask_id=mask_id)
+    opened = open_config(name, family=family, trust_remote_code=trust_remote_code, mask_id=mask_id, revision=revision)
     facts, tokenizer = opened.facts, opened.tokenizer
     shell = opened.shell()
     reads = opened.reads(shell)

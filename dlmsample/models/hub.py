@@ -43,9 +43,22 @@ def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:
 
     try:
         return Path(snapshot_download(name, allow_patterns=list(patterns)))
-    except (OSError, ValueError) as e:
-        said = (str(e).strip() or type(e).__name__).splitlines()[0][:200]
-        raise ValueError(f"cannot fetch {kind} {name!r}: {said}; check the hub id, or give a folder") from e
+    except Exception as e:  # the HTTP client has errors of its own
+        raise ValueError(_reason(e, f"{kind} {name!r}") or _unknown_reason(e, f"{kind} {name!r}")) from e
+
+
+def check_revision(name: str, where: str, revision: str | None) -> None:
+    """Refuse a revision of what has none.
+
+    Raises:
+        ValueError: the checkpoint lies in a folder, or the revision is empty.
+    """
+    if revision is None:
+        return
+    if not revision.strip():
+        raise ValueError("the revision is empty: give a branch, tag or commit of the hub id, or leave it out")
+    if Path(where).is_dir():
+        raise ValueError(f"revision {revision!r} is for hub ids, and {name!r} is a folder: leave it out")
 
 
 def check_weights(name: str, where: str, allow_pickle: bool) -> None:
@@ -78,13 +91,13 @@ def check_weights(name: str, where: str, allow_pickle: bool) -> None:
     raise ValueError(f"folder {name!r} has no weights: a model.safetensors must lie beside config.json")
 
 
-def read_config(name: str, where: str) -> dict[str, Any]:
-    """``config.json`` as it stands.
+def read_config(name: str, where: str, revision: str | None = None) -> dict[str, Any]:
+    """``config.json`` as it stands; ``revision`` of a hub id.
 
     Raises:
         ValueError: it cannot be had, or is no JSON object.
     """
-    path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json")
+    path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
@@ -94,45 +107,86 @@ def read_config(name: str, where: str) -> dict[str, Any]:
     return raw
 
 
-def _fetch(name: str, where: str, file: str) -> Path:
+def _fetch(name: str, where: str, file: str, revision: str | None) -> Path:
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        return Path(hf_hub_download(where, file))
-    except errors.GatedRepoError as e:
-        raise ValueError(
-            f"access to {name!r} is restricted: accept its terms on the hub and log in (hf auth login)"
-        ) from e
-    except errors.RepositoryNotFoundError as e:
-        raise ValueError(
-            f"there is no model {name!r} on the hub: check the id, or log in if it is private (hf auth login)"
-        ) from e
-    except errors.LocalEntryNotFoundError as e:  # before EntryNotFoundError, whose subclass it is
-        raise ValueError(_offline(name)) from e
-    except errors.EntryNotFoundError as e:
-        raise ValueError(f"{name!r} has no {file} on the hub: give the id of a transformers checkpoint") from e
+        return Path(hf_hub_download(where, file, revision=revision))
     except errors.HFValidationError as e:
         raise ValueError(f"{name!r} is no hub id (like org/model) and no folder here: check the spelling") from e
-    except (OSError, ValueError) as e:
-        raise ValueError(_offline(name)) from e
-    except Exception as e:  # the HTTP client has errors of its own for a network that is not there
-        raise ValueError(_offline(name)) from e
+    except Exception as e:  # the HTTP client has errors of its own
+        if isinstance(e, errors.EntryNotFoundError) and not isinstance(e, errors.LocalEntryNotFoundError):
+            raise ValueError(f"{name!r} has no {file} on the hub: give the id of a transformers checkpoint") from e
+        raise ValueError(_reason(e, f"model {name!r}", revision) or _unknown_reason(e, f"model {name!r}")) from e
 
 
-def _offline(name: str) -> str:
-    return (
-        f"cannot fetch {name!r}: the hub cannot be reached (no network, or HF_HUB_OFFLINE is set) and it is not in "
-        "the local cache; connect, or give the path of a folder"
-    )
+def not_fetched(error: BaseException, name: str, where: str, revision: str | None = None) -> str | None:
+    """Why the hub did not give a file of a model, with the remedy; None: the error has nothing to do with the hub."""
+    return None if Path(where).is_dir() else _reason(error, f"model {name!r}", revision)
 
 
-def read_tokenizer(where: str, kind: str, trust_remote_code: bool) -> Any | None:
+def _reason(error: BaseException, what: str, revision: str | None = None) -> str | None:
+    """The first thing in the chain of an error's causes that says why the hub gave nothing; None: nothing does."""
+    from huggingface_hub import errors
+
+    chain = _chain(error)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(link, kinds) for link in chain)
+
+    if has(errors.GatedRepoError):  # before RepositoryNotFoundError, whose subclass it is
+        return f"access to {what} is restricted: accept its terms on the hub and log in (hf auth login)"
+    if has(errors.RepositoryNotFoundError):
+        return f"there is no {what} on the hub: check the id, or log in if it is private (hf auth login)"
+    if has(errors.RevisionNotFoundError):
+        return f"{what} has no revision {revision or 'main'!r} on the hub: give a branch, tag or commit of it"
+    if has(errors.DisabledRepoError):
+        return f"{what} was disabled on the hub: give another id, or the path of a folder"
+    if has(errors.OfflineModeIsEnabled):
+        return (
+            f"cannot fetch {what}: HF_HUB_OFFLINE is set and it is not in the local cache: unset it, or give the path "
+            "of a folder"
+        )
+    statuses = (getattr(getattr(link, "response", None), "status_code", None) for link in chain)
+    if (status := next((s for s in statuses if isinstance(s, int)), 0)) in (401, 403):
+        return f"the hub refuses access to {what} ({status}): log in with an account that may read it (hf auth login)"
+    if status == 429 or status >= 500:
+        return f"cannot fetch {what}: the hub answers {status}: try again later, or give the path of a folder"
+    if has(errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) or any(map(_of_transport, chain)):
+        return (
+            f"cannot fetch {what}: the hub cannot be reached and it is not in the local cache: connect, or give the "
+            "path of a folder"
+        )
+    return None
+
+
+def _unknown_reason(error: BaseException, what: str) -> str:
+    return f"cannot fetch {what}: {one_line(error)}; check the hub id, or give a folder"
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what led to it, each once."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain:
+        chain.append(link)
+        link = link.__cause__ or link.__context__
+    return chain
+
+
+def _of_transport(error: BaseException) -> bool:
+    """Of the HTTP client, whichever version: no answer came."""
+    return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+
+
+def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str | None = None) -> Any | None:
     """The tokenizer, or None for a folder that has none.
 
     Args:
         where: a folder or a hub id.
         kind: the transformers class that reads its files, whatever they name; "": the one they name.
         trust_remote_code: whether that may be code that comes with the checkpoint.
+        revision: of the hub id.
 
     Raises:
         ValueError: its files cannot be read.
@@ -142,11 +196,14 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool) -> Any | None
         return None
     import transformers
 
+    pinned = {} if revision is None else {"revision": revision}
     try:
         if kind:
-            return getattr(transformers, kind).from_pretrained(where)
-        return transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code)
+            return getattr(transformers, kind).from_pretrained(where, **pinned)
+        return transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code, **pinned)
     except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
+        if (reason := not_fetched(e, where, where, revision)) is not None:
+            raise ValueError(reason) from e
         raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
 
 

@@ -11,8 +11,10 @@ from dlmsample.registry import unknown
 
 if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.base import Denoiser
+    from dlmsample.models.families import Opened
 
 _BITS = ("8bit", "4bit")
+_SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 def load(
@@ -26,9 +28,11 @@ def load(
     mask_id: int | None = None,
     eos_ids: Sequence[int] | None = None,
     *,
+    revision: str | None = None,
     device_map: Any = None,
     quantization: str | None = None,
     allow_pickle: bool = False,
+    compile: bool = False,
 ) -> Denoiser:
     """Load a checkpoint and what decoding needs to know about it; on request with an adapter or a correction head.
 
@@ -54,9 +58,15 @@ def load(
         family: override what the config was recognised as.
         mask_id: override what config and tokenizer say.
         eos_ids: override what config and tokenizer say; an empty list never stops.
-        device_map: spread a model over devices as transformers does, "auto" or a dict; not with ``device``.
-        quantization: "8bit" or "4bit" by bitsandbytes, which must be installed; not with an adapter.
+        revision: branch, tag or commit of the hub id ``name`` (not of an adapter or head); None: its main branch.
+        device_map: spread a model over devices as transformers does: "auto", "balanced", "balanced_low_0",
+            "sequential", or a dict of places (devices, or "disk"); not with ``device``.
+        quantization: "8bit" or "4bit" by bitsandbytes, which must be installed; not with an adapter. 8bit computes in
+            float16 where ``dtype`` is None and rounds activations too, so that a batch may give other tokens than its
+            rows alone. Not for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
+        compile: let torch.compile fuse norms and MLPs (:func:`dlmsample.models.fuse.fuse`): a first forward that
+            takes seconds, faster ones from then on; for GPUs.
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
@@ -72,23 +82,38 @@ def load(
     from dlmsample.models import attach
     from dlmsample.models.base import Denoiser
     from dlmsample.models.families import open_config
+    from dlmsample.models.fuse import fuse
 
     check_weights(str(name), locate(str(name)), allow_pickle)  # the cheapest mistakes first
-    opened = open_config(name, family=family, trust_remote_code=trust_remote_code, mask_id=mask_id, eos_ids=eos_ids)
+    opened = open_config(
+        name,
+        family=family,
+        trust_remote_code=trust_remote_code,
+        mask_id=mask_id,
+        eos_ids=eos_ids,
+        revision=revision,
+    )
     name = opened.name
     added = None if adapter is None else attach.locate("adapter", adapter, name, opened.folder)
     scorer = None if head is None else attach.locate("head", head, name, opened.folder)
     if added is not None:
         attach.require_peft()
-    spread, target = _placement(device, device_map), _device(device)
+    target, spread = _placement(device, device_map)
+    if added is not None and isinstance(spread, dict) and "disk" in spread.values():
+        raise ValueError(
+            "an adapter cannot be merged into weights on disk: leave out disk in device_map or the adapter"
+        )
     kind = _dtype(dtype)
     if kind is None:
         on_cpu = target.type == "cpu" and (spread is None or not torch.cuda.is_available())
         kind = torch.float32 if on_cpu else torch.bfloat16
-    bits = _quantization(quantization, kind, added is not None)
+        kind = torch.float16 if quantization == "8bit" else kind
+    bits = _quantization(quantization, kind, added is not None, opened)
     if bits is not None and spread is None:
         spread = {"": str(target)}
-    scorer_head = None if scorer is None else attach.read_head(scorer, str(head), name, opened.config, target, kind)
+    scorer_head: Any = None
+    if scorer is not None:
+        scorer_head = attach.read_head(scorer, str(head), name, opened.config, target, kind)
     if added is None:
         module = opened.load(kind, allow_pickle=allow_pickle, device_map=spread, quantization=bits)
     else:
@@ -97,25 +122,45 @@ def load(
         module = attach.merge(whole, added, str(adapter), kind, opened)
     if spread is None:
         module = module.to(target)
-    return Denoiser(
+    if compile:
+        module = fuse(module)
+    model = Denoiser(
         name,
         module.eval(),
         opened.tokenizer,
         opened.facts,
-        scorer_head,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
         reads=opened.reads(module),
     )
+    if scorer_head is not None and spread is not None:
+        scorer_head = attach.AtDevice(scorer_head.to(model.device), model.device)
+    return model.with_head(scorer_head, model.head_name)
 
 
-def _placement(device: Any, device_map: Any) -> Any:
-    if device_map is not None and device is not None:
+def _placement(device: Any, device_map: Any) -> tuple[Any, Any]:
+    """A device, and a map in its place or None."""
+    if device == "auto":
+        raise ValueError("device is one device: device_map='auto' (--device-map auto) spreads a model over all")
+    if device_map is None:
+        return _device(device), None
+    if device is not None:
         raise ValueError("device and device_map exclude each other: give one of them")
-    return device_map
+    if isinstance(device_map, dict):
+        for place in device_map.values():
+            if place != "disk":
+                _device(place)
+    elif not isinstance(device_map, str):
+        raise ValueError(f"device_map is {', '.join(map(repr, _SPREADS))} or a dict of places, not {device_map!r:.40}")
+    elif device_map not in _SPREADS:
+        try:
+            _device(device_map)
+        except ValueError:
+            raise unknown("device_map", device_map, _SPREADS, ", or a device") from None
+    return _device(None), device_map
 
 
-def _quantization(asked: str | None, dtype: Any, merging: bool) -> Any:
+def _quantization(asked: str | None, dtype: Any, merging: bool, opened: Opened) -> Any:
     """A quantisation config of transformers, or None."""
     if asked is None:
         return None
@@ -125,6 +170,7 @@ def _quantization(asked: str | None, dtype: Any, merging: bool) -> Any:
         raise unknown("quantization", asked, _BITS)
     if merging:
         raise ValueError("an adapter cannot be merged into quantised weights: leave out quantization or the adapter")
+    _check_experts(asked, opened)
     if find_spec("bitsandbytes") is None:
         raise ValueError(f"quantization {asked!r} needs the package bitsandbytes: pip install bitsandbytes")
     from transformers import BitsAndBytesConfig
@@ -134,13 +180,24 @@ def _quantization(asked: str | None, dtype: Any, merging: bool) -> Any:
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
 
 
+def _check_experts(asked: str, opened: Opened) -> None:
+    """Refuse to quantise next to nothing: experts are stacked in one tensor, which bitsandbytes leaves alone."""
+    sizes = [(p.dim(), p.numel()) for p in opened.shell().parameters()]
+    experts, whole = sum(size for axes, size in sizes if axes == 3), sum(size for _, size in sizes)
+    if 2 * experts > whole:
+        raise ValueError(
+            f"quantization {asked!r} would leave {experts / whole:.0%} of {opened.name!r} as it is, its experts: leave "
+            "it out, and spread the model over devices with device_map='auto' (--device-map auto)"
+        )
+
+
 def _device(device: Any) -> Any:
     import torch
 
     try:
-        target = torch.device(device or "cpu")
+        target = torch.device("cpu" if device is None else device)
         torch.zeros(1, device=target).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as e:
         raise ValueError(
             f"device {device!r} cannot be used here ({one_line(e)}): use cpu, or cuda where there is one"
         ) from e

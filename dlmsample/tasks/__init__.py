@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import Any
 
-from dlmsample.registry import resolve
+from dlmsample.registry import resolve, unknown
 from dlmsample.tasks.base import Example, Score, Task
 
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]
@@ -38,9 +37,7 @@ def list_tasks() -> list[str]:
 def task_class(name: str) -> type[Task]:
     """The class behind a task's name, imported on demand. Errors: ValueError for an unknown name."""
     if name not in _TASKS:
-        near = difflib.get_close_matches(str(name), _TASKS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"unknown task {name!r}.{hint} Known tasks: {', '.join(list_tasks())}")
+        raise unknown("task", name, _TASKS)
     return resolve(_TASKS[name])
 
 
@@ -72,9 +69,7 @@ def load(name: str, split: str | None = None, limit: int | None = None, **option
     valid = task_options(name)
     for option in options:
         if option not in valid:
-            near = difflib.get_close_matches(option, valid, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"task {name} has no option {option!r}.{hint} Options: {', '.join(valid) or 'none'}")
+            raise unknown(f"option of task {name}", option, valid)
     if split is None:
         split = "test" if "test" in cls.splits else cls.splits[-1]
     return cls(split, limit, **options)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import pytest
 
+from dlmsample.ablate.columns import NAMES, Columns
 from dlmsample.ablate.records import CellInfo, ExampleResult
 
 
@@ -39,6 +40,11 @@ def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
 def answers(verdicts: str, **changes: Any) -> list[ExampleResult]:
     """One result a letter: 1 is right, 0 wrong, a space is no result."""
     return [answer(at, verdict == "1", **changes) for at, verdict in enumerate(verdicts) if verdict != " "]
+
+
+def columns(results: Sequence[ExampleResult]) -> Columns:
+    """The same column by column."""
+    return Columns.of(tuple(getattr(result, name) for name in NAMES) for result in results)
 
 
 def cell(policy: str, checkpoint: str = "nano", task: str = "wordproblems", seed: int = 0, **changes: Any) -> CellInfo:
@@ -82,6 +88,9 @@ class FakeStore:
     def examples(self, cell_key: str, indices: Sequence[int] | None = None) -> list[ExampleResult]:
         given = next(given for cell, given in self.held if cell.key == cell_key)
         return given if indices is None else [result for result in given if result.index in indices]
+
+    def columns(self, cell_key: str) -> Columns:
+        return columns(self.examples(cell_key))
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Reports are made of this store, whatever their folder."""

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -14,17 +10,9 @@ import pytest
 
 from dlmsample.ablate.pareto import front
 from dlmsample.ablate.svg import ramp
-from tests.ablate.browser import NAMES, Browser, find
 from tests.ablate.fakes import FakeStore, answer, answers, cell, written
-
-HOSTILE = (
-    "</pre></details><script>window.pwned=1</script>",
-    "<img src=x onerror='window.pwned=2'><svg onload=window.pwned=3>",
-    "<iframe srcdoc='<script>parent.pwned=4</script>'></iframe><object data=http://127.0.0.1:PORT/o></object>",
-    "<link rel=stylesheet href=http://127.0.0.1:PORT/l><style>@import 'http://127.0.0.1:PORT/i'</style>",
-    "<img src=http://127.0.0.1:PORT/p><a href='javascript:window.pwned=5'>x</a>{{ 7 * 191 }}{% raw %}",
-    "<meta http-equiv=refresh content='0;url=http://127.0.0.1:PORT/m'>]]></title></style>\x00\x1b[2J\u202e",
-)
+from tests.browser import Browser
+from tests.pages import HOSTILE, Outline, Server, check_harmless, check_inert, level
 
 
 def hostile(port: int = 9) -> FakeStore:
@@ -43,57 +31,14 @@ def hostile(port: int = 9) -> FakeStore:
     return FakeStore(held, {"name": label})
 
 
-class Outline(HTMLParser):
-    """Open elements, headings, captions, and every attribute."""
-
-    void = frozenset({"meta", "link", "br", "img"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if tag not in self.void:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open, tag
-        assert self.open.pop() == tag
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.seen if name == tag]
-
-
 @pytest.fixture
 def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return written(hostile(), tmp_path, monkeypatch)["report.html"]
 
 
 def test_it_is_well_formed_and_has_no_active_element(page: str) -> None:
-    outline = Outline(page)
-    assert outline.open == []
-    tags = {tag for tag, _ in outline.seen}
-    assert tags.isdisjoint({"script", "img", "iframe", "object", "embed", "form", "base", "foreignobject"})
-    assert len(outline.all("style")) == len(outline.all("h1")) == 1
-    assert [link["href"] for link in outline.all("link")] == ["data:,"]
-    assert all((a["href"] or "").startswith("#") for a in outline.all("a"))
-    for _, attributes in outline.seen:
-        assert not any(name.startswith("on") or name in ("src", "srcdoc", "style") for name in attributes)
-    identifiers = [attributes["id"] for _, attributes in outline.seen if "id" in attributes]
-    assert len(identifiers) == len(set(identifiers))
-    assert "\x00" not in page
-    assert "\x1b" not in page
-    assert "\u202e" not in page
+    check_harmless(page)
     assert "{{ 7 * 191 }}" in page
-    policy = next(m["content"] for m in outline.all("meta") if "http-equiv" in m)
-    assert (policy or "").startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
 
 
 def test_pictures_are_svg_with_names_for_those_who_do_not_see_them(page: str) -> None:
@@ -152,57 +97,13 @@ def test_pages_are_the_same_every_time(tmp_path: Path, monkeypatch: pytest.Monke
     assert written(hostile(), tmp_path, monkeypatch) == written(hostile(), tmp_path, monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    program = find()
-    if program is None:
-        pytest.skip(f"no browser: install chromium (one of {', '.join(NAMES)})")
-    started = Browser(program, tmp_path_factory.mktemp("profile"))
-    yield started
-    started.close()
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[int, list[str]]]:
-    """A server that remembers what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None: ...
-
-    serving = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=serving.serve_forever, daemon=True).start()
-    yield serving.server_port, asked
-    serving.shutdown()
-    serving.server_close()
-
-
-Server = tuple[int, list[str]]
-
-
-def requested(browser: Browser) -> list[str]:
-    """Addresses asked for since the page was opened, but for data that is in the page."""
-    urls = [event["request"]["url"] for event in browser.told("Network.requestWillBeSent")]
-    return [url for url in urls if not url.startswith("data:")]
-
-
 def test_in_a_browser(browser: Browser, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     port, asked = server
     written(hostile(port), tmp_path, monkeypatch)
     url = (tmp_path / "report.html").as_uri()
     browser.open(url)
     browser.run("document.querySelectorAll('details').forEach(d => { d.open = true }); 0")
-    assert requested(browser) == [url]
-    assert asked == []
-    assert browser.run("typeof window.pwned") == "undefined"
-    assert browser.told("Log.entryAdded") == []  # nothing blocked: nothing was tried
-    assert browser.told("Runtime.exceptionThrown") == browser.told("Page.javascriptDialogOpening") == []
-    assert browser.run("document.querySelectorAll('script, img, iframe, object, embed, style:not(head *)').length") == 0
+    check_inert(browser, url, asked)
     assert browser.run("document.title").startswith(HOSTILE[0])
 
     shown = browser.run("document.body.innerText")
@@ -240,11 +141,6 @@ def test_light_and_dark(browser: Browser, tmp_path: Path, monkeypatch: pytest.Mo
         assert words == ink
         assert abs(level(paper) - level(mark)) > 80
     assert all(light != dark for light, dark in zip(looks["light"], looks["dark"], strict=True))
-
-
-def level(colour: str) -> float:
-    """Mean of the three parts of ``rgb(r, g, b)``."""
-    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
 
 
 def test_the_policy_holds_even_where_a_text_were_not_escaped(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def many(folder: Path) -> Grid:
     return made(folder, tasks=[task], batch_size=1)
 
 
-def start(grid: Grid, out: Path) -> multiprocessing.process.BaseProcess:
+def start(grid: Grid, out: Path) -> BaseProcess:
     """A run in a forked process: it starts within milliseconds, so that a kill hits the work and not the imports."""
 
     def work() -> None:

@@ -18,7 +18,7 @@ from dlmsample.ablate.progress import Bar
 from dlmsample.ablate.records import ExampleResult
 from dlmsample.ablate.run import Summary
 from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Outcome, Queue, Unit
+from dlmsample.ablate.units import Answers, Outcome, Queue, Unit
 from tests.ablate import toys
 from tests.cli.conftest import Terminal
 
@@ -92,7 +92,7 @@ def test_a_failed_cell_is_recorded_passed_over_and_retried(
 ) -> None:
     whole = Bench.results
 
-    def breaking(self: Bench, unit: Unit) -> list[ExampleResult]:
+    def breaking(self: Bench, unit: Unit) -> Answers:
         if unit.cell.policy == "unmask(tokens_per_step=8)" and 0 in unit.indices:
             raise MemoryError("no\nmore")
         return whole(self, unit)
@@ -194,7 +194,7 @@ def test_a_worker_stays_with_its_checkpoint(tiny_folder: Path) -> None:
         dataclasses.replace(cells[0], key=n, checkpoint=made(tiny_folder).checkpoints[0].model_copy(update={"name": n}))
         for n in "ab"
     ]
-    queue = Queue([Unit(cell, (i,)) for cell in named for i in range(3)])
+    queue = Queue([Unit(cell, (i,), ("",)) for cell in named for i in range(3)])
     first, second = queue.take(), queue.take()
     assert first is not None
     assert second is not None

@@ -20,6 +20,7 @@ from dlmsample.ablate.stats import (
     sign_flip_test,
     wilson,
 )
+from tests.ablate import fakes
 from tests.ablate.fakes import answers, cell
 
 
@@ -152,7 +153,7 @@ def measured(policy: str, **runs: str) -> list[Measured]:
         policy: {k[1:]: v for k, v in runs.items() if k[0] == "a"},
     }
     configs = group([cell(name, seed=int(seed)) for name, given in sides.items() for seed in given])
-    found = [measure(c, {int(s): answers(v) for s, v in sides[c.policy].items()}) for c in configs]
+    found = [measure(c, {int(s): fakes.columns(answers(v)) for s, v in sides[c.policy].items()}) for c in configs]
     return [m for m in found if m is not None]
 
 

@@ -18,6 +18,7 @@ from dlmsample.ablate.marks import Marks
 from dlmsample.ablate.records import ExampleResult
 from dlmsample.ablate.store import Store, StoreError
 from tests.ablate import toys
+from tests.ablate.fakes import columns
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +64,17 @@ def test_what_goes_in_comes_out(tmp_path: Path, layout: Plan) -> None:
         assert store.missing(layout.cells[1].key) == list(range(6))
         with pytest.raises(KeyError):
             store.examples("nosuch")
+
+
+def test_columns_are_the_examples(tmp_path: Path, layout: Plan) -> None:
+    key, empty = layout.cells[0].key, layout.cells[1].key
+    with filled(tmp_path, layout) as store:
+        assert store.columns(key) == columns(store.examples(key))
+        assert len(store.columns(empty)) == 0
+        begin(store, layout, limit=2)
+        assert store.columns(key).index == (0, 1)
+        with pytest.raises(KeyError):
+            store.columns("nosuch")
 
 
 def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, layout: Plan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import random
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from dlmsample.ablate.flips import flips
 from dlmsample.ablate.lastmile import last_mile
 from dlmsample.ablate.measure import figures
 from dlmsample.ablate.records import ExampleResult
+from dlmsample.ablate.tables import EXAMPLE_COLUMNS, example_lines
 from dlmsample.ablate.tables import csv as csv_lines
-from tests.ablate.fakes import FakeStore, answer, answers, cell, written
+from tests.ablate.fakes import FakeStore, answer, answers, cell, columns, written
 
 Rows = list[dict[str, str]]
 
@@ -149,6 +151,32 @@ def test_hostile_texts_survive_in_examples(tmp_path: Path, monkeypatch: pytest.M
     assert read(files["examples.csv"])[0]["text"] == "a\\ud800b"
 
 
+def test_example_lines_are_rows_as_any_other() -> None:
+    """What is quick for many answers writes what :func:`csv` writes for any row."""
+    texts = ["=1", "-5", "+5.0e3x", 'a "b"', "a,b", "a\nb", "", "'q", "\r", "-"]
+    odd = [(text, other) for text in texts for other in (None, *texts)]
+    given = [
+        answer(at, at % 3 == 0, text=text, extracted=other, answer=other or "14", forced=at % 2 == 0, wall_seconds=w)
+        for at, ((text, other), w) in enumerate(
+            zip(odd, cycle([0.1, 1 / 3, 1e-7, 12345678901.5, 0.0, 2.0]), strict=False)
+        )
+    ]
+    info = cell("t2m(a=1, b=2)", seed=-1)
+    (config,) = group([info])
+    counts = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", "forced", "finish_reason")
+    rows = [
+        [
+            *(info.key, info.task, info.checkpoint, info.policy, info.seed),
+            *(r.index, r.answer, r.extracted, r.correct, None if r.correct else last_mile(r.text, r.answer)),
+            *(getattr(r, name) for name in counts),
+            *(r.wall_seconds, r.text),
+        ]
+        for r in given
+    ]
+    wanted = list(csv_lines(EXAMPLE_COLUMNS, rows))[1:]
+    assert list(example_lines(config, info, columns(given))) == wanted
+
+
 def test_default_baseline_is_the_careful_unmask_of_the_first_checkpoint() -> None:
     configs = group(
         [
@@ -236,9 +264,9 @@ def test_last_mile(text: str, gold: str, verdict: bool | None) -> None:
 
 def test_last_mile_counts_wrong_answers_alone() -> None:
     given = [answer(0, True), answer(1, False, text="7 * 2 = 14. #### 4"), answer(2, False)]
-    assert figures(given).last_mile == 1
-    assert figures([answer(0, False, answer="Paris")]).last_mile is None
-    assert figures([answer(0, True, answer="Paris")]).last_mile == 0
+    assert figures(columns(given)).last_mile == 1
+    assert figures(columns([answer(0, False, answer="Paris")])).last_mile is None
+    assert figures(columns([answer(0, True, answer="Paris")])).last_mile == 0
 
 
 def test_flips_show_both_kinds_and_count_the_rest() -> None:

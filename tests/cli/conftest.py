@@ -24,6 +24,16 @@ class Result(NamedTuple):
 Call = Callable[..., Result]
 
 
+def is_mistake(result: Result, *remedies: str) -> None:
+    """A user's mistake: exit code 2, nothing on standard output, one line that names the remedy."""
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("dlmsample: ")
+    assert result.err.count("\n") == 1
+    assert result.err.endswith("\n")
+    for remedy in remedies:
+        assert remedy in result.err
+
+
 class Bytes:
     """Stands in for standard input."""
 

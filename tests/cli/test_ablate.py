@@ -58,7 +58,7 @@ def test_limit_and_batch_size_take_the_place_of_the_grid_s(call: Call, grid: str
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cells' work in this process, where it can be tampered with (and is quicker)."""
-    monkeypatch.setattr(local, "_processes", lambda queue, where: local._here(queue, where[0]))
+    monkeypatch.setattr(local, "separate", lambda where, isolate: False)
 
 
 def test_dry_run_writes_nothing(call: Call, grid: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 
 import dlmsample
 from dlmsample.heads import CorrectionHead, HeadConfig, save_head
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, is_mistake
 from tests.cli.test_process import imported
 
 FEW = ("--limit", "3", "--mask-rate", "0.9")
@@ -98,9 +98,9 @@ MISTAKES = {
     "adapter": (("nano", "--adapter", "nosuch"), "unknown adapter"),
     "head": (("nano", "--head", "nosuch"), "unknown head"),
     "limit": (("nano", "--limit", "0"), "'--limit'"),
-    "task": (("nano", "--task", "wordproblem"), "Did you mean 'wordproblems'"),
+    "task": (("nano", "--task", "wordproblem"), "did you mean 'wordproblems'"),
     "split": (("nano", "--split", "validation"), "choose from train, valid, test"),
-    "task option": (("nano", "--set", "min_step=2"), "Did you mean 'min_steps'"),
+    "task option": (("nano", "--set", "min_step=2"), "did you mean 'min_steps'"),
     "mask rate": (("nano", "--mask-rate", "0"), "above 0"),
     "epsilon": (("nano", "--epsilon", "2"), "from 0 to 1"),
     "batch size": (("nano", "--batch-size", "0"), "1 or more"),
@@ -112,9 +112,7 @@ MISTAKES = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_mistake_is_one_line_with_the_remedy(case: str, call: Call) -> None:
     words, remedy = MISTAKES[case]
-    code, out, err = call("diagnose", *words)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert remedy in err
+    is_mistake(call("diagnose", *words), remedy)
 
 
 def test_model_without_tokenizer(call: Call, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

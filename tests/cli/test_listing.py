@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -14,9 +15,9 @@ from tests.cli.conftest import Call
 def test_policies_with_defaults_and_papers(call: Call) -> None:
     code, out, err = call("policies")
     assert (code, err) == (0, "")
-    rows = {line.split()[0]: line for line in out.splitlines()}
-    for name in dlmsample.list_policies():
-        assert "arXiv:" in rows[name]
+    rows = dict(re.findall(r"^(\w+)\n((?: .*\n)+)", out, re.MULTILINE))
+    assert list(rows) == dlmsample.list_policies()
+    assert all("arXiv:" in row for row in rows.values())
     assert "tokens_per_step=null" in rows["unmask"]
     assert "max_ratio=0.25" in rows["t2m"]
 
@@ -81,11 +82,22 @@ def test_models_say_what_can_be_attached(call: Call) -> None:
 
 @pytest.mark.parametrize("columns", ["40", "80"])
 def test_narrow_terminal_loses_nothing(columns: str, terminal_call: Call) -> None:
-    narrow = terminal_call("policies", COLUMNS=columns, NO_COLOR="1").out
-    assert max(map(len, narrow.splitlines())) <= int(columns)
-    wide = terminal_call("policies", COLUMNS="500", NO_COLOR="1").out
-    letters = [sorted(c for c in text if c.isalnum() or c in "=,.…") for text in (narrow, wide)]
-    assert letters[0] == letters[1]
+    for command in ("policies", "tasks", "models"):
+        narrow = terminal_call(command, COLUMNS=columns, NO_COLOR="1").out
+        assert max(map(len, narrow.splitlines())) <= int(columns)
+        wide = terminal_call(command, COLUMNS="500", NO_COLOR="1").out
+        assert len(wide.splitlines()) < len(narrow.splitlines())  # a table
+        letters = ["".join(c for c in text if not c.isspace()) for text in (narrow, wide)]
+        headings = wide.splitlines()[0].split("  ")
+        words = [word for line in wide.splitlines()[2:] for word in line.split()]
+        assert headings
+        assert all(word in letters[0] for word in words)
+
+
+@pytest.mark.parametrize("command", ["policies", "models", "tasks"])
+def test_a_pipe_is_80_columns_wide(command: str, call: Call) -> None:
+    out = call(command).out
+    assert 40 < max(map(len, out.splitlines())) <= 80
 
 
 def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import dlmsample
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, is_mistake
 
 G = ("generate", "x")
 
@@ -70,6 +70,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "output folder": ((*G, "--output", "/nowhere/at/all"), b"", "create it"),
     "output is a folder": ((*G, "--output", "/"), b"", "name a file"),
     "output without a name": ((*G, "--output", ""), b"", "name a file"),
+    "device map": ((*G, "--device-map", "atuo"), b"", "did you mean 'auto'"),
+    "device auto": ((*G, "--device", "auto"), b"", "--device-map auto"),
+    "revision": ((*G, "--revision", "v1"), b"", "for hub ids"),
+    "quantization": ((*G, "--quantization", "5bit"), b"", "Known: 4bit, 8bit"),
     "output in /proc": ((*G, "--output", "/proc/x"), b"", "cannot write '/proc/x'"),
 }
 
@@ -77,21 +81,14 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_mistake_is_one_line_with_the_remedy(case: str, call: Call) -> None:
     args, stdin, remedy = MISTAKES[case]
-    code, out, err = call(*args, stdin=stdin)
-    assert (code, out) == (2, "")
-    assert err.startswith("dlmsample: ")
-    assert err.count("\n") == 1
-    assert err.endswith("\n")
-    assert remedy in err
+    is_mistake(call(*args, stdin=stdin), remedy)
 
 
 @pytest.mark.parametrize(("file", "remedy"), [("", "config.json"), ("config.json", "model.safetensors")])
 def test_folder_that_is_no_checkpoint(file: str, remedy: str, call: Call, tmp_path: Path) -> None:
     if file:
         (tmp_path / file).write_text("{}")
-    code, out, err = call("generate", "x", "--model", str(tmp_path))
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert remedy in err
+    is_mistake(call("generate", "x", "--model", str(tmp_path)), remedy)
 
 
 def test_control_characters_in_a_mistake_are_escaped(call: Call) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import dlmsample
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, is_mistake
 
 QUESTION = "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
 SUM = f"{QUESTION} 14 * 12 = 168. 168 + 25 = [MASK][MASK][MASK]. That is 193."
@@ -107,9 +107,8 @@ def test_several_chats_are_headed_by_their_last_message(call: Call, tmp_path: Pa
 
 
 def test_a_chat_without_a_template(call: Call, tiny: Any) -> None:
-    code, out, err = call("generate", "--chat", "-", stdin=json.dumps(TURNS).encode())
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert "tiny has no chat template: give the prompt as plain text" in err
+    said = call("generate", "--chat", "-", stdin=json.dumps(TURNS).encode())
+    is_mistake(said, "tiny has no chat template: give the prompt as plain text")
 
 
 T = ("generate", "--template", "a [MASK]")
@@ -127,6 +126,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "raw": ((*T, "--raw"), b"", "--raw does not go with --template"),
     "no mask": (("generate", "--template", "a b"), b"", 'the template "a b" holds no [MASK]'),
     "a line without a mask": (("generate", "--template", "-"), b"[MASK]\nno\n", 'the template "no" holds no [MASK]'),
+    "a long one without": (("generate", "--template", "ab" * 500), b"", "a…ab"),
     "a role": (C, b'[{"role": "usr", "content": "x"}]', "a message has the role 'usr', not system, user, assistant or"),
     "raw chat": ((*C, "--raw"), b"[]", "leave one of them out"),
     "no file": (
@@ -151,8 +151,6 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
 @pytest.mark.parametrize("case", MISTAKES)
 def test_mistake_is_one_line_with_the_remedy(case: str, call: Call) -> None:
     args, stdin, remedy = MISTAKES[case]
-    code, out, err = call(*args, stdin=stdin)
-    assert (code, out) == (2, "")
-    assert err.startswith("dlmsample: ")
-    assert err.count("\n") == 1
-    assert remedy in err
+    said = call(*args, stdin=stdin)
+    is_mistake(said, remedy)
+    assert len(said.err) < 300

@@ -15,7 +15,7 @@ from dlmsample.models.families.facts import DECLARED, find_facts
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
-from dlmsample.models.hub import check_weights, locate, one_line, read_config, read_tokenizer
+from dlmsample.models.hub import check_revision, check_weights, locate, one_line, read_config, read_tokenizer
 from dlmsample.models.parts import Reads, context_of, reads_of, takes_padding
 
 #: By the stock body's model type.
@@ -36,6 +36,7 @@ class Opened:
     facts: Facts
     tokenizer: Any | None
     runs_remote_code: bool = False
+    revision: str | None = None  #: of a hub id
 
     @property
     def folder(self) -> Path | None:
@@ -86,6 +87,7 @@ class Opened:
             self.config,
             dtype,
             trust_remote_code=self.runs_remote_code,
+            revision=self.revision,
             allow_pickle=allow_pickle,
             device_map=device_map,
             quantization=quantization,
@@ -117,6 +119,7 @@ def open_config(
     trust_remote_code: bool = False,
     mask_id: int | None = None,
     eos_ids: Sequence[int] | None = None,
+    revision: str | None = None,
 ) -> Opened:
     """Read a checkpoint's config and tokenizer and say what it is.
 
@@ -130,6 +133,7 @@ def open_config(
             is known to give the same numbers.
         mask_id: override.
         eos_ids: override; an empty list never stops.
+        revision: branch, tag or commit of a hub id; None: its main branch.
 
     Raises:
         ValueError: no such checkpoint, an unknown family, no mask token, or code that may not run.
@@ -142,7 +146,8 @@ def open_config(
     chosen = None if family is None else family_of(family)
     name = str(name)
     where = locate(name)
-    raw = read_config(name, where)
+    check_revision(name, where, revision)
+    raw = read_config(name, where, revision)
     if chosen is None:
         found, told = recognise(name, raw, DECLARED)
     else:
@@ -150,13 +155,13 @@ def open_config(
     remote = not found.model
     if remote:
         _check_remote(name, found, raw, trust_remote_code)
-    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code)
-    config = stock_config(name, raw, found) if found.config else _own_config(name, where, raw, remote)
+    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
+    config = stock_config(name, raw, found) if found.config else _own_config(name, where, raw, remote, revision)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
     setattr(config, SECTION, {**asdict(facts), "eos_ids": list(facts.eos_ids)})
-    return Opened(name, where, found, told, config, facts, tokenizer, remote)
+    return Opened(name, where, found, told, config, facts, tokenizer, remote, revision)
 
 
 def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bool) -> None:
@@ -170,7 +175,7 @@ def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bo
         )
 
 
-def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool) -> Any:
+def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool, revision: str | None) -> Any:
     """A configuration that transformers knows, or that comes with the checkpoint."""
     from transformers import AutoConfig
 
@@ -178,7 +183,8 @@ def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool) -> 
         raw = {key: value for key, value in raw.items() if key != "auto_map"}
     try:
         if remote:
-            return AutoConfig.from_pretrained(where, trust_remote_code=True)
+            pinned = {} if revision is None else {"revision": revision}
+            return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
         kind = raw.get("model_type")
         if not isinstance(kind, str):
             raise ValueError("config.json has no model_type")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dlmsample.models.families.base import Family, Rename, Split, Stack
-from dlmsample.models.hub import one_line
+from dlmsample.models.hub import not_fetched, one_line
 
 #: What checkpoints may lack (never read in decoding) or carry beyond the body (derived from the config).
 _UNUSED = ("contact_head", "pooler", "position_ids")
@@ -66,6 +66,7 @@ def load_module(
     dtype: Any,
     *,
     trust_remote_code: bool = False,
+    revision: str | None = None,
     allow_pickle: bool = False,
     device_map: Any = None,
     quantization: Any = None,
@@ -82,11 +83,12 @@ def load_module(
         "device_map": device_map,
         "quantization_config": quantization,
         "attn_implementation": attention,
+        "revision": revision,
     }
     if trust_remote_code:
         options["trust_remote_code"] = True
     try:
-        with _converting(family, config):
+        with _converting(family, config), _without_bars():
             loaded: Any = model_class.from_pretrained(
                 where,
                 config=config,
@@ -96,9 +98,17 @@ def load_module(
                 **{key: value for key, value in options.items() if value is not None},
             )
     except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as e:
-        raise ValueError(
-            f"cannot load the weights of {name!r}: {one_line(e)} (needed: a model.safetensors that fits config.json)"
-        ) from e
+        if (reason := not_fetched(e, name, where, revision)) is not None:
+            raise ValueError(reason) from e
+        if "offload_folder" in str(e):
+            raise ValueError(
+                f"weights of {name!r} would stay on disk, where there are only the published ones and the family "
+                f"{family.name!r} rewrites them while they load: let device_map put them on cpu or a GPU"
+            ) from e
+        needed = "a model.safetensors that fits config.json"
+        if quantization is not None:
+            needed += ", and a bitsandbytes that works on this device"
+        raise ValueError(f"cannot load the weights of {name!r}: {one_line(e)} (needed: {needed})") from e
     module, report = loaded
     if family.weights:
         # the instance's, not the class's: what is saved from here on is stock
@@ -114,6 +124,24 @@ def load_module(
             f"in it; is it of the family {family.name!r}? (--family names another)"
         )
     return module
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers' bars away, unless the caller hooked them: a library speaks when it is asked to."""
+    from transformers.utils import logging
+
+    try:
+        previous = logging.set_tqdm_hook(lambda factory, args, options: logging.EmptyTqdm(*args, **options))
+    except AttributeError:  # early 5.x has no hook, and switching bars off would take those of downloads along
+        yield
+        return
+    if previous is not None:
+        logging.set_tqdm_hook(previous)
+    try:
+        yield
+    finally:
+        logging.set_tqdm_hook(previous)
 
 
 def _beyond(keys: Sequence[str], known: Sequence[str]) -> list[str]:
