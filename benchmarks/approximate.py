@@ -173,20 +173,25 @@ def measure(
     new: int,
     caches: Sequence[Cache] = CACHES,
     say: Callable[[str], None] = print,
+    save: Callable[[dict[str, Any]], None] = lambda found: None,
 ) -> dict[str, Any]:
-    """All cells and their comparisons, as plain data."""
+    """All cells and their comparisons, as plain data; ``save`` gets them after every policy, for a run may be cut."""
     task = ds.tasks.load("wordproblems", split=split, limit=limit)
     examples = list(task)
+    cells: list[Cell] = []
+    right: list[list[bool]] = []
+    found: dict[str, Any] = {}
     with counting(model) as work:
-        made = [
-            cell(model, task, examples, policy, cache, work, batch_size, block_length, new)
-            for policy in policies
-            for cache in caches
-        ]
-    cells, right = [found for found, _ in made], [verdicts for _, verdicts in made]
-    compared = comparisons(cells, right)
-    say(table(cells, compared))
-    return {"cells": [asdict(found) for found in cells], "comparisons": compared}
+        for policy in policies:
+            for cache in caches:
+                made, verdicts = cell(model, task, examples, policy, cache, work, batch_size, block_length, new)
+                cells.append(made)
+                right.append(verdicts)
+            compared = comparisons(cells, right)
+            found = {"cells": [asdict(made) for made in cells], "comparisons": compared}
+            save(found)
+    say(table(cells, found["comparisons"]))
+    return found
 
 
 def main() -> None:
@@ -205,16 +210,10 @@ def main() -> None:
     model = ds.load(args.model, device=args.device, dtype=args.dtype)
     if model.attention != "bidirectional":
         parser.error(f"{args.model} is {model.attention}: train one with dlmsample train --recipe nano_bidirectional")
-    found = measure(
-        model,
-        args.limit,
-        args.split,
-        args.policy or POLICIES,
-        args.batch_size,
-        args.block_length,
-        args.max_new_tokens,
-    )
-    if args.json is not None:
+
+    def save(found: dict[str, Any]) -> None:
+        if args.json is None:
+            return
         record = {
             "command": "python -m benchmarks.approximate " + " ".join(sys.argv[1:]),
             "model": args.model,
@@ -222,10 +221,13 @@ def main() -> None:
             "problems": args.limit,
             "device": device_name(model),
             "dtype": str(model.dtype),
-            **{name: version(name) for name in ("dlmsample", "torch", "transformers")},
+            **{name: version(name) for name in ("torch", "transformers")},
             **found,
         }
         args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+    policies = args.policy or POLICIES
+    measure(model, args.limit, args.split, policies, args.batch_size, args.block_length, args.max_new_tokens, save=save)
 
 
 if __name__ == "__main__":
