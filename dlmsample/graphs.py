@@ -22,7 +22,7 @@ from dlmsample.plan import Plan
 from dlmsample.slots import Launched, Slots
 
 _LOG = logging.getLogger("dlmsample")
-_Weights = tuple[tuple[int, torch.dtype], ...]
+_Weights = tuple[bool, tuple[tuple[int, torch.dtype], ...]]
 #: Record a function's work on tensors once: what plays it again, and what it returned.
 Capture = Callable[[Callable[[], Any]], tuple[Callable[[], None], Any]]
 
@@ -239,5 +239,8 @@ def _capturable(plan: Plan) -> bool:
 
 
 def _weights(model: Denoiser) -> _Weights:
-    """Where the weights are: a graph reads them there, whatever becomes of the module."""
-    return tuple((p.data_ptr(), p.dtype) for p in model.module.parameters())
+    """Where the weights are, for a graph reads them there, whatever becomes of the module; and whether autograd may
+    ever see what is made now, for inference tensors take no writes later."""
+    parts = [model.module] if model.head is None else [model.module, model.head]
+    weights = [p for part in parts if isinstance(part, torch.nn.Module) for p in part.parameters()]
+    return torch.is_inference_mode_enabled(), tuple((p.data_ptr(), p.dtype) for p in weights)

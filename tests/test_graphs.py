@@ -125,6 +125,13 @@ def test_new_weights_are_captured_anew(made: list[Any]) -> None:
     assert len(made) > count
 
 
+def test_within_inference_mode_and_without(made: list[Any]) -> None:
+    captured, plain = both(random_model(seed=8), ds.T2T(), batch_size=4)
+    with torch.inference_mode():
+        first = captured.generate(RAGGED, max_new_tokens=20)
+    assert first.tokens == captured.generate(RAGGED, 20).tokens == plain.generate(RAGGED, 20).tokens
+
+
 def test_two_calls_at_a_time(made: list[Any]) -> None:
     captured, plain = both(random_model(seed=9), ds.Unmask(), batch_size=2)
     want = plain.generate(RAGGED, max_new_tokens=12).tokens
