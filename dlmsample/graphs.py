@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from dlmsample.plan import Plan
 from dlmsample.slots import Launched, Slots
 
 _LOG = logging.getLogger("dlmsample")
-_Weights = tuple[bool, tuple[tuple[int, torch.dtype], ...]]
+_Terms = tuple[bool, tuple[tuple[int, torch.dtype], ...]]
 #: Record a function's work on tensors once: what plays it again, and what it returned.
 Capture = Callable[[Callable[[], Any]], tuple[Callable[[], None], Any]]
 
@@ -36,9 +37,14 @@ def cuda_graphs() -> Capture:
     pool = torch.cuda.graph_pool_handle()
 
     def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
-            out = work()
+        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+        try:
+            # other threads may use the GPU meanwhile
+            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+                out = work()
+        except RuntimeError:
+            torch.cuda.set_stream(stream)  # what fails in ending the capture leaves its own stream set
+            raise
         return graph.replay, out
 
     return record
@@ -110,7 +116,8 @@ class CapturedSlots(Slots):
         kind = len(self._now[0].start), reach
         if kind not in self._kinds or self._fails:
             outcome, change = self._advance(fixed)
-            self._kinds.setdefault(kind)
+            if not self._fails:
+                self._kinds[kind] = None
         else:
             graph = self._kinds[kind] or self._captured(kind, fixed)
             if graph is None:
@@ -127,6 +134,7 @@ class CapturedSlots(Slots):
             said = " ".join(str(e).split())[:200]
             _LOG.warning("forwards of %s cannot be captured, they run one by one: %s", self.plan.model.name, said)
             self._fails = True
+            self._kinds.clear()
             return None
         graph = _Graph(replay, outcome, change)
         self._kinds[kind] = graph
@@ -208,21 +216,29 @@ class Pool:
 
     def __init__(self, graphs: bool) -> None:
         self._graphs = graphs
-        self._kept: tuple[CapturedSlots, _Weights] | None = None
+        self._kept: tuple[CapturedSlots, _Terms] | None = None
+        self._lock = Lock()
 
     @contextmanager
     def slots(self, plan: Plan, size: int, room: Room) -> Iterator[Slots]:
         """Slots for a batch; those of an earlier one where they fit."""
+        with self._lock:  # a second call at the same time finds none
+            kept, self._kept = self._kept, None
         if not (self._graphs and _capturable(plan)):
+            del kept  # and its memory, where the model is no longer
             yield Slots(plan, size, room)
             return
-        weights = _weights(plan.model)
-        kept, self._kept = self._kept, None  # a second call at the same time finds none
-        if kept is None or kept[1] != weights or not _serves(kept[0], plan, size, room):
+        terms = _terms(plan.model)
+        if kept is None or kept[1] != terms or not _serves(kept[0], plan, size, room):
             length = min(_coarse(room.length), plan.model.context)
-            kept = CapturedSlots(plan, size, room._replace(length=length), cuda_graphs()), weights
-        yield kept[0]
-        self._kept = kept
+            kept = CapturedSlots(plan, size, room._replace(length=length), cuda_graphs()), terms
+        try:
+            yield kept[0]
+        except Exception:
+            kept = None
+            raise
+        finally:
+            self._kept = kept
 
 
 def _serves(slots: CapturedSlots, plan: Plan, size: int, room: Room) -> bool:
@@ -232,15 +248,20 @@ def _serves(slots: CapturedSlots, plan: Plan, size: int, room: Room) -> bool:
 
 
 def _capturable(plan: Plan) -> bool:
-    """Whether a forward's shapes depend on what the captured slots keep apart, and all of it is on one GPU."""
-    if plan.cache in APPROXIMATIONS or plan.model.device.type != "cuda":
+    """Whether a forward's shapes depend on what the captured slots keep apart, and all of it is on the current GPU.
+
+    Under autocast a graph would read casts of the weights that end with it.
+    """
+    device = plan.model.device
+    if plan.cache in APPROXIMATIONS or device.type != "cuda" or torch.is_autocast_enabled("cuda"):
         return False
-    return len({parameter.device for parameter in plan.model.module.parameters()}) == 1
+    here = device.index in (None, torch.cuda.current_device())
+    return here and len({parameter.device for parameter in plan.model.module.parameters()}) == 1
 
 
-def _weights(model: Denoiser) -> _Weights:
-    """Where the weights are, for a graph reads them there, whatever becomes of the module; and whether autograd may
-    ever see what is made now, for inference tensors take no writes later."""
+def _terms(model: Denoiser) -> _Terms:
+    """What must not have changed for a graph to be played: where the weights are, for it reads them there, and whether
+    tensors are made in inference mode, for those take no writes outside it."""
     parts = [model.module] if model.head is None else [model.module, model.head]
-    weights = [p for part in parts if isinstance(part, torch.nn.Module) for p in part.parameters()]
-    return torch.is_inference_mode_enabled(), tuple((p.data_ptr(), p.dtype) for p in weights)
+    held = [t for part in parts if isinstance(part, torch.nn.Module) for t in (*part.parameters(), *part.buffers())]
+    return torch.is_inference_mode_enabled(), tuple((t.data_ptr(), t.dtype) for t in held)

@@ -33,13 +33,13 @@ class RowKeys:
 
     def __init__(self, seed: int) -> None:
         self._seed = integer("seed", seed)
-        self._seen: Counter[tuple[int, ...]] = Counter()
+        self._seen: Counter[int] = Counter()  # by a hash, so that endless prompts leave a number each
 
     def of(self, ids: Sequence[int]) -> int:
         """The key of the next prompt."""
-        prompt = tuple(ids)
+        prompt = rng.sequence_key(0, ids)
         self._seen[prompt] += 1
-        return rng.sequence_key(self._seed, prompt, self._seen[prompt] - 1)
+        return rng.sequence_key(self._seed, ids, self._seen[prompt] - 1)
 
 
 def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from itertools import islice
 
 from dlmsample.batch import FINISHED, MOVED, STAYS
 from dlmsample.canvas import Canvases, Form, Job, Result, Room, room_for
@@ -41,30 +39,39 @@ class _Seat:
 
 
 class _Waiting:
-    """Jobs that are not decoded yet; looks one ahead."""
+    """Jobs that are not decoded yet; looks one ahead. A mistake in reading them waits until all others are done."""
 
     def __init__(self, jobs: Iterable[Job], form: Form, mask_id: int) -> None:
         self._jobs, self._form, self._mask_id = iter(jobs), form, mask_id
-        self._next: deque[Job] = deque()
+        self._next: list[Job] = []
+        self.error: Exception | None = None
 
     def take(self, count: int) -> list[Job]:
         """The next ones, at most so many."""
-        jobs = [*self._next, *islice(self._jobs, count - len(self._next))]
-        self._next.clear()
+        self._read(count)
+        jobs, self._next = self._next, []
         return jobs
 
     def fitting(self, count: int, room: Room) -> list[Job]:
         """The next ones, at most so many, up to the first that needs more room."""
         jobs: list[Job] = []
         while len(jobs) < count and self.fits(room):
-            jobs.append(self._next.popleft())
+            jobs += self.take(1)
         return jobs
 
     def fits(self, room: Room) -> bool:
         """Whether there is a next one, and has room."""
-        if not self._next:
-            self._next.extend(islice(self._jobs, 1))
+        self._read(1)
         return bool(self._next) and room.holds(room_for([self._next[0].canvas], self._form, self._mask_id))
+
+    def _read(self, count: int) -> None:
+        while self.error is None and len(self._next) < count:
+            try:
+                self._next.append(next(self._jobs))
+            except StopIteration:
+                return
+            except Exception as e:
+                self.error = e
 
 
 def decode(
@@ -83,7 +90,7 @@ def decode(
     the slots have waits until all of them are free.
 
     Args:
-        jobs: read no further than slots are free.
+        jobs: read no further than slots are free; what they raise is raised when all that came before is done.
         plan: what to decode with.
         size: rows in one forward.
         open_slots: where rows are decoded.
@@ -96,6 +103,8 @@ def decode(
         room = room_for([job.canvas for job in chunk], plan.form, plan.settings.mask_id)
         with open_slots(plan, len(chunk), room) as slots:
             yield from _Batch(slots, record, stops, on_tick).run(chunk, waiting)
+    if waiting.error is not None:
+        raise waiting.error
 
 
 class _Batch:
@@ -159,18 +168,17 @@ class _Batch:
         slots = self._slots
         free = [slot for slot, seat in enumerate(self._seats) if seat is None]
         if waiting.fits(slots.room):
-            if len(free) >= slots.patience:
-                jobs = waiting.fitting(len(free), slots.room)
-                for seat in self._seated(slots.admit(free[: len(jobs)], jobs), free, jobs):
-                    self._seats[seat.slot or 0] = seat
-            return
-        left = [slot for slot, seat in enumerate(self._seats) if seat is not None]
-        if left and slots.shrinks(len(left)):
-            slots.keep(left)
-            self._seats = [self._seats[slot] for slot in left]
-            for slot, seat in enumerate(self._seats):
-                assert seat is not None
+            if len(free) < slots.patience:
+                return
+            jobs = waiting.fitting(len(free), slots.room)
+            for seat in self._seated(slots.admit(free[: len(jobs)], jobs), free, jobs):
+                self._seats[seat.slot or 0] = seat
+        left = [seat for seat in self._seats if seat is not None]
+        if 0 < len(left) < len(self._seats) and slots.shrinks(len(left)):
+            slots.keep([seat.slot for seat in left if seat.slot is not None])
+            for slot, seat in enumerate(left):
                 seat.slot = slot
+            self._seats = list(left)
 
     def _seated(self, opened: Canvases, free: Sequence[int], jobs: list[Job]) -> Iterator[_Seat]:
         plan = self._slots.plan

@@ -13,6 +13,7 @@ from dlmsample.types import Prediction
 
 # First counter folded into a step key: which draw it is. Policies use the later ones.
 SAMPLE, FILL_ORDER, ERROR_SCORE = 0, 1, 2
+_MOST_EXCLUDED = 16  # the kernel compares every id with each of them
 _LARGE = 1e30  # what an infinite logit becomes: still dominates, but differences stay finite
 
 
@@ -61,7 +62,8 @@ def predict(
         >>> p.token.item(), round(p.prob.item(), 4), round(p.current_prob.item(), 4)
         (1, 0.8808, 0.1192)
     """
-    if top_p >= 1 and _has_kernel(logits):
+    few = excluded is None or len(excluded[1]) <= _MOST_EXCLUDED
+    if top_p >= 1 and few and _has_kernel(logits):
         from dlmsample.kernels.vocabulary import reduce  # needs Triton
 
         pred = reduce(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from dlmsample.canvas import Job, Result
@@ -150,8 +150,9 @@ class Sampler:
     ) -> Iterator[Answer]:
         """Answer prompts as they come; each answer as soon as it is done.
 
-        Prompts are read when rows of the batch are free, never further ahead than one. The answers are those of
-        :meth:`generate`; a prompt longer than all before it waits until the batch is empty.
+        Prompts are read when rows of the batch are free, never further ahead than one; reading waits for the iterable,
+        and the first ``batch_size`` are read before the first forward. The answers are those of :meth:`generate`; a
+        prompt longer than all before it waits until the batch is empty.
 
         Args:
             prompts: any iterable, endless ones too.
@@ -161,7 +162,7 @@ class Sampler:
             :class:`~dlmsample.types.Answer` by answer, in the order in which they are done.
 
         Raises:
-            ValueError: as :meth:`generate`; for a bad prompt when it is read.
+            ValueError: as :meth:`generate`; for a bad prompt when all before it are answered.
 
         Example:
             >>> import dlmsample as ds
@@ -170,6 +171,8 @@ class Sampler:
             >>> {answer.number: answer.text.split()[-1] for answer in sampler.stream(sums)} == {0: "5", 1: "6", 2: "7"}
             True
         """
+        if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
+            raise ValueError(f"stream takes an iterable of prompts, not {type(prompts).__name__}: wrap one in [ ]")
         stops = self._stops(stop)
         new = self._new_tokens(max_new_tokens)
         keys, lengths = RowKeys(seed), dict[int, int]()

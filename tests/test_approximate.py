@@ -70,6 +70,8 @@ def test_a_batch_gives_what_its_rows_give_alone(kind: Any, refresh: int | None, 
     for model in (random_model("bidirectional", seed=4), shifted(random_model("bidirectional", seed=4))):
         sampler = ds.Sampler(model, policy, cache=kind, refresh=refresh)
         together = sampler.generate(PROMPTS, max_new_tokens=21, seed=[7] * len(PROMPTS))
+        refilled = ds.Sampler(model, policy, cache=kind, refresh=refresh, batch_size=len(PROMPTS) - 1)
+        assert refilled.generate(PROMPTS, max_new_tokens=21, seed=[7] * len(PROMPTS)).tokens == together.tokens
         for prompt, answer, stats in zip(PROMPTS, together.tokens, together.stats, strict=True):
             alone = sampler.generate([prompt], max_new_tokens=21, seed=[7])
             assert (alone.tokens[0], alone.stats[0]) == (answer, stats)

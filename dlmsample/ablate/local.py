@@ -143,11 +143,21 @@ def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:
     threading.Thread(target=_outlive_nobody, daemon=True).start()
     from dlmsample.ablate.bench import Bench
 
+    if device is not None and device.startswith("cuda:"):
+        _use(device)
     bench = Bench(device, threads)
     with suppress(EOFError, OSError):
         pipe.send(bench.ping())
         while True:
             pipe.send(bench.work(pipe.recv()))
+
+
+def _use(device: str) -> None:
+    """Make a GPU this process's current one, where forwards are captured; a wrong one is told when it is used."""
+    import torch
+
+    with suppress(RuntimeError, AssertionError, ValueError):
+        torch.cuda.set_device(device)
 
 
 def _outlive_nobody() -> None:

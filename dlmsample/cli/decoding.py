@@ -56,7 +56,7 @@ def generate(
     ] = None,
     refresh: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Of these: forwards to the next whole one.  [default: a block]"),
+        typer.Option(metavar="N", min=1, help="With prefix or dual: a whole forward every N.  [default: one a block]"),
     ] = None,
     device: options.Device = None,
     dtype: options.Dtype = None,
