@@ -221,6 +221,7 @@ def main() -> None:
             "problems": args.limit,
             "device": device_name(model),
             "dtype": str(model.dtype),
+            "dlmsample": ds.__version__,
             **{name: version(name) for name in ("torch", "transformers")},
             **found,
         }
