@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
 from dlmsample import rng
+from dlmsample.kernels.support import DTYPES, runs_kernels
 from dlmsample.types import Prediction
 
 # First counter folded into a step key: which draw it is. Policies use the later ones.
@@ -98,12 +98,10 @@ def _has_kernel(logits: Tensor) -> bool:
     """Whether the kernel can take these logits: it has no gradient, and reads the vocabulary in wide loads."""
     return (
         logits.is_cuda
-        and torch.version.cuda is not None
-        and torch.cuda.get_device_capability(logits.device) >= (8, 0)
-        and logits.dtype in (torch.bfloat16, torch.float16, torch.float32)
+        and logits.dtype in DTYPES
         and logits.stride(-1) == 1
         and not logits.requires_grad
-        and find_spec("triton") is not None
+        and runs_kernels(logits.device)
     )
 
 

@@ -41,7 +41,8 @@ def fold(key: Tensor, *counters: Tensor | int) -> Tensor:
         True
     """
     for counter in counters:
-        step = (counter + 1) * _GOLDEN
+        # (counter + 1) · golden, so written that torch.compile does not take it for an index, which has 32 bits
+        step = ~counter * -_GOLDEN
         key = key + (step if isinstance(step, Tensor) else _signed(step))
         key = (key ^ _shift_right(key, 30)) * _MIX_1
         key = (key ^ _shift_right(key, 27)) * _MIX_2

@@ -76,9 +76,7 @@ def generate(
     quantization: Annotated[
         str | None, typer.Option(metavar="8bit|4bit", help="Quantise while loading, with bitsandbytes.")
     ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Fuse small operations with torch.compile; for GPUs.")
-    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Fuse the layers with torch.compile; for GPUs.")] = False,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Also read weights that are no safetensors.")
     ] = False,

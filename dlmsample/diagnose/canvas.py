@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 from dlmsample.diagnose.examples import Gold
 from dlmsample.models import masks
 from dlmsample.models.base import Denoiser
-from dlmsample.models.reader import BlockCache
+from dlmsample.models.blockcache import BlockCache
 from dlmsample.rng import sequence_key
 
 

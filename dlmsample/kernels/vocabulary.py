@@ -58,26 +58,73 @@ def reduce(
     Returns:
         :class:`~dlmsample.types.Prediction`, every field ``[row, pos]``, without ``error``.
     """
+    launch = _opaque if torch.compiler.is_compiling() else _launch
+    token, results, margin = launch(
+        logits,
+        current,
+        mask_id,
+        key if temperature > 0 else None,
+        counter,
+        temperature,
+        top_k,
+        *(excluded or (None, None)),
+        "entropy" in needs,
+        "margin" in needs,
+        block,
+        warps,
+        splits,
+    )
+    prob, odds, current_prob, current_odds, entropy = results.unbind()
+    return Prediction(
+        token=token,
+        prob=prob,
+        odds=odds,
+        current_prob=current_prob,
+        current_odds=current_odds,
+        entropy=entropy if "entropy" in needs else None,
+        margin=margin if "margin" in needs else None,
+    )
+
+
+def _launch(
+    logits: Tensor,
+    current: Tensor,
+    mask_id: int,
+    key: Tensor | None,
+    counter: int,
+    temperature: float,
+    top_k: int | None,
+    rows: Tensor | None,
+    ids: Tensor | None,
+    entropy: bool,
+    margin: bool,
+    block: int,
+    warps: int,
+    splits: int | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """int64 ``[row, pos]`` tokens; float32 ``[5, row, pos]``; float64 ``[row, pos]`` margins; unasked for is unset."""
     height, width, vocab = logits.shape
     count = height * width
     if splits is None:
         splits = _splits(count, vocab, block)
     sample = temperature > 0
     filtered = sample and top_k is not None and top_k < vocab
-    rows, ids = (excluded[0].to(torch.uint8).contiguous(), excluded[1].contiguous()) if excluded else (None, None)
+    excluded = None if rows is None or ids is None else (rows, ids)
     assert key is not None or not sample, "sampling needs a key per row"
     shifts = _shifts(logits, mask_id, excluded, top_k) if filtered and top_k is not None else None
+    if excluded is not None:
+        rows, ids = excluded[0].contiguous().view(torch.uint8), excluded[1].contiguous()
 
     token = torch.empty(height, width, dtype=torch.int64, device=logits.device)
     results = torch.empty(5, height, width, dtype=torch.float32, device=logits.device)
-    margin = torch.empty(height, width, dtype=torch.float64, device=logits.device) if "margin" in needs else None
+    margins = torch.empty(height, width, dtype=torch.float64, device=logits.device)
     parts = part_ids = None
     if splits > 1:
         parts = torch.empty(6, count, splits, dtype=torch.float32, device=logits.device)
         part_ids = torch.empty(2, count, splits, dtype=torch.int32, device=logits.device)
 
     inputs = (logits, current, key.contiguous() if sample and key is not None else None, rows, ids, shifts)
-    outputs = (token, results, margin, parts, part_ids)
+    outputs = (token, results, margins if margin else None, parts, part_ids)
     strides = (logits.stride(0), logits.stride(1), current.stride(0), current.stride(1))
     scale = max(1 / max(temperature, 1e-30), 1e-37) if sample else 1.0
     options = {
@@ -86,8 +133,8 @@ def reduce(
         "EXCLUDED": 0 if ids is None else ids.numel(),
         "SAMPLE": sample,
         "TOP_K": filtered,
-        "ENTROPY": "entropy" in needs,
-        "MARGIN": "margin" in needs,
+        "ENTROPY": entropy,
+        "MARGIN": margin,
     }
     # Whole multiples of 64: every program's stretch then starts where wide loads may.
     chunk = -(-vocab // (splits * 64)) * 64
@@ -102,15 +149,20 @@ def reduce(
             first(*inputs, *outputs, *numbers, *strides, **blocks, **options, num_warps=warps)
         if count and splits > 1:
             then(*inputs, *outputs, count, width, mask_id, scale, *strides, **options, num_warps=1)
-    prob, odds, current_prob, current_odds, entropy = results
-    return Prediction(
-        token=token,
-        prob=prob,
-        odds=odds,
-        current_prob=current_prob,
-        current_odds=current_odds,
-        entropy=entropy if "entropy" in needs else None,
-        margin=margin,
+    return token, results, margins
+
+
+# What compiles the update around it takes this for one operation and leaves the kernels as they are tested.
+_opaque = torch.library.custom_op("dlmsample::vocabulary", _launch, mutates_args=())
+
+
+@_opaque.register_fake
+def _shapes(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
+    height, width, _ = logits.shape
+    return (
+        logits.new_empty(height, width, dtype=torch.int64),
+        logits.new_empty(5, height, width, dtype=torch.float32),
+        logits.new_empty(height, width, dtype=torch.float64),
     )
 
 

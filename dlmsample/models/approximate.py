@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dlmsample.models.base import Denoiser
-from dlmsample.models.reader import BlockCache, Features, Layout, Place, forward, logits_of, taken
+from dlmsample.models.blockcache import BlockCache
+from dlmsample.models.reader import Features, Layout, Place, forward, logits_of, taken
 
 Approximation = Literal["prefix", "dual"]
 APPROXIMATIONS: tuple[Approximation, ...] = ("prefix", "dual")
@@ -34,6 +35,7 @@ class ApproximateReader:
     """
 
     cached = False
+    ragged = False
 
     def __init__(self, model: Denoiser, rows: int, capacity: int, kind: Approximation, refresh: int | None) -> None:
         self._model, self._kind, self._refresh = model, kind, refresh

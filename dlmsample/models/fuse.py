@@ -1,21 +1,53 @@
-"""The small operations of a stock body fused by ``torch.compile``: what is left to gain where forwards are captured."""
+"""The layers of a stock body compiled by ``torch.compile``: what is left to gain where forwards are captured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import count
+from types import FunctionType
 from typing import Any
 
-#: Ends of the class names of stock parts that are a few operations a value, all of one shape: they compile in seconds.
-_PARTS = ("RMSNorm", "LayerNorm", "MLP")
+import torch
+from torch import fx
+
+from dlmsample.models.inplace import BODIES
+from dlmsample.models.merge import adjoin, merge
+
+#: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
+_FORMS = 64
+_NUMBER = count()
 
 
-def fuse(module: Any, backend: str = "inductor") -> Any:
-    """Let the norms and MLPs of a module be compiled when they first run; in place, and returned.
+class Fused:
+    """A layer's forward, compiled: of all layers of one form together, for they are told apart by their inputs.
 
-    Layers are not compiled whole: each would be compiled anew, for half a minute, and attention stays as it is.
-    Parts of one class share what was compiled. Logits change by rounding.
+    With a transformers cache, which layers index by their number, and with gradients it is the layer's own forward.
+    """
+
+    def __init__(self, layer: Any, number: int, architecture: str, backend: Any) -> None:
+        self._layer, self._number, self._shared = layer, number, (architecture, backend)
+
+    def __call__(self, hidden: Any, *args: Any, blocks: Any = None, **given: Any) -> Any:
+        if given.get("past_key_values") is not None or torch.is_grad_enabled():
+            return type(self._layer).forward(self._layer, hidden, *args, **given)
+        # a float, such as a norm's epsilon, is not to become an input
+        with torch._dynamo.config.patch(recompile_limit=_FORMS, specialize_float=True):
+            if blocks is not None:
+                given["blocks"] = blocks[self._number]
+            return _compiled(*self._shared)(self._layer, hidden, *args, **given)
+
+
+def fuse(module: Any, backend: Any = "inductor") -> Any:
+    """Let the layers of a stock decoder be compiled when they first run; in place, and returned.
+
+    All layers, of all models of one architecture, share what was compiled, for any number of rows: some seconds for a
+    form of forward. Linear layers that read the same value become one product; for that weights of a layer move
+    together in memory, until the module is moved or cast. Logits change by rounding. What is no stock decoder, or is
+    spread over devices, stays as it is.
 
     Args:
-        module: any torch module.
+        module: a torch module.
         backend: of ``torch.compile``.
 
     Example:
@@ -23,7 +55,45 @@ def fuse(module: Any, backend: str = "inductor") -> Any:
         >>> fuse(ds.load("nano").module)._get_name()
         'Qwen3ForCausalLM'
     """
-    for part in module.modules():
-        if type(part).__name__.endswith(_PARTS):
-            part.compile(dynamic=True, backend=backend)
+    layers = _layers(module)
+    if not layers or is_spread(module):
+        return module
+    for number, layer in enumerate(layers):
+        adjoin(layer)
+        layer.forward = Fused(layer, number, module.config.to_json_string(), backend)
+    module.get_decoder().norm.compile(dynamic=True, backend=backend)
     return module
+
+
+def is_fused(module: Any) -> bool:
+    """Whether the layers of a module are compiled."""
+    return any(isinstance(layer.forward, Fused) for layer in _layers(module))
+
+
+def is_spread(module: Any) -> bool:
+    """Whether accelerate moves what goes through a module from device to device."""
+    return any(hasattr(part, "_hf_hook") for part in module.modules())
+
+
+def _layers(module: Any) -> Sequence[Any]:
+    """Of a stock decoder, else none."""
+    stock = type(module).__module__.startswith("transformers.")
+    if not stock or getattr(module.config, "model_type", None) not in BODIES:
+        return ()
+    return module.get_decoder().layers
+
+
+@lru_cache
+def _compiled(architecture: str, backend: Any) -> Callable[..., Any]:
+    """A layer's forward, given the layer, compiled for one architecture."""
+
+    def merging(graph: fx.GraphModule, inputs: list[Any]) -> Any:
+        merge(graph, inputs)
+        return torch._dynamo.lookup_backend(backend)(graph, inputs)
+
+    def forward(layer: Any, *args: Any, **given: Any) -> Any:
+        return type(layer).forward(layer, *args, **given)
+
+    # torch.compile counts what it compiles by code object
+    code = forward.__code__.replace(co_name=f"layer_{next(_NUMBER)}")
+    return torch.compile(FunctionType(code, globals(), code.co_name), dynamic=True, backend=merging)

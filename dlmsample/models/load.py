@@ -65,8 +65,9 @@ def load(
             float16 where ``dtype`` is None and rounds activations too, so that a batch may give other tokens than its
             rows alone. Not for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
-        compile: let torch.compile fuse norms and MLPs (:func:`dlmsample.models.fuse.fuse`): a first forward that
-            takes seconds, faster ones from then on; for GPUs.
+        compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fuse.fuse`): first
+            forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, or a cache of
+            transformers, layers run as they are.
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
@@ -82,7 +83,7 @@ def load(
     from dlmsample.models import attach
     from dlmsample.models.base import Denoiser
     from dlmsample.models.families import open_config
-    from dlmsample.models.fuse import fuse
+    from dlmsample.models.fuse import fuse, is_spread
 
     check_weights(str(name), locate(str(name)), allow_pickle)  # the cheapest mistakes first
     opened = open_config(
@@ -123,6 +124,8 @@ def load(
     if spread is None:
         module = module.to(target)
     if compile:
+        if is_spread(module):
+            raise ValueError("compile fuses the layers of a model on one device: leave out compile or device_map")
         module = fuse(module)
     model = Denoiser(
         name,

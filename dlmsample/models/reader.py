@@ -7,7 +7,7 @@ right for bidirectional models. What a reader remembers stays where it is in mem
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -16,6 +16,7 @@ from transformers.cache_utils import Cache
 
 from dlmsample.models import masks
 from dlmsample.models.base import Denoiser
+from dlmsample.models.blockcache import BlockCache
 
 
 class Features(NamedTuple):
@@ -63,6 +64,7 @@ class Reader(Protocol):
     """Forwards of the active blocks of a batch."""
 
     cached: bool  #: a finished block must be written before the row moves on
+    ragged: bool  #: forwards are the same however far their rows read: of ``places`` nothing is looked at
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
         """One forward over the blocks at ``start [row]``; ``places`` says the same to the host, and more."""
@@ -80,73 +82,11 @@ class Reader(Protocol):
         ...
 
 
-class BlockCache(Cache):
-    """Keys and values of every layer in preallocated buffers, written at each row's own positions.
-
-    The active block is written over itself at every forward; a block becomes history when its row's start moves
-    past it, so what history holds is always the last forward over that block.
-    """
-
-    def __init__(self, rows: int, capacity: int) -> None:
-        super().__init__(layers=[])
-        self._rows, self._capacity = rows, capacity
-        self._buffers: list[tuple[Tensor, Tensor]] = []
-        self._at = torch.empty(0, dtype=torch.long)
-        self._extent = 0
-
-    def aim(self, positions: Tensor, extent: int) -> None:
-        """Where the next forward writes, int64 ``[row, pos]``, and how far it reads; the rows are the first ones."""
-        self._at, self._extent = positions, extent
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        if layer_idx == len(self._buffers):
-            self._buffers.append((self._empty(key_states), self._empty(value_states)))
-        rows = len(key_states)
-        at = self._at[:, None, :, None].to(key_states.device).expand_as(key_states)
-        keys, values = (buffer[:rows] for buffer in self._buffers[layer_idx])
-        keys.scatter_(2, at, key_states)
-        values.scatter_(2, at, value_states)
-        return keys[:, :, : self._extent], values[:, :, : self._extent]
-
-    def keep(self, rows: Tensor) -> None:
-        """Move these rows (int64 indices) up to the front."""
-        for buffer in self._each():
-            buffer[: len(rows)] = buffer[rows.to(buffer.device)]
-
-    def clear(self, rows: Tensor) -> None:
-        """Zeros in these rows (int64 indices): what is masked must still be finite, for 0 times NaN is NaN."""
-        for buffer in self._each():
-            buffer.index_fill_(0, rows.to(buffer.device), 0)
-
-    def pick(self, rows: Tensor) -> BlockCache:
-        """A copy of some rows (int64 indices)."""
-        part = BlockCache(len(rows), self._capacity)
-        part._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
-        return part
-
-    def put(self, rows: Tensor, part: BlockCache) -> None:
-        """Take over the rows of another cache, which may be shorter."""
-        if not self._buffers:
-            self._buffers = [(self._empty(keys), self._empty(values)) for keys, values in part._buffers]
-        for buffer, new in zip(self._each(), part._each(), strict=True):
-            buffer[rows.to(buffer.device), :, : new.shape[2]] = new
-
-    def _each(self) -> Iterator[Tensor]:
-        return (buffer for pair in self._buffers for buffer in pair)
-
-    def _empty(self, states: Tensor) -> Tensor:
-        return states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3])
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return 0  # positions and masks are always given, nothing is derived from a length
-
-
 class CachedReader:
     """Exact block cache for block-causal models: the prompt's blocks once, then only the active block."""
 
     cached = True
+    ragged = False
 
     def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool) -> None:
         self._model, self._score = model, score
@@ -154,32 +94,19 @@ class CachedReader:
         self._border = _Border(rows) if model.facts.logit_shift else None
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
-        self._cache.clear(slots)
+        self._forget(slots)
         tail = None
         if prefill:
             positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
             mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
-            part = BlockCache(len(canvas), prefill)
-            part.aim(positions, prefill)
-            out = forward(self._model, canvas[:, :prefill], positions, mask, part)
-            self._cache.put(slots, part)
+            out = self._prefill(slots, canvas[:, :prefill], positions, mask)
             tail = taken(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
         if self._border is not None:
             self._border.admit(slots, tail)
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
-        positions, extent = layout.window(start), _extent(layout, places)
-        end = torch.minimum(start + layout.width, layout.length)[:, None]
-        mask = (torch.arange(extent, device=canvas.device) < end)[:, None, None]
-        self._cache.aim(positions, extent)
-        out = forward(
-            self._model,
-            canvas.gather(1, positions),
-            positions,
-            mask.expand(-1, -1, layout.width, -1),
-            self._cache,
-            self._score,
-        )
+        positions, end = layout.window(start), torch.minimum(start + layout.width, layout.length)
+        out = self._decode(canvas.gather(1, positions), positions, end, _extent(layout, places))
         error = _error(self._model, out, positions, layout.holds(positions)) if self._score else None
         hidden = out.last_hidden_state
         if self._border is not None:
@@ -190,6 +117,23 @@ class CachedReader:
         self._cache.keep(rows)
         if self._border is not None:
             self._border.keep(rows)
+
+    def _forget(self, slots: Tensor) -> None:
+        self._cache.clear(slots)
+
+    def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
+        """A forward over what precedes the first blocks, written to the cache."""
+        part = BlockCache(*ids.shape)
+        part.aim(positions, ids.shape[1])
+        out = forward(self._model, ids, positions, mask, part)
+        self._cache.put(slots, part)
+        return out
+
+    def _decode(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
+        """A forward over active blocks; row ``r`` sees what stands before ``end[r]``, all rows less than ``extent``."""
+        mask = (torch.arange(extent, device=ids.device) < end[:, None])[:, None, None]
+        self._cache.aim(positions, extent)
+        return forward(self._model, ids, positions, mask.expand(-1, -1, ids.shape[1], -1), self._cache, self._score)
 
 
 class _Border:
@@ -238,6 +182,7 @@ class WholeReader:
     """No cache: every forward sees the whole canvas; the LM head runs on the active block only."""
 
     cached = False
+    ragged = False
 
     def __init__(self, model: Denoiser, score: bool) -> None:
         self._model, self._score = model, score

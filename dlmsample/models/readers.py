@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import torch
+
 from dlmsample.models.approximate import APPROXIMATIONS, ApproximateReader
 from dlmsample.models.base import Denoiser
+from dlmsample.models.fuse import is_fused
+from dlmsample.models.inplace import InPlaceReader, in_place
 from dlmsample.models.reader import CachedReader, Reader, WholeReader
 from dlmsample.types import CacheKind
 
@@ -23,7 +27,14 @@ def cache_kind(model: Denoiser, cache: bool | str) -> CacheKind:
 
 
 def open_reader(
-    model: Denoiser, rows: int, capacity: int, *, cache: CacheKind, score: bool, refresh: int | None = None
+    model: Denoiser,
+    rows: int,
+    capacity: int,
+    *,
+    cache: CacheKind,
+    score: bool,
+    refresh: int | None = None,
+    captured: bool = False,
 ) -> Reader:
     """The reader for a batch; its rows are yet to be admitted.
 
@@ -34,9 +45,12 @@ def open_reader(
         cache: see :func:`cache_kind`.
         score: also run the model's correction head.
         refresh: of an approximate cache, forwards from one whole forward to the next.
+        captured: forwards are captured: the fewer forms they have the better.
     """
     if cache == "exact":
-        return CachedReader(model, rows, capacity, score)
+        wanted = (captured or is_fused(model.module)) and not torch.is_autocast_enabled(model.device.type)
+        kind = InPlaceReader if wanted and in_place(model) else CachedReader
+        return kind(model, rows, capacity, score)
     if cache == "none":
         return WholeReader(model, score)
     return ApproximateReader(model, rows, capacity, cache, refresh)

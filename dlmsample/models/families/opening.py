@@ -91,9 +91,16 @@ class Opened:
             allow_pickle=allow_pickle,
             device_map=device_map,
             quantization=quantization,
-            # eager would add a boolean mask as 0/1; padding masks are made into what any kind takes
-            attention=None if takes_padding(self.family.reads, self.facts.attention == "bidirectional") else "sdpa",
+            attention=self._attention(),
         )
+
+    def _attention(self) -> str | None:
+        """Which attention function; None lets transformers choose, where padding masks are made into what any takes."""
+        from dlmsample.models.inplace import attention_for
+
+        if takes_padding(self.family.reads, self.facts.attention == "bidirectional"):
+            return None
+        return "sdpa" if self.runs_remote_code else attention_for(self.config)  # eager would add a boolean mask as 0/1
 
     def context(self, reads: Reads) -> int:
         """Positions a canvas may have, in tokens."""

@@ -1,0 +1,102 @@
+"""Attention of active blocks over a block cache, in Triton; :mod:`~dlmsample.kernels.attention` launches it.
+
+A block's queries all see the same keys: what lies before the block, read from the cache, and the block itself, whose
+keys and values come from the forward and are written to the cache on the way. So one number per row says what is
+visible, and no mask is read. Queries that share keys (of one block, of heads in one group) are the rows of one matrix
+product. Where there are few of them, the cache is split among programs and ``combine`` merges the parts.
+"""
+
+# Triton types what runs when traced, not what is written.
+# pyright: reportGeneralTypeIssues=false, reportOperatorIssue=false
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+LOG2_E = tl.constexpr(1.4426950408889634)
+LOWEST = tl.constexpr(-1e30)  # finite, so that differences are
+
+
+@triton.jit
+def _seen(query, key, value, inside, scale, best, total, mixed, EXACT: tl.constexpr):
+    """The running softmax after some more keys: largest score, Σ 2^(score − largest), and the values so weighted."""
+    score = tl.dot(query, tl.trans(key), input_precision=EXACT) * (scale * LOG2_E)
+    score = tl.where(inside[None, :], score, LOWEST)
+    top = tl.maximum(best, tl.max(score, 1))
+    weight = tl.where(inside[None, :], tl.exp2(score - top[:, None]), 0.0)
+    fade = tl.exp2(best - top)
+    mixed = mixed * fade[:, None] + tl.dot(weight.to(value.dtype), value, input_precision=EXACT)
+    return top, total * fade + tl.sum(weight, 1), mixed
+
+
+@triton.jit
+def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
+           width, groups, tiles, q_row, q_head, q_pos, k_row, k_head, k_pos, v_row, v_head, v_pos,
+           kept_row, kept_head, kept_pos, SIZE: tl.constexpr, DIM: tl.constexpr, QUERIES: tl.constexpr,
+           KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr):  # fmt: skip
+    """Queries of one tile against one part of what its row and key head hold."""
+    kv_heads = tl.num_programs(1)
+    row, tile, split = tl.program_id(0) // tiles, tl.program_id(0) % tiles, tl.program_id(2)
+    head = tl.program_id(1)
+    row, head = row.to(tl.int64), head.to(tl.int64)
+    dim = tl.arange(0, DIM)
+    real = dim < SIZE
+
+    number = tile * QUERIES + tl.arange(0, QUERIES)  # of a query among those that share the keys
+    mine = number < groups * width
+    q_at = q + row * q_row + (head * groups + number // width) * q_head + (number % width) * q_pos
+    query = tl.load(q_at[:, None] + dim[None, :], mask=mine[:, None] & real[None, :], other=0.0)
+    best = tl.full((QUERIES,), LOWEST, tl.float32)
+    total = tl.zeros((QUERIES,), tl.float32)
+    mixed = tl.zeros((QUERIES, DIM), tl.float32)
+
+    begin = tl.load(start + row).to(tl.int32)
+    kept = row * kept_row + head * kept_head
+    step = tl.arange(0, KEYS)
+    share = tl.cdiv(tl.cdiv(begin, SPLITS), KEYS) * KEYS
+    for at in range(split * share, tl.minimum((split + 1) * share, begin), KEYS):
+        inside = at + step < begin
+        where = kept + (at + step)[:, None] * kept_pos + dim[None, :]
+        some = inside[:, None] & real[None, :]
+        key, value = tl.load(keys + where, mask=some, other=0.0), tl.load(values + where, mask=some, other=0.0)
+        best, total, mixed = _seen(query, key, value, inside, scale, best, total, mixed, EXACT)
+
+    if split == SPLITS - 1:
+        end = tl.load(length + row).to(tl.int32)
+        for at in range(0, width, KEYS):
+            there = at + step < width
+            some = there[:, None] & real[None, :]
+            key = tl.load(k + row * k_row + head * k_head + (at + step)[:, None] * k_pos + dim[None, :], some, 0.0)
+            value = tl.load(v + row * v_row + head * v_head + (at + step)[:, None] * v_pos + dim[None, :], some, 0.0)
+            if tile == 0:
+                where = kept + (begin + at + step)[:, None] * kept_pos + dim[None, :]
+                tl.store(keys + where, key, mask=some)
+                tl.store(values + where, value, mask=some)
+            inside = there & (begin + at + step < end)
+            best, total, mixed = _seen(query, key, value, inside, scale, best, total, mixed, EXACT)
+
+    heads = kv_heads * groups
+    place = (row * width + number % width) * heads + head * groups + number // width  # [row, pos, head]
+    if SPLITS == 1:
+        given = mixed / tl.where(total > 0, total, 1.0)[:, None]
+        where = place[:, None] * SIZE + dim[None, :]
+        tl.store(out + where, given.to(out.dtype.element_ty), mask=mine[:, None] & real[None, :])
+    else:
+        part = place * SPLITS + split
+        tl.store(parts + part[:, None] * SIZE + dim[None, :], mixed, mask=mine[:, None] & real[None, :])
+        tl.store(sums + 2 * part, best, mask=mine)
+        tl.store(sums + 2 * part + 1, total, mask=mine)
+
+
+@triton.jit
+def combine(parts, sums, out, SIZE: tl.constexpr, DIM: tl.constexpr, SPLITS: tl.constexpr):
+    """The parts of one query, weighted by what each saw."""
+    place = tl.program_id(0).to(tl.int64)
+    dim, part = tl.arange(0, DIM), place * SPLITS + tl.arange(0, SPLITS)
+    best, total = tl.load(sums + 2 * part), tl.load(sums + 2 * part + 1)
+    weight = tl.exp2(best - tl.max(best, 0))
+    mixed = tl.load(parts + part[:, None] * SIZE + dim[None, :], mask=(dim < SIZE)[None, :], other=0.0)
+    whole = tl.sum(total * weight, 0)
+    given = tl.sum(mixed * weight[:, None], 0) / tl.where(whole > 0, whole, 1.0)
+    tl.store(out + place * SIZE + dim, given.to(out.dtype.element_ty), mask=dim < SIZE)

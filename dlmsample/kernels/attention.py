@@ -1,0 +1,140 @@
+"""Attention of active blocks over a block cache: one operation that also writes the blocks' keys and values.
+
+Written as an operation of its own so that ``torch.compile`` takes it as it is. On a GPU it is one Triton kernel (two
+where the cache is split), elsewhere plain torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+PROGRAMS = 256
+"""The cache is split until there are about so many programs: two for every multiprocessor of a large GPU."""
+MOST_SPLITS = 16
+LEAST = 64
+"""Positions of the cache that are worth a program of their own."""
+MOST_QUERIES, KEYS = 64, 32
+
+
+@torch.library.custom_op("dlmsample::block_attention", mutates_args=("keys", "values"))
+def block_attention(
+    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+) -> Tensor:
+    """Every query sees the cache's positions before ``start``, and those of its own block before ``length``.
+
+    The block's keys and values are written at ``start``; nothing else of the cache changes. Positions at or past a
+    row's ``length`` are padding: their output means nothing. The launch depends on shapes only.
+
+    Args:
+        q: ``[row, head, pos, size]``, positions of the active block.
+        k: ``[row, key head, pos, size]``; a group of as many heads as divide evenly shares a key head.
+        v: as ``k``.
+        keys: the cache, ``[row, key head, position, size]``, the last axis contiguous; at least the rows of ``q``.
+        values: as ``keys``.
+        start: int64 ``[row]``, first position of the active block.
+        length: int64 ``[row]``, positions of the row's canvas.
+        scale: of the scores.
+
+    Returns:
+        ``[row, pos, head, size]``.
+    """
+    return plain(q, k, v, keys, values, start, length, scale)
+
+
+@block_attention.register_fake
+def _shape(
+    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+) -> Tensor:
+    rows, heads, width, size = q.shape
+    return q.new_empty(rows, width, heads, size)
+
+
+def plain(
+    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+) -> Tensor:
+    """The same in torch, over all that the cache has room for."""
+    rows, heads, width, _ = q.shape
+    kept_keys, kept_values = keys[:rows], values[:rows]
+    at = (start[:, None] + torch.arange(width, device=q.device))[:, None, :, None].expand_as(k)
+    kept_keys.scatter_(2, at, k)
+    kept_values.scatter_(2, at, v)
+    end = torch.minimum(start + width, length)
+    seen = (torch.arange(keys.shape[2], device=q.device) < end[:, None])[:, None]
+    # what is masked must still be finite: 0 times NaN is NaN
+    hidden, groups = ~seen[..., None], heads // k.shape[1]
+    held_keys = kept_keys.masked_fill(hidden, 0).repeat_interleave(groups, 1)
+    held_values = kept_values.masked_fill(hidden, 0).repeat_interleave(groups, 1)
+    mask = seen[:, :, None].expand(-1, -1, width, -1)
+    given = F.scaled_dot_product_attention(q, held_keys, held_values, mask, scale=scale)
+    return given.transpose(1, 2).contiguous()
+
+
+@block_attention.register_kernel("cuda")
+def launch(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    start: Tensor,
+    length: Tensor,
+    scale: float,
+    splits: int | None = None,
+    tile: int | None = None,
+    keys_at_once: int = KEYS,
+    warps: int = 4,
+    stages: int = 3,
+) -> Tensor:
+    """The same by the Triton kernels; the further arguments are for tuning."""
+    from dlmsample.kernels import attend
+
+    q, k, v = (t if t.stride(-1) == 1 else t.contiguous() for t in (q, k, v))
+    rows, heads, width, size = q.shape
+    kv_heads = k.shape[1]
+    groups = heads // kv_heads
+    queries = tile or min(MOST_QUERIES, max(16, _power(groups * width)))
+    tiles = -(-groups * width // queries)
+    if splits is None:
+        splits = split_count(rows * tiles * kv_heads, keys.shape[2])
+    out = q.new_empty(rows, width, heads, size)
+    parts = sums = None
+    if splits > 1:
+        parts = torch.empty(rows * width * heads, splits, size, dtype=torch.float32, device=q.device)
+        sums = torch.empty(rows * width * heads, splits, 2, dtype=torch.float32, device=q.device)
+    # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
+    first: Any = attend.attend[(rows * tiles, kv_heads, splits)]
+    then: Any = attend.combine[(rows * width * heads,)]
+    shape = {"SIZE": size, "DIM": max(16, _power(size)), "SPLITS": splits}
+    exact = "ieee" if q.dtype == torch.float32 else "tf32"
+    strides = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *keys.stride()[:3])
+    with torch.cuda.device_of(q):
+        if rows:
+            first(
+                *(q, k, v, keys, values, start, length, out, parts, sums, scale, width, groups, tiles, *strides),
+                **shape,
+                QUERIES=queries,
+                KEYS=keys_at_once,
+                EXACT=exact,
+                num_warps=warps,
+                num_stages=stages,
+            )
+        if rows and splits > 1:
+            then(parts, sums, out, **shape, num_warps=1)
+    return out
+
+
+def split_count(programs: int, capacity: int) -> int:
+    """Programs for each stretch of the cache: a power of two, so that few variants are compiled."""
+    splits = 1
+    while splits < MOST_SPLITS and 2 * programs * splits <= PROGRAMS and 2 * splits * LEAST <= capacity:
+        splits *= 2
+    return splits
+
+
+def _power(n: int) -> int:
+    """The next power of two."""
+    return 1 << (n - 1).bit_length()

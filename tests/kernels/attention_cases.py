@@ -1,0 +1,80 @@
+"""Block attention's kernels against plain torch; test_attention.py runs this where Triton can run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from dlmsample.kernels.attention import launch, plain
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+NAN = float("nan")
+
+
+class Case:
+    """Random queries, keys and values of some rows, and caches that hold NaN where nothing may be read."""
+
+    def __init__(self, rows: int, heads: int, kv: int, width: int, size: int, capacity: int, seed: int = 0) -> None:
+        g = torch.Generator().manual_seed(seed)
+
+        def random(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=g).to(DEVICE)
+
+        self.q = random(rows, width, heads, size).transpose(1, 2)  # as a layer's view of [row, pos, head, size]
+        self.k, self.v = (random(rows, width, kv, size).transpose(1, 2) for _ in "kv")
+        self.start = torch.randint(0, capacity - width + 1, (rows,), generator=g).to(DEVICE)
+        self.start[0] = 0
+        self.length = (self.start + torch.randint(1, width + 5, (rows,), generator=g).to(DEVICE)).clamp(max=capacity)
+        self.keys, self.values = random(rows + 1, kv, capacity, size), random(rows + 1, kv, capacity, size)
+        for row, start in enumerate(self.start.tolist()):
+            self.keys[row, :, start:] = NAN
+            self.values[row, :, start:] = NAN
+        self.real = torch.arange(width, device=DEVICE) < (self.length - self.start)[:, None]
+
+    def check(self, **options: int) -> None:
+        caches = [(self.keys.clone(), self.values.clone()) for _ in range(2)]
+        given = (self.start, self.length, self.q.shape[-1] ** -0.5)
+        want = plain(self.q, self.k, self.v, *caches[0], *given)
+        got = launch(self.q, self.k, self.v, *caches[1], *given, **options)
+        assert got.shape == want.shape
+        torch.testing.assert_close(got[self.real], want[self.real], rtol=0, atol=2e-6)
+        for one, other in zip(*caches, strict=True):  # the same was written, and nothing else
+            assert torch.equal(one.nan_to_num(7.0), other.nan_to_num(7.0))
+
+
+@pytest.mark.parametrize("splits", [1, 2, 4])
+def test_rows_at_their_own_places(splits: int) -> None:
+    Case(rows=3, heads=2, kv=2, width=8, size=16, capacity=150).check(splits=splits)
+
+
+@pytest.mark.parametrize("splits", [1, 4])
+def test_heads_that_share_keys(splits: int) -> None:
+    Case(rows=2, heads=4, kv=2, width=8, size=16, capacity=90, seed=1).check(splits=splits)
+
+
+def test_more_queries_than_a_tile_holds_and_more_keys_than_one_step() -> None:
+    Case(rows=1, heads=2, kv=1, width=37, size=16, capacity=80, seed=2).check(tile=16, splits=2)
+
+
+def test_sizes_that_are_no_powers_of_two() -> None:
+    Case(rows=2, heads=2, kv=1, width=5, size=24, capacity=61, seed=3).check()
+
+
+def test_before_any_history_a_block_sees_itself() -> None:
+    case = Case(rows=2, heads=2, kv=2, width=8, size=16, capacity=40)
+    case.start.zero_()
+    case.length.fill_(8)
+    case.real.fill_(True)
+    case.keys.fill_(NAN)
+    case.values.fill_(NAN)
+    case.check(splits=4)
+
+
+def test_more_splits_than_there_are_keys() -> None:
+    case = Case(rows=2, heads=2, kv=2, width=8, size=16, capacity=40)
+    case.start.fill_(3)
+    case.length.fill_(11)
+    case.real.fill_(True)
+    case.keys[:, :, :3], case.values[:, :, :3] = 0.5, 0.25
+    case.check(splits=8)

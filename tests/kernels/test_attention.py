@@ -1,0 +1,52 @@
+"""Block attention: its kernels (in a process of their own, interpreted where there is no GPU) and its plain form."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import torch
+
+import dlmsample
+from dlmsample.kernels.attention import block_attention, split_count
+
+CASES = Path(__file__).with_name("attention_cases.py")
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="needs triton")
+def test_the_kernels_equal_plain_torch() -> None:
+    interpret = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", str(CASES)]
+    root = Path(dlmsample.__file__).parent.parent
+    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | interpret | {"OMP_NUM_THREADS": "1"}
+    run = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_plain_torch_equals_softmax_by_hand() -> None:
+    g = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(1, 2, 3, 4, generator=g), *torch.randn(2, 1, 1, 3, 4, generator=g)
+    keys, values = torch.randn(2, 1, 1, 10, 4, generator=g)
+    start, length = torch.tensor([5]), torch.tensor([7])  # the block's third position is padding
+    seen = torch.cat([keys[0, 0, :5], k[0, 0, :2]]), torch.cat([values[0, 0, :5], v[0, 0, :2]])
+    want = torch.stack([((q[0, h] @ seen[0].T) * 0.5).softmax(-1) @ seen[1] for h in range(2)], 1)
+    got = block_attention(q, k, v, keys, values, start, length, 0.5)
+    torch.testing.assert_close(got[0], want)
+    assert torch.equal(keys[0, 0, 5:8], k[0, 0])
+    assert torch.equal(values[0, 0, 5:8], v[0, 0])
+
+
+def test_the_operation_is_what_it_says_to_the_compiler() -> None:
+    q, k, v = torch.randn(2, 4, 8, 16), *torch.randn(2, 2, 2, 8, 16)
+    keys, values = torch.randn(2, 3, 2, 40, 16)
+    given = (q, k, v, keys, values, torch.tensor([0, 16]), torch.tensor([8, 20]), 0.25)
+    torch.library.opcheck(block_attention, given)
+
+
+@pytest.mark.parametrize(("programs", "capacity", "splits"), [(32, 384, 4), (32, 4096, 8), (256, 4096, 1), (1, 64, 1)])
+def test_few_programs_split_the_cache(programs: int, capacity: int, splits: int) -> None:
+    assert split_count(programs, capacity) == splits
