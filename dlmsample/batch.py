@@ -152,28 +152,30 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     done = updating & (update.done | at_bound)
     forced = done & left.any(-1)  # a mask left in a block that is done would leak into the output
     tokens = torch.where(left & forced[:, None], pred.token, tokens)
-    changed = (tokens != block.tokens).any(-1)
+    changed = tokens != block.tokens
 
     is_eos = (block.is_eos(tokens) & block.editable).any(-1)
     ends = done & (is_eos | (block.stop >= block.total))
-    writing = done & ~ends & changed if settings.cached else torch.zeros_like(done)
+    writing = done & ~ends & changed.any(-1) if settings.cached else torch.zeros_like(done)
     moves = (done & ~ends & ~writing) | rows.writing
     start = rows.start + layout.width * moves
     if settings.gaps:
         start, writing = _over_gap(rows, layout, settings, moves, start, writing)
 
-    was, now = block.tokens == settings.mask_id, tokens == settings.mask_id
+    fills = (changed & (block.tokens == settings.mask_id)).sum(-1)
+    remasks = (changed & (tokens == settings.mask_id)).sum(-1)
     counts = Counts(
         steps=rows.counts.steps + updating,
         nfe=rows.counts.nfe + ~rows.finished,
-        fills=rows.counts.fills + (was & ~now).sum(-1),
-        replaces=rows.counts.replaces + (~was & ~now & (tokens != block.tokens)).sum(-1),
-        remasks=rows.counts.remasks + (~was & now).sum(-1),
+        fills=rows.counts.fills + fills,
+        replaces=rows.counts.replaces + (changed.sum(-1) - fills - remasks),
+        remasks=rows.counts.remasks + remasks,
         forced=rows.counts.forced | forced,
         eos=rows.counts.eos | (ends & is_eos),
     )
+    row = torch.arange(len(tokens), device=tokens.device)[:, None]
     after = rows._replace(
-        canvas=rows.canvas.scatter(1, layout.window(rows.start), tokens),
+        canvas=rows.canvas.index_put((row, layout.window(rows.start)), tokens),
         start=start,
         step=torch.where(moves, 0, rows.step + updating),
         entering=moves,

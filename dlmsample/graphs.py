@@ -8,59 +8,46 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from dlmsample.batch import Change, Rows, tree_map
 from dlmsample.canvas import Canvases, Job, Room
+from dlmsample.compiled import compiled_update, with_state
+from dlmsample.cuda import RECORDING, Capture, Flags, cuda_graphs
 from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser
-from dlmsample.models.reader import Layout, Place
+from dlmsample.models.fuse import is_fused
+from dlmsample.models.reader import Features, Layout, Place
 from dlmsample.plan import Plan
-from dlmsample.slots import Launched, Slots
+from dlmsample.slots import Launched, Slots, own_mode
+
+#: Captures that one batch's slots hold at most. They share a pool of memory, which holds the working memory of the
+#: largest, once, beside each one's results (a few numbers per position of a block). Dropping one frees the driver's
+#: list of its kernels, and leaves its results' place to later captures; the pool itself goes with the last of them.
+KINDS = 32
+
+#: Positions of prompts that a GPU computes faster than a host launches the kernels.
+FEW = 1024
 
 _LOG = logging.getLogger("dlmsample")
-_Terms = tuple[bool, tuple[tuple[int, torch.dtype], ...]]
-#: Record a function's work on tensors once: what plays it again, and what it returned.
-Capture = Callable[[Callable[[], Any]], tuple[Callable[[], None], Any]]
-
-
-def cuda_graphs() -> Capture:
-    """What records work as CUDA graphs that share their memory: one plays at a time. Nothing runs while recording.
-
-    Raises (when it records):
-        RuntimeError: the work waits for the device, or does something else that cannot be captured.
-    """
-    pool = torch.cuda.graph_pool_handle()
-
-    def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-        graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
-        try:
-            # other threads may use the GPU meanwhile
-            with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-                out = work()
-        except RuntimeError:
-            torch.cuda.set_stream(stream)  # what fails in ending the capture leaves its own stream set
-            raise
-        return graph.replay, out
-
-    return record
-
-
-class _Graph(NamedTuple):
-    replay: Callable[[], None]
-    outcome: Tensor
-    change: Change
+_Terms = tuple[str | None, tuple[tuple[int, torch.dtype], ...]]
+_Done = torch.cuda.Event | None
+#: What plays a forward again, and what it gives.
+_Graph = tuple[Callable[[], None], Any]
 
 
 class CapturedSlots(Slots):
     """Slots at fixed addresses, whose forwards are captured once for each number of rows and reach.
 
     The first forward of a kind runs plainly, which is the warm-up that a capture needs; the second is captured. Where
-    that fails, all forwards run plainly from then on, and a line in the log says why.
+    that fails, those of the kind run plainly from then on, and a line in the log says why. Of rows there are 1, 2, ...,
+    8, 10, ..., 16, 20, ... in a forward, or all; what is too many is free: done, until a row that waits takes it.
+    Where the reader leaves it open how far a row reads, short prompts are captured too, by number and length.
 
     Args:
         plan: what rows are decoded with.
@@ -71,85 +58,124 @@ class CapturedSlots(Slots):
 
     ahead = True
 
+    @own_mode
     def __init__(self, plan: Plan, size: int, room: Room, record: Capture) -> None:
         super().__init__(plan, size, room)
         self._record = record
-        self._kinds: dict[tuple[int, int], _Graph | None] = {}  # None: it ran once
-        self._fails = False
+        fused = is_fused(plan.model.module)
+        self._compiled = compiled_update(plan.settings, room.width, plan.form.prompt_block) if fused else None
+        self._kinds: dict[tuple[str, int, int], _Graph | None] = {}  # None: it ran once
+        self._failed = set[tuple[str, int, int]]()
         self._all: tuple[Rows, Layout] | None = None
-        self._flags = [_Flags(size, plan.model.device) for _ in range(2)]  # of this forward and the one before
+        self._new: tuple[Tensor, ...] | None = None  # rows that come: slots, canvas, first, length
+        self._flags = [Flags(size, plan.model.device) for _ in range(2)]  # of this forward and the one before
 
-    @torch.no_grad()
+    @own_mode
     def open(self, jobs: Sequence[Job]) -> Canvases:
+        opened = self._opened(range(len(jobs)), jobs)
         if self._all is None:
-            opened = super().open(jobs)
-            rows, layout = self._now
-            first, length = self._space(layout.first), self._space(layout.length)
-            self._all = tree_map(self._space, rows), layout._replace(first=first, length=length)
-            self._use(len(jobs))
-            self._store(rows, layout)
-            return opened
-        self._use(len(jobs))
-        return self.admit(range(len(jobs)), jobs)
+            first, length = self._space(opened.layout.first), self._space(opened.layout.length)
+            self._all = tree_map(self._space, opened.rows), opened.layout._replace(first=first, length=length)
+        rows, layout = self._padded(opened.rows, opened.layout, range(len(jobs)))
+        self._use(len(rows.start))
+        self._store(rows._replace(state=self._now[0].state), layout)  # a state is made anew on entering a block
+        return opened
 
     @property
     def patience(self) -> int:  # type: ignore[override]
         """An admission is a forward of its own: it pays for several rows at once."""
-        return max(1, len(self._now[0].start) // 4)
+        return max(1, self.rows // 4)
 
     def shrinks(self, live: int) -> bool:
-        return 2 * live <= len(self._now[0].start)
+        return 2 * self._rounded(live) <= self.rows
 
-    @torch.no_grad()
+    @own_mode
     def keep(self, slots: Sequence[int]) -> None:
-        rows, layout = self._now
-        index = self._index(slots)
-        kept = tree_map(lambda t: t[index], rows), layout.keep(index)
-        self._use(len(slots))
-        self._store(*kept)
-        self._reader.keep(index)
+        rows, layout = self._padded(*self._now, slots)
+        self._use(len(rows.start))
+        self._store(rows, layout)
+        self._reader.keep(self._index(slots))
 
-    @torch.no_grad()
+    @own_mode
     def tick(self, places: Sequence[Place]) -> Launched:
         reach = self._reach(places)
         fixed = [Place(reach - self.room.width, 0, reach)]
-        kind = len(self._now[0].start), reach
-        if kind not in self._kinds or self._fails:
-            outcome, change = self._advance(fixed)
-            if not self._fails:
-                self._kinds[kind] = None
-        else:
-            graph = self._kinds[kind] or self._captured(kind, fixed)
-            if graph is None:
-                return self.tick(places)
-            graph.replay()
-            _, outcome, change = graph
+        outcome, change = self._played(("blocks", self.rows, reach), lambda: self._advance(fixed))
         self._flags.reverse()
         return Launched(self._flags[0].hold(outcome), change)
 
-    def _captured(self, kind: tuple[int, int], fixed: list[Place]) -> _Graph | None:
-        try:
-            replay, (outcome, change) = self._record(lambda: self._advance(fixed))
-        except RuntimeError as e:
-            said = " ".join(str(e).split())[:200]
-            _LOG.warning("forwards of %s cannot be captured, they run one by one: %s", self.plan.model.name, said)
-            self._fails = True
-            self._kinds.clear()
-            return None
-        graph = _Graph(replay, outcome, change)
+    def _update(self, rows: Rows, layout: Layout, features: Features) -> tuple[Tensor, Change]:
+        if self._compiled is None:
+            return super()._update(rows, layout, features)
+        settings = self.plan.settings
+        if rows.state is None:
+            self._store(with_state(rows, layout, settings), layout)
+        return self._compiled(self._now[0], layout, features, settings)
+
+    def _prefill(self, slots: Tensor, opened: Canvases) -> None:
+        prefill = min(_coarse(max(opened.first), 64), self.room.capacity)
+        if not (self._reader.ragged and max(opened.first)) or len(slots) * prefill > FEW:
+            super()._prefill(slots, opened)
+            return
+        if self._new is None:
+            self._new = tree_map(self._space, (slots, opened.rows.canvas, *opened.layout[:2]))
+        fixed = tree_map(lambda t: t[: len(slots)], self._new)
+        tree_map(lambda a, b: a.copy_(b), fixed, (slots, opened.rows.canvas, *opened.layout[:2]))
+        index, canvas, first, length = fixed
+        # what lies behind a row's prompt is computed in vain, and written over before it is read
+        layout = opened.layout._replace(first=first, length=length)
+        work = partial(self._reader.admit, index, canvas, layout, prefill)
+        self._played(("prompts", len(slots), prefill), work)
+
+    def _played(self, kind: tuple[str, int, int], work: Callable[[], Any]) -> Any:
+        """Do the work of a forward of some kind: plainly, or as it was captured."""
+        if kind in self._failed:
+            return work()
+        known, graph = kind in self._kinds, self._kinds.pop(kind, None)
+        if len(self._kinds) == KINDS:
+            del self._kinds[next(iter(self._kinds))]  # least recently used
+        if known and graph is None:
+            graph = self._captured(kind, work)
         self._kinds[kind] = graph
-        return graph
+        if graph is None:
+            return work()
+        replay, result = graph
+        replay()
+        return result
+
+    def _captured(self, kind: tuple[str, int, int], work: Callable[[], Any]) -> _Graph | None:
+        try:
+            with RECORDING:
+                return self._record(work)
+        except RuntimeError as e:
+            if not self._failed:  # others are likely to fail as well
+                said = " ".join(str(e).split())[:200]
+                _LOG.warning("forwards of %s cannot be captured, they run one by one: %s", self.plan.model.name, said)
+            self._failed.add(kind)
+            return None
 
     def _reach(self, places: Sequence[Place]) -> int:
         """How far a forward reads, in coarse steps, so that few kinds of forwards are captured."""
         plan, room = self.plan, self.room
         if plan.model.attention == "bidirectional":
-            return min(_coarse(max(place.length for place in places)), room.length)
-        if plan.settings.gaps and not plan.settings.cached:
-            return room.capacity  # a row may pass over blocks
+            return min(_coarse(max(place.length for place in places), 128), room.length)
+        if self._reader.ragged or (plan.settings.gaps and not plan.settings.cached):
+            return room.capacity  # no matter; or a row may pass over blocks
         # the host knows of the forward before the last one: a row may have moved on since
         need = max(place.start for place in places) + 2 * room.width
-        return min(_coarse(need), room.capacity)
+        return min(_coarse(need, 128), room.capacity)
+
+    def _rounded(self, rows: int) -> int:
+        """Of a forward with so many rows, the rows that it has."""
+        return min(_bucket(rows), self.size)
+
+    def _padded(self, rows: Rows, layout: Layout, slots: Sequence[int]) -> tuple[Rows, Layout]:
+        """These rows, and as many copies of one, which are done, as round their number."""
+        spare = self._rounded(len(slots)) - len(slots)
+        index = self._index([*slots, *[slots[-1]] * spare])
+        kept: Rows = tree_map(lambda t: t[index], rows)
+        kept.finished[len(slots) :] = True
+        return kept, layout.keep(index)
 
     def _use(self, rows: int) -> None:
         """Work on the first so many slots."""
@@ -174,77 +200,74 @@ class CapturedSlots(Slots):
         return like.new_zeros(self.size, *like.shape[1:])
 
 
-class _Flags:
-    """One forward's flags, on their way to the host."""
-
-    def __init__(self, size: int, device: torch.device) -> None:
-        on_gpu = device.type == "cuda"
-        self._here = torch.zeros(size, dtype=torch.int8, pin_memory=on_gpu)
-        self._arrived = torch.cuda.Event() if on_gpu else None
-
-    def hold(self, outcome: Tensor) -> Callable[[], list[int]]:
-        """Start copying; the function waits for the copy and reads it."""
-        here = self._here[: len(outcome)]
-        here.copy_(outcome, non_blocking=True)
-        if self._arrived is not None:
-            self._arrived.record()
-
-        def read() -> list[int]:
-            if self._arrived is not None:
-                self._arrived.synchronize()
-            return here.tolist()
-
-        return read
+def _bucket(rows: int) -> int:
+    """The next of 1, 2, ..., 8, 10, ..., 16, 20, ..., 32, 40, ..."""
+    step = max(1, (1 << (rows - 1).bit_length()) // 8)
+    return -(-rows // step) * step
 
 
-def _coarse(positions: int) -> int:
-    """The next of 128, 192, 256, 384, 512, 768, ... positions."""
-    size = 128
-    while size < positions:
-        size = size * 3 // 2 if size & (size - 1) == 0 else size * 4 // 3
-    return size
+def _coarse(count: int, least: int) -> int:
+    """The next of ..., 64, 96, 128, 192, 256, 384, ..."""
+    count = max(count, least)
+    power = 1 << (count - 1).bit_length()
+    return power if count > power * 3 // 4 else power * 3 // 4
 
 
 class Pool:
-    """Lends slots, and keeps those of the latest batch: a capture is worth more than one call.
+    """Lends slots, and keeps those of the latest batch of prompts and of texts: a capture is worth more than one call.
 
-    They hold their memory: that of the cache, and of the captured forwards.
+    They hold their memory: that of the cache, and of the captured forwards. A copy begins with none.
 
     Args:
         graphs: whether to capture where that can be.
+        size: slots, at most.
     """
 
-    def __init__(self, graphs: bool) -> None:
-        self._graphs = graphs
-        self._kept: tuple[CapturedSlots, _Terms] | None = None
+    def __init__(self, graphs: bool, size: int) -> None:
+        self._graphs, self._size = graphs, size
+        self._kept: dict[bool, tuple[CapturedSlots, _Terms, _Done]] = {}  # by whether texts are filled
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[type[Pool], tuple[bool, int]]:
+        return Pool, (self._graphs, self._size)
+
+    def release(self) -> None:
+        """Keep none of these slots; those that are lent are not kept either."""
+        with self._lock:
+            self._kept = {}
 
     @contextmanager
     def slots(self, plan: Plan, size: int, room: Room) -> Iterator[Slots]:
         """Slots for a batch; those of an earlier one where they fit."""
+        filling = plan.settings.special is not None
         with self._lock:  # a second call at the same time finds none
-            kept, self._kept = self._kept, None
+            shelf = self._kept
+            kept = shelf.pop(filling, None)
         if not (self._graphs and _capturable(plan)):
             del kept  # and its memory, where the model is no longer
             yield Slots(plan, size, room)
             return
         terms = _terms(plan.model)
-        if kept is None or kept[1] != terms or not _serves(kept[0], plan, size, room):
-            length = min(_coarse(room.length), plan.model.context)
-            kept = CapturedSlots(plan, size, room._replace(length=length), cuda_graphs()), terms
+        if kept is not None and kept[1] == terms and _serves(kept[0], size, room):
+            slots = kept[0]
+            if kept[2] is not None:  # a forward that was started ahead may still run, on another stream
+                kept[2].wait()
+        else:
+            del kept  # before there are others
+            length = min(_coarse(room.length, 128), plan.model.context)
+            slots = CapturedSlots(plan, min(_bucket(size), self._size), room._replace(length=length), cuda_graphs())
         try:
-            yield kept[0]
-        except Exception:
-            kept = None
+            yield slots
+        except GeneratorExit:  # a stream that nobody reads on
+            shelf[filling] = slots, terms, _done(plan.model.device)
             raise
-        finally:
-            self._kept = kept
+        shelf[filling] = slots, terms, _done(plan.model.device)
 
 
-def _serves(slots: CapturedSlots, plan: Plan, size: int, room: Room) -> bool:
-    """Whether slots do for a batch of the same Sampler, which decodes prompts, or texts, in one form each."""
-    same = slots.plan.form == plan.form and (slots.plan.settings.special is None) == (plan.settings.special is None)
-    return same and slots.size >= size and slots.room.width == room.width and slots.room.length >= room.length
+def _serves(slots: CapturedSlots, size: int, room: Room) -> bool:
+    """Whether slots do for a batch in the same form; blocks a little too wide cost less than to capture anew."""
+    width, length = slots.room
+    return slots.size >= size and length >= room.length and room.width <= width <= room.width * 5 // 4
 
 
 def _capturable(plan: Plan) -> bool:
@@ -259,9 +282,14 @@ def _capturable(plan: Plan) -> bool:
     return here and len({parameter.device for parameter in plan.model.module.parameters()}) == 1
 
 
+def _done(device: torch.device) -> _Done:
+    """What has happened when all that was started is done."""
+    return torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
+
+
 def _terms(model: Denoiser) -> _Terms:
-    """What must not have changed for a graph to be played: where the weights are, for it reads them there, and whether
-    tensors are made in inference mode, for those take no writes outside it."""
+    """What graphs were captured with: how attention is done, and where the weights are, for they read them there."""
     parts = [model.module] if model.head is None else [model.module, model.head]
     held = [t for part in parts if isinstance(part, torch.nn.Module) for t in (*part.parameters(), *part.buffers())]
-    return torch.is_inference_mode_enabled(), tuple((t.data_ptr(), t.dtype) for t in held)
+    attention = getattr(getattr(model.module, "config", None), "_attn_implementation", None)
+    return attention, tuple((t.data_ptr(), t.dtype) for t in held)

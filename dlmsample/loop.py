@@ -116,7 +116,7 @@ class _Batch:
 
     def run(self, jobs: list[Job], waiting: _Waiting) -> Iterator[tuple[int, Result]]:
         slots = self._slots
-        self._seats = list(self._seated(slots.open(jobs), range(len(jobs)), jobs))
+        self._place(list(self._seated(slots.open(jobs), range(len(jobs)), jobs)))
         ahead = slots.ahead and not self._stops  # a stop string must end a row before its next forward
         before: tuple[Launched, list[_Seat | None]] | None = None
         while live := [seat for seat in self._seats if seat is not None]:
@@ -176,9 +176,13 @@ class _Batch:
         left = [seat for seat in self._seats if seat is not None]
         if 0 < len(left) < len(self._seats) and slots.shrinks(len(left)):
             slots.keep([seat.slot for seat in left if seat.slot is not None])
-            for slot, seat in enumerate(left):
-                seat.slot = slot
-            self._seats = list(left)
+            self._place(left)
+
+    def _place(self, seats: list[_Seat]) -> None:
+        """These have the first slots; more may be free."""
+        for slot, seat in enumerate(seats):
+            seat.slot = slot
+        self._seats = [*seats, *[None] * (self._slots.rows - len(seats))]
 
     def _seated(self, opened: Canvases, free: Sequence[int], jobs: list[Job]) -> Iterator[_Seat]:
         plan = self._slots.plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.canvas import Job, Result
+from dlmsample.canvas import Job, Result, room_for
 from dlmsample.checks import check_options, encode_prompt, encode_text, listed, stop_strings
 from dlmsample.graphs import Pool
 from dlmsample.inputs import RowKeys, integer, real, row_keys
@@ -49,7 +49,7 @@ class Sampler:
             :class:`~dlmsample.models.approximate.ApproximateReader`.
         refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
         graphs: on a GPU, capture forwards as CUDA graphs where that can be (same tokens, faster; see
-            :mod:`dlmsample.graphs`); a Sampler keeps the memory of its latest batch for it.
+            :mod:`dlmsample.graphs`); :meth:`release` frees them, and is due where the module changes but no weight.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
@@ -88,7 +88,7 @@ class Sampler:
         self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
         self.graphs = bool(graphs)
-        self._pool = Pool(self.graphs)
+        self._pool = Pool(self.graphs, self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):  # others were derived from it
@@ -186,7 +186,8 @@ class Sampler:
         def answers() -> Iterator[Answer]:
             for number, result in self._decode(jobs(), False, record, stops, lambda finished: None):
                 tokens, text = self._answer(result, lengths.pop(number))
-                yield Answer(number, tokens, text, result.stats(len(tokens)), list(result.events) if record else None)
+                stats, trace = result.stats(len(tokens)), list(result.events) if record else None
+                yield Answer(number, tokens, text, stats, trace, self.cache)
 
         return answers()
 
@@ -242,6 +243,15 @@ class Sampler:
             whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
         return self._output(results, placed, whole, record)
 
+    def release(self) -> None:
+        """Give captured forwards and their memory back to torch, those of running calls as soon as these end.
+
+        Example:
+            >>> import dlmsample as ds
+            >>> ds.Sampler(ds.load("nano"), ds.Unmask()).release()  # torch.cuda.empty_cache(): to other programs
+        """
+        self._pool.release()
+
     def _new_tokens(self, count: int) -> list[int]:
         """The masks that follow a prompt."""
         count = integer("max_new_tokens", count)
@@ -281,7 +291,9 @@ class Sampler:
         """Every canvas decoded; in the order given."""
         results = [Result(canvas) for canvas in canvases]
         todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
-        todo.sort(key=lambda i: -len(canvases[i]))  # the longest first: whatever follows has room in its place
+        # the widest block first, then the longest canvas: what follows has room in its place, unless it is longer
+        form = self._fill_form if filling else self._form
+        todo.sort(key=lambda i: room_for([canvases[i]], form, self.model.mask_id), reverse=True)
         jobs = (Job(i, canvases[i], keys[i]) for i in todo)
         with Progress(len(todo), progress) as bar:
             for i, result in self._decode(jobs, filling, record, stops, bar.tick):

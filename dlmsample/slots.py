@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 from dlmsample.batch import Change, Rows, advance, tree_map
 from dlmsample.canvas import Canvases, Job, Room, open_canvases
-from dlmsample.models.reader import Layout, Place, Reader
+from dlmsample.models.reader import Features, Layout, Place, Reader
 from dlmsample.models.readers import open_reader
 from dlmsample.plan import Plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Launched(NamedTuple):
@@ -20,6 +23,14 @@ class Launched(NamedTuple):
 
     flags: Callable[[], list[int]]  #: by slot STAYS, MOVED, FINISHED or WRITES; the one look of the host
     change: Change  #: good until the next forward
+
+
+def own_mode(work: Callable[P, R]) -> Callable[P, R]:
+    """Work without gradients and outside inference mode, whatever mode the caller is in.
+
+    Tensors made in inference mode take no writes outside it, and a batch may be advanced from both.
+    """
+    return torch.inference_mode(False)(torch.no_grad()(work))
 
 
 class Slots:
@@ -36,21 +47,33 @@ class Slots:
     patience = 1  #: slots that must be free before new rows are admitted
     ahead = False  #: a forward may be started before the flags of the one before it are read
 
+    @own_mode
     def __init__(self, plan: Plan, size: int, room: Room) -> None:
         self.plan, self.size, self.room = plan, size, room
         self._reader: Reader = open_reader(
-            plan.model, size, room.capacity, cache=plan.cache, score=plan.score, refresh=plan.refresh
+            plan.model,
+            size,
+            room.capacity,
+            cache=plan.cache,
+            score=plan.score,
+            refresh=plan.refresh,
+            captured=self.ahead,
         )
         self._held: tuple[Rows, Layout] | None = None
 
-    @torch.no_grad()
+    @property
+    def rows(self) -> int:
+        """Of a forward: those that are decoded, and free slots."""
+        return len(self._now[0].start)
+
+    @own_mode
     def open(self, jobs: Sequence[Job]) -> Canvases:
         """Start with these rows, in the first slots."""
         opened = self._opened(range(len(jobs)), jobs)
         self._held = opened.rows, opened.layout
         return opened
 
-    @torch.no_grad()
+    @own_mode
     def admit(self, slots: Sequence[int], jobs: Sequence[Job]) -> Canvases:
         """New rows in the slots of others."""
         rows, layout = self._now
@@ -65,13 +88,13 @@ class Slots:
         self._store(fresh._replace(state=rows.state), layout._replace(first=first, length=length))
         return opened
 
-    @torch.no_grad()
+    @own_mode
     def tick(self, places: Sequence[Place]) -> Launched:
         """One forward; ``places`` are those of the rows that are still decoded, in the order of their slots."""
         outcome, change = self._advance(places)
         return Launched(outcome.tolist, change)
 
-    @torch.no_grad()
+    @own_mode
     def take(self, slots: Sequence[int]) -> list[tuple[list[int], list[int]]]:
         """Canvas and counts of rows that are done, or that the caller ends; forwards change them no more."""
         rows, layout = self._now
@@ -89,7 +112,7 @@ class Slots:
         """Whether the batch is worth closing up when so many rows are left and none waits."""
         return True
 
-    @torch.no_grad()
+    @own_mode
     def keep(self, slots: Sequence[int]) -> None:
         """Drop all rows but these, which move up to the first slots."""
         rows, layout = self._now
@@ -106,6 +129,9 @@ class Slots:
         """The work of a tick, on tensors."""
         rows, layout = self._now
         features = self._reader.read(rows.canvas, layout, rows.start, places)
+        return self._update(rows, layout, features)
+
+    def _update(self, rows: Rows, layout: Layout, features: Features) -> tuple[Tensor, Change]:
         rows, outcome, change = advance(rows, layout, features, self.plan.settings)
         self._store(rows, layout)
         return outcome, change
@@ -123,8 +149,12 @@ class Slots:
             plan.model.device,
             self.room,
         )
-        self._reader.admit(self._index(slots), opened.rows.canvas, opened.layout, max(opened.first))
+        self._prefill(self._index(slots), opened)
         return opened
+
+    def _prefill(self, slots: Tensor, opened: Canvases) -> None:
+        """Let the reader take in new rows."""
+        self._reader.admit(slots, opened.rows.canvas, opened.layout, max(opened.first))
 
     def _index(self, slots: Sequence[int]) -> Tensor:
         return torch.tensor(list(slots), dtype=torch.long, device=self.plan.model.device)

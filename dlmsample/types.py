@@ -124,6 +124,7 @@ class Answer:
     text: str | None  #: None without a tokenizer
     stats: RowStats
     trace: list[Event] | None = None  #: only with ``record=True``
+    cache: CacheKind = "none"  #: what it was decoded with
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ def test_the_answers_of_generate(kind: str, size: int) -> None:
     assert [answer.number for answer in found] == list(range(len(PROMPTS)))
     assert [answer.tokens for answer in found] == whole.tokens
     assert [answer.stats for answer in found] == whole.stats
+    assert {answer.cache for answer in found} == {whole.cache} == {"exact" if kind == "block_causal" else "none"}
     assert whole.trace is not None
     for answer, trace in zip(found, whole.trace, strict=True):
         assert [(e.step, e.position, e.new) for e in answer.trace or []] == [(e.step, e.position, e.new) for e in trace]

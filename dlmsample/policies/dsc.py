@@ -82,9 +82,10 @@ class DSC(Policy):
         due = (block.step % self.stride == self.stride - 1)[:, None]
         suspect = top & (error > self.threshold) & ~buffered & due
         left = _REMASKS_PER_POSITION * block.size - state.pushed
-        reset = lowest(-error, suspect, left)
+        place = rank(-error, suspect)
+        reset = suspect & (place < left[:, None])
 
-        entry = torch.where(reset, state.pushed[:, None] + rank(-error, reset), state.entry)
+        entry = torch.where(reset, state.pushed[:, None] + place, state.entry)
         tokens = edit.apply(block, chosen, pred.token, remask=reset)
         done = ~(block.editable & (tokens == block.mask_id)).any(-1)
         return DSCState(state.pushed + reset.sum(-1), entry), Update(tokens, done)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dlmsample import rng
-from dlmsample.policies.select import lowest
+from dlmsample.policies.select import lowest, rank
 from dlmsample.predict import FILL_ORDER
 from dlmsample.types import Block, Prediction
 
@@ -61,11 +61,11 @@ def entropy_bound(block: Block, pred: Prediction, bound: float) -> Tensor:
     The first is always accepted (EB-sampler, arXiv:2505.24857). Returns bool ``[row, pos]``.
     """
     entropy = torch.where(block.masked, _needed(pred.entropy, "entropy"), torch.inf)
-    ordered, indices = torch.sort(entropy, dim=-1, stable=True)
+    place = rank(entropy, block.masked)
+    ordered = torch.empty_like(entropy).scatter(-1, place, entropy)
     # A shifted running sum, not "cumsum minus own": the rest of the row is infinite.
     previous = torch.cat([torch.zeros_like(ordered[:, :1]), ordered[:, :-1].cumsum(-1)], -1)
-    accepted = torch.zeros_like(block.masked).scatter(-1, indices, previous <= bound)
-    return accepted & block.masked
+    return block.masked & (previous.gather(-1, place) <= bound)
 
 
 def share(steps: int, block: Block) -> Tensor:

@@ -1,0 +1,133 @@
+"""A batch's update compiled by ``torch.compile``: five to eight kernels beside the vocabulary's, where there were 130.
+
+Beside a captured forward of a few milliseconds, that many kernels of two microseconds each are what is left to gain.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import count
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dlmsample.batch import Change, Rows, Settings, active_block, advance, tree_map
+from dlmsample.kernels.support import runs_kernels
+from dlmsample.models.reader import Features, Layout
+from dlmsample.types import Block, Prediction
+
+#: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
+KEPT = 64
+
+_LOG = logging.getLogger("dlmsample")
+_NUMBER = count()
+
+
+def compiled_update(settings: Settings, width: int, one_prompt_block: bool, backend: Any = "inductor") -> Compiled:
+    """The update of a policy in blocks of ``width``; the one made before, where all is equal but the batch.
+
+    Example:
+        >>> import dlmsample as ds
+        >>> settings = Settings(ds.T2T(), 2, torch.tensor([1]), 0.0, 1.0, None, cached=True)
+        >>> compiled_update(settings, 32, True) is compiled_update(settings._replace(policy=ds.T2T()), 32, True)
+        True
+    """
+    ids = tuple(None if t is None else (len(t), t.device) for t in (settings.eos_ids, settings.special))
+    fixed: Any = settings._replace(eos_ids=None, special=None)  # type: ignore[arg-type]
+    try:
+        hash(settings.policy)
+    except TypeError:  # a field of it is a list, or such
+        return Compiled(fixed, width, one_prompt_block, backend)
+    return _made(fixed, ids, width, one_prompt_block, backend)
+
+
+class Compiled:
+    """:func:`~dlmsample.batch.advance`, compiled, and the writing of what comes out over what was.
+
+    It is compiled when it is first called, once for one row and once for any number of more, of any length. Every
+    integer is that of the plain update. Floats may differ in their last bits where the plain one promises no more: the
+    head's sigmoid, the running sum of ``entropy_bound`` and, without the vocabulary's kernel, the sums over the
+    vocabulary and the logarithms of samples. On a GPU candidates and probabilities come from that kernel, which stays
+    as it is. What cannot be compiled runs plainly, and a line in the log says why.
+
+    Args:
+        settings: without tensors, which are given with every call.
+        width: positions of a block.
+        one_prompt_block: see :class:`~dlmsample.models.reader.Layout`.
+        backend: of ``torch.compile``.
+    """
+
+    def __init__(self, settings: Settings, width: int, one_prompt_block: bool, backend: Any = "inductor") -> None:
+        torch.compiler.assume_constant_result(runs_kernels)  # here, for the decorator imports all of Dynamo
+        self._plain = _updating(settings, width, one_prompt_block)
+        self._compiled: Callable[..., Any] | None = torch.compile(self._plain, fullgraph=True, backend=backend)
+        self._name = settings.policy.name
+        self._ran = set[bool]()  # with one row, with more
+
+    def __call__(self, rows: Rows, layout: Layout, features: Features, settings: Settings) -> tuple[Tensor, Change]:
+        """Advance ``rows``, which must have a state, where they are; what every row did, and the change.
+
+        Of the change's block, ``step`` and ``key`` are not to be read: one is written over, the other not computed.
+        """
+        given = (rows, layout.first, layout.length, features, settings.eos_ids, settings.special)
+        if self._compiled is not None:
+            _any_size(rows, layout, features)
+            many = len(rows.start) > 1
+            try:
+                result = self._compiled(*given)
+                self._ran.add(many)
+                return _change(*result)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as e:  # a compiler may stumble over anything
+                if many in self._ran:  # this is no compiler's, and rows may have been written
+                    raise
+                said = " ".join(str(e).split())[:200]
+                _LOG.warning("the update of %s cannot be compiled, it runs kernel by kernel: %s", self._name, said)
+                self._compiled = None
+        return _change(*self._plain(*given))
+
+
+def with_state(rows: Rows, layout: Layout, settings: Settings) -> Rows:
+    """Rows that remember something of their policy, though nothing that is read: every block begins anew."""
+    return rows._replace(state=settings.policy.init(active_block(rows, layout, settings)))
+
+
+@lru_cache(KEPT)
+def _made(settings: Settings, ids: Any, width: int, one_prompt_block: bool, backend: Any) -> Compiled:
+    return Compiled(settings, width, one_prompt_block, backend)
+
+
+def _change(
+    outcome: Tensor, block: Any, after: Tensor, pred: Any, start: Tensor, step: Tensor
+) -> tuple[Tensor, Change]:
+    return outcome, Change(Block(*block), after, Prediction(*pred), start, step)
+
+
+def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callable[..., tuple[Any, ...]]:
+    def update(
+        rows: Rows, first: Tensor, length: Tensor, features: Features, eos_ids: Tensor, special: Tensor | None
+    ) -> tuple[Any, ...]:
+        layout = Layout(first, length, width, one_prompt_block)
+        new, outcome, change = advance(rows, layout, features, settings._replace(eos_ids=eos_ids, special=special))
+        tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
+        # named tuples made here cannot be returned by compilers before torch 2.12
+        block, pred = change.block._replace(key=rows.key), change.pred
+        return outcome, tuple(block), change.after, tuple(pred), change.start, change.step
+
+    # torch.compile counts what it compiles, and remembers which sizes change, by code object and name
+    code = update.__code__.replace(co_name=f"update_{settings.policy.name}_{next(_NUMBER)}")
+    return FunctionType(code, update.__globals__, code.co_name, None, update.__closure__)
+
+
+def _any_size(rows: Rows, layout: Layout, features: Features) -> None:
+    """What is compiled is to hold for any number of rows, of any length; one row is a case of its own."""
+    mark = torch._dynamo.maybe_mark_dynamic
+    if len(rows.start) > 1:
+        tree_map(lambda t: mark(t, 0), (tuple(rows), layout[:2], tuple(features)))
+    for tensor in (rows.canvas, rows.before):
+        mark(tensor, 1)
