@@ -11,7 +11,7 @@ import json
 import platform
 import sys
 import time
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import yaml
@@ -19,14 +19,15 @@ import yaml
 import dlmsample as ds
 
 
-def parse_policy(text: str) -> tuple[ds.Policy, int | str | None]:
+def parse_policy(text: str) -> tuple[ds.Policy, int | Literal["all"] | None]:
     """``name:option=value,...``; the option ``block_length`` is the sampler's."""
     name, _, rest = text.partition(":")
     options: dict[str, Any] = {}
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
         options[key] = yaml.safe_load(value)
-    return ds.policy(name, **{k: v for k, v in options.items() if k != "block_length"}), options.get("block_length")
+    block_length = options.pop("block_length", None)
+    return ds.policy(name, **options), block_length
 
 
 def cell(
@@ -53,7 +54,7 @@ def device_name(model: ds.Denoiser) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="nano")
     parser.add_argument("--split", default="valid", choices=["valid", "test"])
     parser.add_argument("--limit", type=int, default=1000)

@@ -31,6 +31,7 @@ class Work:
 
     bytes: float
     flops: float
+    cache_bytes: float  #: of the bytes, those of keys and values
 
     def seconds(self, machine: Machine) -> float:
         """The roofline: whichever takes longer."""
@@ -94,4 +95,5 @@ def work(model: ds.Denoiser, rows: int, prompt: int, new: int) -> Work:
     routed_once = routed * chosen / experts if experts else 0
     multiplied = 2 * positions * (dense + routed_once) + 2 * rows * width * head.weight.numel()
     attended = 4 * layers * heads * head_dim * positions * reach
-    return Work((used + kept) * torch.empty(0, dtype=model.dtype).element_size(), multiplied + attended)
+    size = torch.empty(0, dtype=model.dtype).element_size()
+    return Work((used + kept) * size, multiplied + attended, kept * size)

@@ -23,6 +23,7 @@ import torch
 import dlmsample as ds
 from benchmarks.quality import device_name, parse_policy
 from dlmsample.models.families import open_config
+from dlmsample.models.inplace import attention_for
 
 POLICIES = ["unmask:tokens_per_step=4", "t2t", "t2m", "d3im:steps=64"]
 LOGIT_STD = 8.0
@@ -87,7 +88,7 @@ def build(name: str, device: str, dtype: torch.dtype, small: bool) -> ds.Denoise
     torch.manual_seed(0)
     kind: Any = transformers.AutoModelForCausalLM
     with torch.device(device):
-        module = kind.from_config(opened.config, dtype=dtype, attn_implementation="sdpa").eval()
+        module = kind.from_config(opened.config, dtype=dtype, attn_implementation=attention_for(opened.config)).eval()
     with torch.no_grad():
         module.lm_head.weight.normal_(0, LOGIT_STD / opened.config.hidden_size**0.5)
     return ds.Denoiser(name, module, None, opened.facts, reads=opened.reads(module))

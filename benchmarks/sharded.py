@@ -43,7 +43,7 @@ def forward_flops(config: TrainConfig, length: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--recipe", default="scope_llada8b")
     parser.add_argument("--gpus", type=int, default=2)
     parser.add_argument("--length", type=int, default=2048, help="tokens of a row")

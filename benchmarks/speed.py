@@ -1,16 +1,23 @@
 """Tokens per second of dlmsample and of other decoders, side by side: same weights, prompts, policy, steps and tokens.
 
-    python -m benchmarks.speed --json benchmarks/results/speed.json --seconds 1500
-    python -m benchmarks.speed --plot benchmarks/results/speed.json speed.svg
+    python -m benchmarks.speed --seconds 420 --repeats 2 --json benchmarks/results/speed.json
+    python -m benchmarks.speed --profile-summary benchmarks/results/speed_profile.json --shape llada_8b_causal \
+        --peer ours_fused --batch 1 --batch 8 --batch 32
+    python -m benchmarks.speed --targets benchmarks/results/speed.json
     python -m benchmarks.speed --table benchmarks/results/speed.json
+    python -m benchmarks.speed --plot benchmarks/results/speed.json benchmarks/results/speed.svg
     python -m benchmarks.speed --merge benchmarks/results/speed.json part1.json part2.json
 
 Bodies of published shapes with random weights (see ``benchmarks.shapes``) and nano; all decoders run the same stock
-module in the same dtype with SDPA attention. The policy commits a fixed number of tokens a step, so that all make the
-same number of steps; EOS is ignored. Blocks are counted from the canvas's first token, ``llada_8b_causal`` being
-``llada_8b`` made block-causal.
-Each cell is run several times after a first, uncounted run (unless that alone took long); the median is given. The
-forward's share is measured in a run of its own, with events around body and LM head; captured forwards have none.
+module in the same dtype; its attention is SDPA, or dlmsample's own where dlmsample reads its cache. The policy commits
+a fixed number of tokens a step, so that all make the same number of steps; EOS is ignored. Blocks are counted from the
+canvas's first token, ``llada_8b_causal`` being ``llada_8b`` made block-causal. How cells are timed:
+``benchmarks.cell``.
+
+Without ``--shape``, ``--batch``, ``--peer`` and ``--new`` the cells of ``benchmarks.order`` are run, those most wanted
+first; with any of them, all combinations. A cell that would not end within ``--seconds`` is left out and says so; what
+is left out can be run by itself later, and merged. ``agrees`` is the share of positions with the token of the job's
+first decoder: with random weights in bfloat16 rounding decides between many candidates (``--dtype float32``).
 """
 
 from __future__ import annotations
@@ -19,11 +26,9 @@ import argparse
 import gc
 import importlib.metadata
 import json
-import statistics
 import sys
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
@@ -33,10 +38,13 @@ import torch
 
 import dlmsample as ds
 from benchmarks import roofline, shapes
-from benchmarks.peers import PEERS, Answer, Job, Unfit
+from benchmarks.cell import LONG, agreement, attempt
+from benchmarks.order import BATCHES, Wanted, order, usual_new
+from benchmarks.peers import PEERS, Answer, Job
+from benchmarks.profiles import profiled, profiles_table, ready, trace
 from benchmarks.quality import device_name, parse_policy
 from benchmarks.speed_report import merge, plot, table
-from benchmarks.timed import Timed
+from benchmarks.speed_targets import targets_table
 
 SHAPES: dict[str, str] = {
     "nano": "nano",
@@ -46,9 +54,9 @@ SHAPES: dict[str, str] = {
     "llada_8b": "llada_8b",
 }
 """Name -> where its weights come from; neighbours share them."""
-BATCHES = (1, 8, 32, 128)
 POLICY = "unmask:tokens_per_step=4"
-LONG = 10.0  # seconds: a cell's runs are not repeated beyond that
+_UNKNOWN = 10.0  #: seconds that the first cell of a decoder may take
+_BUSY = 8  #: rows that keep a machine busy: a cell with more takes longer in proportion
 
 
 def open_model(name: str, base: ds.Denoiser) -> ds.Denoiser:
@@ -68,135 +76,102 @@ def base_model(name: str, device: str, dtype: torch.dtype, small: bool) -> ds.De
     return shapes.build(name, device, dtype, small)
 
 
-def cell(peer: str, job: Job, machine: roofline.Machine, repeats: int) -> dict[str, Any]:
-    """One decoder's figures for one job.
+class Known:
+    """How long cells took, and what that says of others."""
 
-    Raises:
-        Unfit: it cannot do the job.
-    """
-    device, on_gpu = job.prompts.device, job.prompts.device.type == "cuda"
-    if on_gpu:
-        torch.cuda.reset_peak_memory_stats()
-    run = PEERS[peer].open(job)
-    answer, first = timed(run, device)
-    times = []
-    while first + sum(times) < LONG and len(times) < repeats:
-        answer, seconds = timed(run, device)
-        times.append(seconds)
-    peak = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else None
-    rows, seconds = len(job.prompts), statistics.median(times or [first])
-    least = roofline.work(job.model, rows, job.prompts.shape[1], job.new)
-    each = seconds / answer.steps
-    return {
-        "tokens_per_s": sum(map(len, answer.tokens)) / seconds,
-        "seconds": seconds,
-        "spread": [min(times), max(times)] if times else None,
-        "first_seconds": first,
-        "steps": answer.steps,
-        "forwards": answer.forwards,
-        "ms_per_step": 1000 * each,
-        "forward_share": forward_share(run, job, answer) if first < LONG else None,
-        "step_bytes": least.bytes,
-        "step_flops": least.flops,
-        "memory_share": least.bytes / each / machine.bytes_per_s,
-        "roofline_share": least.seconds(machine) / each,
-        "peak_gib": peak,
-        "digest": digest(answer),
-    }
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str, str], tuple[int, int, float]] = {}
 
+    def add(self, want: Wanted, policy: str, seconds: float) -> None:
+        """Seconds of one run."""
+        self._runs[want.shape, policy, want.peer] = want.batch, want.new, seconds
 
-def timed(run: Callable[[], Answer], device: torch.device) -> tuple[Answer, float]:
-    """What a run gives, and its seconds."""
-    roofline.synchronize(device)
-    begun = time.perf_counter()
-    answer = run()
-    roofline.synchronize(device)
-    return answer, time.perf_counter() - begun
-
-
-def forward_share(run: Callable[[], Answer], job: Job, answer: Answer) -> float | None:
-    """Of a run's time, what goes to body and LM head; None where forwards are played back and call no module."""
-    with Timed(job.prompts.device, job.model.body, job.model.lm_head) as clock:
-        _, seconds = timed(run, job.prompts.device)
-    return clock.seconds() / seconds if clock.calls >= 2 * answer.forwards - 1 else None
-
-
-def digest(answer: Answer) -> int:
-    """A number that equal tokens share."""
-    total = 0
-    for row in answer.tokens:
-        for token in row:
-            total = (total * 1000003 + token) % (1 << 61)
-    return total
+    def expected(self, want: Wanted, policy: str, repeats: int) -> float:
+        """Seconds of a whole cell, the first run too."""
+        if (want.shape, policy, want.peer) not in self._runs:
+            return _UNKNOWN
+        batch, new, seconds = self._runs[want.shape, policy, want.peer]
+        idle = 2 if batch < _BUSY <= want.batch else 1  # a small batch leaves a machine idle
+        one = seconds * want.batch / batch * want.new / new / idle
+        runs = next((n for n in range(1, repeats) if n * one >= LONG), repeats)
+        return one * (runs + PEERS[want.peer].ours)
 
 
 def cells(args: argparse.Namespace, begun: float) -> Iterator[dict[str, Any]]:
     """What the machine can do, then every cell asked for; those that cannot be done say why under ``skipped``."""
-    dtype = torch.float32 if args.device == "cpu" else torch.bfloat16
+    dtype = dtype_of(args)
     machine = roofline.measure(torch.device(args.device), dtype)
     yield {"machine": asdict(machine)}
-    base: ds.Denoiser | None = None
-    for name in args.shape or SHAPES:
-        if base is None or base.name != SHAPES[name]:
-            base = None  # two large bodies need not fit
-            gc.collect()
-            base = base_model(SHAPES[name], args.device, dtype, args.small)
-        yield from of_shape(open_model(name, base), args, machine, begun + args.seconds)
+    known, first = Known(), dict[tuple[Any, ...], Answer]()
+    weights = Weights(args, dtype)
+    for want, text in product(wanted(args), args.policy or [POLICY]):
+        head = {"shape": want.shape, "peer": want.peer, "policy": text, "batch": want.batch, "new": want.new}
+        if time.perf_counter() + known.expected(want, text, args.repeats) > begun + args.seconds:
+            yield head | {"skipped": "no time left"}
+            continue
+        figures, answer = attempt(want.peer, weights.job(want, text), machine, args.repeats)
+        if answer is not None:
+            known.add(want, text, figures["seconds"])
+            figures["agrees"] = agreement(first.setdefault((want.shape, text, want.batch, want.new), answer), answer)
+        yield head | figures
 
 
-def of_shape(
-    model: ds.Denoiser, args: argparse.Namespace, machine: roofline.Machine, end: float
-) -> Iterator[dict[str, Any]]:
-    """A shape's cells; none is begun after ``end``, nor one that is likely to go on far beyond it."""
-    took: dict[tuple[str, str], tuple[int, float]] = {}  # of the latest batch: rows, seconds of the whole cell
-    for batch in args.batch or ((1, 2) if args.small else BATCHES):
+class Weights:
+    """The latest body, and jobs on it."""
+
+    def __init__(self, args: argparse.Namespace, dtype: torch.dtype) -> None:
+        self._args, self._dtype = args, dtype
+        self._base: ds.Denoiser | None = None
+
+    def job(self, want: Wanted, policy: str) -> Job:
+        """Random prompts, the same at every call."""
+        model = self._model(want.shape)
         draw = torch.Generator().manual_seed(0)
-        prompts = torch.randint(10, model.vocab_size // 2, (batch, args.prompt), generator=draw).to(args.device)
-        for text, peer in product(args.policy or [POLICY], args.peer or PEERS):
-            head = {"shape": model.name, "peer": peer, "policy": text, "batch": batch}
-            rows, seconds = took.get((text, peer), (batch, 0.0))
-            start = time.perf_counter()
-            if start + seconds * batch / rows / 2 > end:  # half: a small batch leaves a machine idle
-                yield head | {"skipped": "no time left"}
-                continue
-            job = Job(model, prompts, args.new, parse_policy(text)[0])
-            yield head | attempt(peer, job, machine, args.repeats)
-            took[text, peer] = batch, time.perf_counter() - start
+        prompts = torch.randint(10, model.vocab_size // 2, (want.batch, self._args.prompt), generator=draw)
+        return Job(model, prompts.to(self._args.device), want.new, parse_policy(policy)[0])
+
+    def _model(self, name: str) -> ds.Denoiser:
+        args = self._args
+        if self._base is None or self._base.name != SHAPES[name]:
+            if self._base is not None:
+                self._base = None  # two large bodies need not fit
+                torch.compiler.reset()
+                gc.collect()
+                if args.device != "cpu":
+                    torch.cuda.empty_cache()
+            self._base = base_model(SHAPES[name], args.device, self._dtype, args.small)
+        return open_model(name, self._base)
 
 
-def attempt(peer: str, job: Job, machine: roofline.Machine, repeats: int) -> dict[str, Any]:
-    """A cell, or why there is none."""
-    try:
-        return cell(peer, job, machine, repeats)
-    except Unfit as e:
-        return {"skipped": f"{peer} {e}"}
-    except torch.OutOfMemoryError:
-        return {"skipped": "out of memory"}
-    except Exception as e:  # others' code may raise anything, and the cells that follow are worth having
-        traceback.print_exc()
-        return {"skipped": f"failed: {type(e).__name__}: {e}"}
-    finally:
-        gc.collect()
-        if job.prompts.device.type == "cuda":
-            torch.cuda.empty_cache()
+def wanted(args: argparse.Namespace) -> list[Wanted]:
+    """What the command line asks for."""
+    if not (args.shape or args.batch or args.peer or args.new):
+        return order(args.small)
+    batches = args.batch or ((1, 2) if args.small else BATCHES)
+    chosen = product(args.shape or SHAPES, batches, args.peer or PEERS, [args.new or usual_new(args.small)])
+    return [Wanted(*each) for each in chosen]
+
+
+def dtype_of(args: argparse.Namespace) -> torch.dtype:
+    name = args.dtype or ("float32" if args.device == "cpu" else "bfloat16")
+    return getattr(torch, name)
 
 
 def profile(args: argparse.Namespace) -> None:
-    """A trace of two blocks by the first decoder asked for, for ``chrome://tracing`` or Perfetto."""
-    dtype = torch.float32 if args.device == "cpu" else torch.bfloat16
-    name, batch = (args.shape or ["sdar_4b"])[0], (args.batch or [1])[0]
-    model = open_model(name, base_model(SHAPES[name], args.device, dtype, args.small))
-    prompts = torch.randint(10, model.vocab_size // 2, (batch, args.prompt), generator=torch.Generator().manual_seed(0))
-    policy, _ = parse_policy((args.policy or [POLICY])[0])
-    job = Job(model, prompts.to(args.device), 2 * model.block_length, policy)
-    run = PEERS[(args.peer or ["ours"])[0]].open(job)
-    run()
-    with torch.profiler.profile() as trace:
-        run()
-        roofline.synchronize(job.prompts.device)
-    trace.export_chrome_trace(str(args.profile))
-    order = "self_cuda_time_total" if args.device != "cpu" else "self_cpu_time_total"
-    print(trace.key_averages().table(sort_by=order, row_limit=25))
+    """Where a step's time goes, by kind of kernel; a trace of the first decoder asked for."""
+    dtype = dtype_of(args)
+    machine, weights = roofline.measure(torch.device(args.device), dtype), Weights(args, dtype)
+    text, found = (args.policy or [POLICY])[0], []
+    new = args.new or usual_new(args.small)
+    chosen = list(product((args.shape or ["sdar_4b"])[:1], args.batch or [1], args.peer or ["ours"], [new]))
+    if args.profile:
+        print(trace(weights.job(Wanted(*chosen[0]), text), chosen[0][2], args.profile))
+    if args.profile_summary:
+        subjects = [ready(want.peer, weights.job(want, text)) for want in (Wanted(*each) for each in chosen)]
+        for subject in subjects:
+            found.append({"policy": text, **profiled(subject, machine)})
+            write({**_head(args), "cells": found}, args.profile_summary)
+        print(profiles_table(found))
 
 
 def main() -> None:
@@ -206,27 +181,35 @@ def main() -> None:
     parser.add_argument("--policy", action="append", help=f"default: {POLICY}; also t2t, unmask:threshold=X")
     parser.add_argument("--batch", type=int, action="append", help=f"default: {' '.join(map(str, BATCHES))}")
     parser.add_argument("--prompt", type=int, help="tokens; default: 128 (--small: 32)")
-    parser.add_argument("--new", type=int, help="tokens; default: 256 (--small: 64)")
+    parser.add_argument("--new", type=int, help=f"tokens; default: {usual_new(False)} (--small: {usual_new(True)})")
     parser.add_argument("--repeats", type=int, help="default: 3 (--small: 1)")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no cell after this time")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="leave out what would end later")
     parser.add_argument("--device", default="cuda")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="default: bfloat16 (cpu: float32)")
     parser.add_argument("--small", action="store_true", help="tiny bodies: whether it runs at all")
     parser.add_argument("--json", type=Path, help="write the results here, after every cell")
     parser.add_argument("--profile", type=Path, metavar="TRACE", help="only write a profiler's trace of one short run")
+    parser.add_argument("--profile-summary", type=Path, metavar="FILE", help="only write where a step's time goes")
     parser.add_argument("--plot", type=Path, nargs=2, metavar=("RESULTS", "SVG"), help="only draw these results")
     parser.add_argument("--table", type=Path, metavar="RESULTS", help="only print these results as Markdown")
+    parser.add_argument(
+        "--targets", type=Path, nargs="+", metavar="RESULTS", help="only print which targets these hold"
+    )
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="only write the first from the others")
     args = parser.parse_args()
     args.prompt = args.prompt or (32 if args.small else 128)
-    args.new = args.new or (64 if args.small else 256)
     args.repeats = args.repeats or (1 if args.small else 3)
     if args.table:
-        print(table(read(args.table)))
+        record = read(args.table)
+        profiles = [cell for cell in record["cells"] if "classes" in cell]
+        print(profiles_table(profiles) if profiles else table(record))
     elif args.plot:
         args.plot[1].write_text(plot(read(args.plot[0])), encoding="utf-8")
     elif args.merge:
         write(merge([read(path) for path in args.merge[1:]]), args.merge[0])
-    elif args.profile:
+    elif args.targets:
+        print(targets_table(merge([read(path) for path in args.targets])))
+    elif args.profile or args.profile_summary:
         profile(args)
     else:
         measure(args)
@@ -234,15 +217,7 @@ def main() -> None:
 
 def measure(args: argparse.Namespace) -> None:
     """All cells, printed and written one by one."""
-    record: dict[str, Any] = {
-        "command": ["python -m benchmarks.speed " + " ".join(sys.argv[1:])],
-        "device": torch.cuda.get_device_name() if args.device != "cpu" else device_name(ds.load("nano")),
-        "torch": torch.__version__,
-        "versions": {name: version(name) for name in ("transformers", "diffusers")},
-        "prompt_tokens": args.prompt,
-        "new_tokens": args.new,
-        "cells": [],
-    }
+    record: dict[str, Any] = {**_head(args), "cells": []}
     for found in cells(args, time.perf_counter()):
         print(json.dumps(found), flush=True)
         if "machine" in found:
@@ -251,6 +226,19 @@ def measure(args: argparse.Namespace) -> None:
         record["cells"].append(found)
         if args.json:
             write(record, args.json)
+
+
+def _head(args: argparse.Namespace) -> dict[str, Any]:
+    """What was run where."""
+    return {
+        "command": ["python -m benchmarks.speed " + " ".join(sys.argv[1:])],
+        "device": torch.cuda.get_device_name() if args.device != "cpu" else device_name(ds.load("nano")),
+        "torch": torch.__version__,
+        "versions": {name: version(name) for name in ("transformers", "diffusers")},
+        "dtype": str(dtype_of(args)),
+        "prompt_tokens": args.prompt,
+        "new_tokens": args.new or usual_new(args.small),
+    }
 
 
 def read(path: Path) -> dict[str, Any]:

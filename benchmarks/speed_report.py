@@ -10,8 +10,10 @@ from dlmsample.ablate.svg import line, mark, markup, path, picture, ticks, words
 
 LABELS = {
     "ours": "dlmsample",
-    "ours_fused": "dlmsample, norms and MLPs compiled",
+    "ours_fused": "dlmsample, compiled",
     "ours_plain": "dlmsample, no captured graphs",
+    "ours_prefix": 'dlmsample, cache="prefix"',
+    "ours_dual": 'dlmsample, cache="dual"',
     "diffusers": "diffusers LLaDA2Pipeline",
     "llada2": "LLaDA2-style loop",
     "llada": "LLaDA-style loop",
@@ -23,9 +25,12 @@ _COLOURS = (
     ("#b4540a", "#ffa657"),
     ("#a3287f", "#f28ad0"),
     ("#6a6a6a", "#b5b5b5"),
+    ("#7a6200", "#dcc34a"),
+    ("#c0262d", "#ff8f8a"),
 )
+_NOT_DRAWN = "ours_plain"
 _INK = (("ink", "#1f2328", "#e6edf3"), ("faint", "#59636e", "#9aa4af"), ("grid", "#d0d7de", "#3d444d"))
-_PANEL, _HIGH, _GAP, _LEFT, _TOP = 250.0, 190.0, 62.0, 52.0, 92.0
+_PANEL, _HIGH, _GAP, _LEFT = 250.0, 190.0, 62.0, 52.0
 _COLUMNS = 3
 
 Cells = list[dict[str, Any]]
@@ -36,22 +41,35 @@ def done(record: dict[str, Any]) -> Cells:
     return [cell for cell in record["cells"] if "skipped" not in cell]
 
 
+def new_tokens(cell: dict[str, Any], record: dict[str, Any]) -> int:
+    """Of a cell; in older results all have the same."""
+    return cell.get("new", record["new_tokens"])
+
+
+def usual(record: dict[str, Any]) -> Cells:
+    """The cells, measured or not, with as many new tokens as the results say in general."""
+    return [cell for cell in record["cells"] if new_tokens(cell, record) == record["new_tokens"]]
+
+
 def merge(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Several runs on one kind of machine as one; of a cell in several, the last that was measured.
+
+    The first one's number of new tokens is the one that tables and plots show.
 
     Raises:
         ValueError: the runs differ in more than their cells.
     """
-    same = ("device", "torch", "versions", "prompt_tokens", "new_tokens")
-    if any(record[key] != records[0][key] for record in records for key in same):
+    same = ("device", "torch", "versions", "dtype", "prompt_tokens")
+    if any(record.get(key) != records[0].get(key) for record in records for key in same):
         raise ValueError(f"these runs differ in {', '.join(same)}: they make no one table")
     cells: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for cell in (cell for record in records for cell in record["cells"]):
-        key = tuple(cell[name] for name in ("shape", "policy", "batch", "peer"))
+    for cell in (cell | {"new": new_tokens(cell, record)} for record in records for cell in record["cells"]):
+        key = tuple(cell[name] for name in ("shape", "policy", "batch", "peer", "new"))
         if key not in cells or "skipped" not in cell:
             cells[key] = cell
     commands = [command for record in records for command in record["command"]]
-    return records[-1] | {"command": commands, "cells": list(cells.values())}
+    first = {"new_tokens": records[0]["new_tokens"], "command": commands}
+    return records[-1] | first | {"cells": list(cells.values())}
 
 
 def _style() -> str:
@@ -71,18 +89,19 @@ def plot(record: dict[str, Any]) -> str:
 
     One policy is drawn, the first one of the results.
     """
-    cells = done(record)
+    cells = [cell for cell in usual(record) if "skipped" not in cell and cell["peer"] != _NOT_DRAWN]
     cells = [cell for cell in cells if cell["policy"] == cells[0]["policy"]]
     shapes = list(dict.fromkeys(cell["shape"] for cell in cells))
     peers = [peer for peer in LABELS if any(cell["peer"] == peer for cell in cells)]
     batches = sorted({cell["batch"] for cell in cells})
     columns = min(_COLUMNS, len(shapes))
     rows = -(-len(shapes) // columns)
+    top = 52.0 + 20 * -(-len(peers) // 3)
     width = max(_LEFT + columns * (_PANEL + _GAP) - 30, 780.0)
     root = picture(
         "speed",
         width,
-        _TOP + rows * (_HIGH + 72),
+        top + rows * (_HIGH + 72),
         "Generated tokens per second by batch size",
         f"{record['device']}, policy {cells[0]['policy'] if cells else 'none'}, {record['prompt_tokens']} prompt and "
         f"{record['new_tokens']} new tokens",
@@ -94,7 +113,7 @@ def plot(record: dict[str, Any]) -> str:
         mark(root, x, y - 4, i, i, True, radius=5)
         words(root, x + 12, y, LABELS[peer])
     for i, shape in enumerate(shapes):
-        x, y = _LEFT + (i % columns) * (_PANEL + _GAP), _TOP + (i // columns) * (_HIGH + 72)
+        x, y = _LEFT + (i % columns) * (_PANEL + _GAP), top + (i // columns) * (_HIGH + 72)
         _panel(root, x, y, shape, [cell for cell in cells if cell["shape"] == shape], peers, batches)
     return markup(root)
 
@@ -146,31 +165,49 @@ def _count(value: float) -> str:
 
 
 def table(record: dict[str, Any]) -> str:
-    """A row for each shape, policy and batch: tokens per second of every decoder, and what ours comes to."""
-    cells = done(record)
-    peers = [peer for peer in LABELS if any(cell["peer"] == peer for cell in record["cells"])]
+    """A row for each shape, policy and batch: tokens per second of every decoder, and what ours comes to.
+
+    The last columns are those of the faster of ours as it comes and compiled. Marked: ``≈`` a decoder that gives
+    other tokens by its rule, ``*`` one that made another number of steps.
+    """
+    cells = usual(record)
+    peers = [peer for peer in LABELS if any(cell["peer"] == peer and "skipped" not in cell for cell in cells)]
     heads = ["shape", "batch", *(LABELS[peer] for peer in peers), "over the best other", "ms a step", "of the roofline"]
-    several = len({cell["policy"] for cell in cells}) > 1
+    heads += ["forward", "GiB"]
+    several = len({cell["policy"] for cell in done(record)}) > 1
     if several:
         heads.insert(1, "policy")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    for key in dict.fromkeys((cell["shape"], cell["policy"], cell["batch"]) for cell in record["cells"]):
-        here = [c for c in record["cells"] if (c["shape"], c["policy"], c["batch"]) == key]
+    shapes = list(dict.fromkeys(cell["shape"] for cell in cells))
+    keys = dict.fromkeys((cell["shape"], cell["policy"], cell["batch"]) for cell in cells)
+    for key in sorted(keys, key=lambda key: (shapes.index(key[0]), *key[1:])):
+        here = [c for c in cells if (c["shape"], c["policy"], c["batch"]) == key]
         found = {c["peer"]: c for c in here}
-        mine = next((found[p] for p in ("ours", "ours_plain") if "tokens_per_s" in found.get(p, {})), None)
+        ours = [found[p] for p in ("ours", "ours_fused", "ours_plain") if "tokens_per_s" in found.get(p, {})]
+        mine = max(ours, key=lambda cell: cell["tokens_per_s"], default=None)
         others = [c["tokens_per_s"] for p, c in found.items() if not p.startswith("ours") and "tokens_per_s" in c]
         row = [key[0], *([f"`{key[1]}`"] if several else []), str(key[2])]
         row += [_shown(found.get(peer), mine) for peer in peers]
         row.append(f"{mine['tokens_per_s'] / max(others):.1f}×" if mine and others else "")
-        row += [f"{mine['ms_per_step']:.1f}", f"{100 * mine['roofline_share']:.0f} %"] if mine else ["", ""]
+        row += [f"{mine['ms_per_step']:.1f}", _percent(mine["roofline_share"])] if mine else ["", ""]
+        row += [_percent(mine["forward_share"]), _gib(mine["peak_gib"])] if mine else ["", ""]
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
 
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f} %"
+
+
+def _gib(size: float | None) -> str:
+    return "" if size is None else f"{size:.1f}"
+
+
 def _shown(cell: dict[str, Any] | None, mine: dict[str, Any] | None) -> str:
-    """Tokens per second; a star where a decoder made another number of steps than ours."""
+    """Tokens per second, and what marks a decoder."""
     if cell is None:
         return ""
     if "skipped" in cell:
         return "out of memory" if "memory" in cell["skipped"] else "–"
-    return _count(cell["tokens_per_s"]) + ("*" if mine and cell["steps"] != mine["steps"] else "")
+    other_steps = mine is not None and cell["steps"] != mine["steps"]
+    return "≈ " * cell.get("approximate", False) + _count(cell["tokens_per_s"]) + "*" * other_steps

@@ -10,7 +10,10 @@ import torch
 
 
 class Timed:
-    """Counts and times the calls of modules while it is open: by events on a GPU, which wait for nothing."""
+    """Counts and times the calls of modules while it is open: by events on a GPU, which wait for nothing.
+
+    Calls that are being captured as a graph run nothing and are not counted.
+    """
 
     def __init__(self, device: torch.device, *modules: Any) -> None:
         self._on_gpu, self._modules = device.type == "cuda", modules
@@ -50,7 +53,12 @@ class Timed:
         return event
 
     def _start(self, *_: Any) -> None:
-        self._begun = self._now()
+        if not self._captures():
+            self._begun = self._now()
 
     def _stop(self, *_: Any) -> None:
-        self._marks.append((self._begun, self._now()))
+        if not self._captures():
+            self._marks.append((self._begun, self._now()))
+
+    def _captures(self) -> bool:
+        return self._on_gpu and torch.cuda.is_current_stream_capturing()

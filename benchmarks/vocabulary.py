@@ -16,7 +16,7 @@ import json
 import statistics
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def inputs(rows: int, width: int, vocab: int, dtype: torch.dtype) -> list[tuple[
     return made
 
 
-def timed(calls: list[Callable[[], object]], repeats: int, graph: bool) -> dict[str, float]:
+def timed(calls: Sequence[Callable[[], object]], repeats: int, graph: bool) -> dict[str, float]:
     """Milliseconds per call: median, minimum and maximum over repeats of all calls in turn."""
     for call in calls:
         call()

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import replace
-from itertools import product
-from typing import Any
-from xml.etree.ElementTree import fromstring
 
 import pytest
 import torch
 from torch import nn
 
 import dlmsample as ds
-from benchmarks import roofline, speed
-from benchmarks.peers import PEERS, Answer, Job, Unfit
-from benchmarks.speed_report import merge, plot, table
-from benchmarks.timed import Timed
+from benchmarks import shapes
+from benchmarks.peers import PEERS, Answer, Job, Unfit, ours
+from benchmarks.speed import open_model
 from dlmsample.policies.base import Policy
 from tests.toys import MASK, VOCAB, random_model
 
@@ -78,6 +72,7 @@ def test_thresholds_and_edits(peer: str, policy: Policy) -> None:
     [
         ("llada", job(ds.Unmask())),
         ("llada2", job(ds.Unmask(), "bidirectional")),
+        ("ours_dual", job(ds.Unmask())),
         ("llada", job(ds.T2T(), "bidirectional")),
         ("llada2", job(ds.D3IM())),
         ("llada2", replace(job(ds.Unmask()), new=3)),
@@ -88,53 +83,33 @@ def test_what_a_decoder_cannot_do_it_says(peer: str, work: Job) -> None:
         answer(peer, work)
 
 
-def test_timed_counts_only_while_it_is_open() -> None:
-    work = job(ds.Unmask(tokens_per_step=8))
-    run = PEERS["ours_plain"].open(work)
-    with Timed(work.prompts.device, work.model.body, work.model.lm_head) as clock:
-        forwards = run().forwards
-    run()
-    assert clock.calls == 2 * forwards - 1  # the prompt's forward needs no logits
-    assert clock.seconds() > 0
+@pytest.mark.parametrize("shape", ["llada_8b_causal", "llada2_mini", "sdar_4b"])
+def test_published_shapes_with_few_layers(shape: str) -> None:
+    model = open_model(shape, shapes.build(shape.removesuffix("_causal"), "cpu", torch.float32, small=True))
+    prompts = torch.randint(10, 256, (2, 32), generator=torch.Generator().manual_seed(0))
+    work = Job(model, prompts, 64, ds.Unmask(tokens_per_step=8))
+    assert work.width == 32
+    theirs = [answer(peer, work) for peer in PREFIX]
+    for mine in (answer("ours", work), answer("ours_plain", work)):
+        assert [(a.tokens, a.steps) for a in theirs] == [(mine.tokens, mine.steps)] * 2
 
 
-def test_work_grows_with_the_batch() -> None:
-    model = job(ds.Unmask()).model
-    one, two = roofline.work(model, 1, 16, 32), roofline.work(model, 2, 16, 32)
-    assert one.bytes < two.bytes < 2 * one.bytes, "weights are read once for all rows"
-    assert two.flops == pytest.approx(2 * one.flops)
-    assert one.seconds(roofline.Machine(one.bytes, 2 * one.flops)) == 1.0
+def test_approximate_caches_are_marked_and_make_the_same_steps() -> None:
+    work = job(ds.Unmask(tokens_per_step=4), "bidirectional", rows=2)
+    assert PEERS["ours_prefix"].approximate
+    assert PEERS["ours_dual"].approximate
+    exact = answer("llada", work)
+    for peer in ("ours_prefix", "ours_dual"):
+        assert answer(peer, work).steps == exact.steps
 
 
-def _args(**given: Any) -> argparse.Namespace:
-    usual = {"device": "cpu", "small": True, "prompt": 32, "new": 32, "repeats": 1, "seconds": 60.0, "policy": None}
-    return argparse.Namespace(**usual | {"shape": ["llada_8b_causal"], "batch": [1, 2], "peer": None} | given)
-
-
-def test_a_run_ends_in_a_table_and_a_picture() -> None:
-    found = list(speed.cells(_args(peer=["ours", "ours_plain", "llada2", "llada"]), time.perf_counter()))
-    assert "machine" in found[0]
-    record = {"device": "a CPU", "prompt_tokens": 32, "new_tokens": 32, "cells": found[1:]}
-    measured = [cell for cell in found[1:] if "skipped" not in cell]
-    assert [(c["batch"], c["peer"]) for c in measured] == list(product((1, 2), ("ours", "ours_plain", "llada2")))
-    assert {cell["steps"] for cell in measured} == {8}
-    assert all(0 < cell["forward_share"] < 1 for cell in measured)
-    assert [line.count("|") for line in table(record).splitlines()] == [10] * 4
-    assert fromstring(plot(record)).tag.endswith("svg")
-
-
-def test_without_time_no_cell_is_begun() -> None:
-    found = list(speed.cells(_args(peer=["llada2"], seconds=-1.0), 0.0))
-    assert [cell["skipped"] for cell in found[1:]] == ["no time left"] * 2
-
-
-def test_runs_that_were_cut_make_one() -> None:
-    same = {"device": "a CPU", "torch": "2", "versions": {}, "prompt_tokens": 32, "new_tokens": 32}
-    cell = {"shape": "nano", "policy": "unmask", "batch": 1, "peer": "ours"}
-    cut = same | {"command": ["one"], "cells": [cell | {"skipped": "no time left"}]}
-    whole = same | {"command": ["two"], "cells": [cell | {"seconds": 2.0}]}
-    both = merge([cut, whole])
-    assert (both["command"], both["cells"]) == (["one", "two"], whole["cells"])
-    assert merge([whole, cut])["cells"] == whole["cells"]
-    with pytest.raises(ValueError, match="differ"):
-        merge([cut, whole | {"torch": "3"}])
+def test_what_is_compiled_is_a_copy_on_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    monkeypatch.setattr(ours, "fuse", lambda module: made.append(module) or module)
+    work = job(ds.Unmask(tokens_per_step=4))
+    opened = [PEERS["ours_fused"].open(work) for _ in range(2)]
+    assert made == [opened[0].model.module]  # once for both
+    assert made[0] is not work.model.module
+    pairs = zip(made[0].parameters(), work.model.module.parameters(), strict=True)
+    assert all(copy is weight for copy, weight in pairs)
+    assert opened[0]().tokens == answer("ours_plain", work).tokens

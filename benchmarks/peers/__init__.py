@@ -11,26 +11,30 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.peers import llada, llada2, ours, pipeline
-from benchmarks.peers.rule import Answer, Job, Unfit
+from benchmarks.peers.rule import Answer, Job, Opened, Unfit
 
 
 @dataclass(frozen=True)
 class Peer:
     """A decoder and what it is."""
 
-    open: Callable[[Job], Callable[[], Answer]]
+    open: Callable[[Job], Opened]
     summary: str
+    ours: bool = False  #: its first run prepares the ones that follow
+    approximate: bool = False  #: other tokens come out
 
 
-def _each_time(decode: Callable[[Job], Answer]) -> Callable[[Job], Callable[[], Answer]]:
+def _each_time(decode: Callable[[Job], Answer]) -> Callable[[Job], Opened]:
     """What keeps nothing between runs."""
-    return lambda job: partial(decode, job)
+    return lambda job: Opened(job.model, partial(decode, job))
 
 
 PEERS: dict[str, Peer] = {
-    "ours": Peer(ours.open_sampler, "dlmsample's Sampler as it comes"),
-    "ours_fused": Peer(ours.open_fused, "the same with norms and MLPs compiled, load(..., compile=True)"),
-    "ours_plain": Peer(ours.open_plain, "the same without captured graphs"),
+    "ours": Peer(ours.open_sampler, "dlmsample's Sampler as it comes", ours=True),
+    "ours_fused": Peer(ours.open_fused, "the same, compiled: load(..., compile=True)", ours=True),
+    "ours_plain": Peer(ours.open_plain, "the same without captured graphs", ours=True),
+    "ours_prefix": Peer(partial(ours.open_approximate, "prefix"), 'Sampler(cache="prefix")', True, True),
+    "ours_dual": Peer(partial(ours.open_approximate, "dual"), 'Sampler(cache="dual")', True, True),
     "diffusers": Peer(_each_time(pipeline.decode), "diffusers' LLaDA2Pipeline"),
     "llada2": Peer(
         _each_time(llada2.decode),
@@ -40,4 +44,4 @@ PEERS: dict[str, Peer] = {
 }
 """By the name that the command line takes."""
 
-__all__ = ["PEERS", "Answer", "Job", "Peer", "Unfit"]
+__all__ = ["PEERS", "Answer", "Job", "Opened", "Peer", "Unfit"]

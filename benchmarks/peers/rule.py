@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -77,3 +78,15 @@ class Answer:
     tokens: list[list[int]]
     forwards: int
     steps: int
+    together: bool = True  #: every row ended with the same forward
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A decoder ready for its job; called, it does it."""
+
+    model: ds.Denoiser  #: what it runs: ours may have compiled one of its own, on the same weights
+    run: Callable[[], Answer]
+
+    def __call__(self) -> Answer:
+        return self.run()
