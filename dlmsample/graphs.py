@@ -284,7 +284,11 @@ def _capturable(plan: Plan) -> bool:
 
 def _done(device: torch.device) -> _Done:
     """What has happened when all that was started is done."""
-    return torch.cuda.current_stream(device).record_event() if device.type == "cuda" else None
+    if device.type != "cuda":
+        return None
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event
 
 
 def _terms(model: Denoiser) -> _Terms:
