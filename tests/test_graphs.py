@@ -249,7 +249,7 @@ def test_release(made: list[Any]) -> None:
     captured.release()  # there is nothing yet
     captured.generate(RAGGED, 12)
     captured.fill([[4, MASK]])
-    held = [weakref.ref(slots) for slots, _ in captured._pool._kept.values()]
+    held = [weakref.ref(slots) for slots, *_ in captured._pool._kept.values()]
     assert len(held) == 2
     captured.release()
     made.clear()
