@@ -279,7 +279,7 @@ def _capturable(plan: Plan) -> bool:
     if plan.cache in APPROXIMATIONS or device.type != "cuda" or torch.is_autocast_enabled("cuda"):
         return False
     here = device.index in (None, torch.cuda.current_device())
-    return here and len({parameter.device for parameter in plan.model.module.parameters()}) == 1
+    return here and plan.model.on_one_device
 
 
 def _done(device: torch.device) -> _Done:

@@ -6,13 +6,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 import torch
 
 import dlmsample as ds
+from dlmsample import graphs
 from tests.browser import NAMES, Browser, find
 from tests.pages import Server
+from tests.tape import tapes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,6 +39,15 @@ def full(request: pytest.FixtureRequest) -> bool:
 def nano() -> ds.Denoiser:
     """The embedded model in float32 on the CPU."""
     return ds.load("nano")
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Captures on the CPU; the tapes that were made."""
+    log: list[Any] = []
+    monkeypatch.setattr(graphs, "cuda_graphs", tapes(log))
+    monkeypatch.setattr(graphs, "_capturable", lambda plan: plan.cache not in ("prefix", "dual"))
+    return log
 
 
 @pytest.fixture(scope="session", autouse=True)

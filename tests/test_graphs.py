@@ -27,15 +27,6 @@ from tests.toys import EOS, MASK, random_model
 RAGGED = [[5, 7, 9], [4] * 17, [8], [6, 3] * 9, [11] * 8, [12, 13], [9] * 30, [20, 21, 22], [33] * 5]
 
 
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Captures on the CPU; the tapes that were made."""
-    log: list[Any] = []
-    monkeypatch.setattr(graphs, "cuda_graphs", tapes(log))
-    monkeypatch.setattr(graphs, "_capturable", lambda plan: plan.cache not in ("prefix", "dual"))
-    return log
-
-
 def both(model: ds.Denoiser, policy: Policy, **options: Any) -> tuple[ds.Sampler, ds.Sampler]:
     return tuple(ds.Sampler(model, policy, graphs=on, **options) for on in (True, False))  # type: ignore[return-value]
 

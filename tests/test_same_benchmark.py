@@ -11,20 +11,9 @@ import pytest
 
 import dlmsample as ds
 from benchmarks import same
-from dlmsample import graphs
-from tests.tape import tapes
 
 JOB = same.Job([e.prompt for e in ds.tasks.load("wordproblems", split="test", limit=2)], 32, 1)
 FEW = (same.Setting("unmask:tokens_per_step=8"), same.Setting("unmask:tokens_per_step=8", same.stream))
-
-
-@pytest.fixture
-def captured(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Captures on the CPU; the tapes that were made."""
-    log: list[Any] = []
-    monkeypatch.setattr(graphs, "cuda_graphs", tapes(log))
-    monkeypatch.setattr(graphs, "_capturable", lambda plan: True)
-    return log
 
 
 def test_every_policy_and_every_way() -> None:
@@ -33,14 +22,14 @@ def test_every_policy_and_every_way() -> None:
     assert {setting.way for setting in same.SETTINGS} == {same.generate, same.stop, same.stream, same.fill}
 
 
-def test_all_is_the_same(nano: ds.Denoiser, captured: list[Any]) -> None:
+def test_all_is_the_same(nano: ds.Denoiser, made: list[Any]) -> None:
     lines = list(same.check(nano, JOB, FEW, compile=False))
     assert [line.part for line in lines] == ["cpu", "cpu", "refused", "threads", "threads"]
     assert [line.answers for line in lines] == [2, 4, 2, 2, 4]
     assert not any(line.different for line in lines)
     assert [line.logged for line in lines] == [0, 0, 1, 0, 0]
     assert [line.bad for line in lines] == [False, False, True, False, False]  # on the CPU nothing is to be refused
-    assert captured
+    assert made
 
 
 def test_a_difference_is_told(nano: ds.Denoiser) -> None:
@@ -53,7 +42,7 @@ def test_a_difference_is_told(nano: ds.Denoiser) -> None:
     assert all(line.bad and line.different == 2 for line in same.threads(nano, (same.Setting("t2t", way),), JOB))
 
 
-def test_a_line_in_the_log_is_told(nano: ds.Denoiser, captured: list[Any]) -> None:
+def test_a_line_in_the_log_is_told(nano: ds.Denoiser, made: list[Any]) -> None:
     """A capture that fails unasked gives the right tokens, but not what was to be compared."""
 
     def way(sampler: ds.Sampler, job: same.Job) -> list[same.Row]:

@@ -25,20 +25,10 @@ from benchmarks.speed_report import merge, plot, table
 from benchmarks.speed_targets import targets, targets_table
 from benchmarks.timed import Timed
 from dlmsample import graphs
-from tests.tape import tapes
 from tests.test_peers import job
 
 MACHINE = roofline.Machine(1e9, 1e9)
 SAME = {"device": "a CPU", "torch": "2", "versions": {}, "prompt_tokens": 32, "new_tokens": 32}
-
-
-@pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Captures on the CPU; the tapes that were made."""
-    log: list[Any] = []
-    monkeypatch.setattr(graphs, "cuda_graphs", tapes(log))
-    monkeypatch.setattr(graphs, "_capturable", lambda plan: True)
-    return log
 
 
 def test_timed_counts_only_while_it_is_open() -> None:

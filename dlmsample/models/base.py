@@ -137,6 +137,11 @@ class Denoiser:
         return next((place for place in places if place.type != "meta"), torch.device("cpu"))
 
     @property
+    def on_one_device(self) -> bool:
+        """Whether all weights are in one place."""
+        return len({parameter.device for parameter in self.module.parameters()}) == 1
+
+    @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
         return next(self.module.parameters()).dtype

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import fx
 
-from dlmsample.models.inplace import BODIES
 from dlmsample.models.merge import adjoin, merge
+from dlmsample.models.parts import BODIES
 
 #: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
 _FORMS = 64
@@ -58,9 +58,10 @@ def fuse(module: Any, backend: Any = "inductor") -> Any:
     layers = _layers(module)
     if not layers or is_spread(module):
         return module
+    architecture = module.config.to_json_string()
     for number, layer in enumerate(layers):
         adjoin(layer)
-        layer.forward = Fused(layer, number, module.config.to_json_string(), backend)
+        layer.forward = Fused(layer, number, architecture, backend)
     module.get_decoder().norm.compile(dynamic=True, backend=backend)
     return module
 

@@ -18,13 +18,11 @@ from transformers.masking_utils import sdpa_mask
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
 from dlmsample.models.base import Denoiser
-from dlmsample.models.reader import CachedReader
+from dlmsample.models.parts import BODIES
+from dlmsample.models.reader import CachedReader, forward
 
 #: Of the attention function below, among those of transformers.
 NAME = "dlmsample"
-#: Stock bodies whose attention is softmax(q·k)·v and nothing else.
-BODIES = frozenset({"glm4_moe", "llama", "qwen2", "qwen3"})
-
 #: Rotations that depend on the longest row of a batch.
 _BY_LENGTH = frozenset({"dynamic", "longrope"})
 
@@ -35,7 +33,7 @@ class Active(NamedTuple):
     keys: Tensor  #: ``[row, key head, position, size]``
     values: Tensor
     start: Tensor  #: int64 ``[row]``, first position of the active block
-    length: Tensor  #: int64 ``[row]``, positions of the canvas
+    length: Tensor  #: int64 ``[row]``, where what the active block sees ends
 
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         return block_attention(q, k, v, *self, scale)
@@ -102,8 +100,8 @@ def in_place(model: Denoiser) -> bool:
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     if getattr(config, "_attn_implementation", None) != NAME or rope.get("rope_type") in _BY_LENGTH:
         return False
-    (device, *others) = {parameter.device for parameter in model.module.parameters()}
-    return not others and (device.type != "cuda" or (model.dtype in DTYPES and runs_kernels(device)))
+    device = model.device
+    return model.on_one_device and (device.type != "cuda" or (model.dtype in DTYPES and runs_kernels(device)))
 
 
 class InPlaceReader(CachedReader):
@@ -124,19 +122,9 @@ class InPlaceReader(CachedReader):
 
     def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         blocks = [Prompts(*pair, slots) for pair in self._cache.pairs()]
-        return self._forward(ids, positions, mask, blocks)
+        return forward(self._model, ids, positions, mask, None, blocks=blocks)
 
     def _decode(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
         start, rows = positions[:, 0].contiguous(), len(ids)
         blocks = [Active(keys[:rows], values[:rows], start, end) for keys, values in self._cache.pairs()]
-        return self._forward(ids, positions, self._unused, blocks, self._score)
-
-    def _forward(self, ids: Tensor, positions: Tensor, mask: Tensor, blocks: Any, hidden: bool = False) -> Any:
-        return self._model.body(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            use_cache=False,
-            output_hidden_states=hidden,
-            blocks=blocks,
-        )
+        return forward(self._model, ids, positions, self._unused, None, self._score, blocks=blocks)

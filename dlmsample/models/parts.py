@@ -59,6 +59,8 @@ class Reads:
 
 
 DECODER = Reads()
+#: Stock decoders whose attention is softmax(q·k)·v and nothing else.
+BODIES = frozenset({"glm4_moe", "llama", "qwen2", "qwen3"})
 #: Fields of a config that bound a canvas, and what holds for one without any.
 _CONTEXT = ("max_position_embeddings", "max_sequence_length", "n_positions")
 _UNBOUNDED = 1 << 20

@@ -215,8 +215,15 @@ class WholeReader:
 
 
 def forward(
-    model: Denoiser, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None, hidden: bool = False
+    model: Denoiser,
+    ids: Tensor,
+    positions: Tensor,
+    mask: Tensor,
+    cache: Cache | None,
+    hidden: bool = False,
+    **more: Any,
 ) -> Any:
+    """The body's output; ``more`` goes to its attention function."""
     return model.body(
         input_ids=ids,
         position_ids=positions,
@@ -224,6 +231,7 @@ def forward(
         past_key_values=cache,
         use_cache=cache is not None,
         output_hidden_states=hidden,
+        **more,
     )
 
 

@@ -7,7 +7,6 @@ import torch
 from dlmsample.models.approximate import APPROXIMATIONS, ApproximateReader
 from dlmsample.models.base import Denoiser
 from dlmsample.models.fuse import is_fused
-from dlmsample.models.inplace import InPlaceReader, in_place
 from dlmsample.models.reader import CachedReader, Reader, WholeReader
 from dlmsample.types import CacheKind
 
@@ -49,8 +48,12 @@ def open_reader(
     """
     if cache == "exact":
         wanted = (captured or is_fused(model.module)) and not torch.is_autocast_enabled(model.device.type)
-        kind = InPlaceReader if wanted and in_place(model) else CachedReader
-        return kind(model, rows, capacity, score)
+        if wanted:
+            from dlmsample.models.inplace import InPlaceReader, in_place  # imports what all models of transformers need
+
+            if in_place(model):
+                return InPlaceReader(model, rows, capacity, score)
+        return CachedReader(model, rows, capacity, score)
     if cache == "none":
         return WholeReader(model, score)
     return ApproximateReader(model, rows, capacity, cache, refresh)
