@@ -32,7 +32,7 @@ _NAMES = (
     (VOCABULARY, r"^scan(_|$)|softmax|argmax"),
     (
         PRODUCTS,
-        r"gemm|gemv|cutlass|nvjet|cublas|splitk|xmma|wgmma|triton_tem|triton_mm|grouped_mm|::(b|add)?mm$|dot_ker",
+        r"^multiply$|gemm|gemv|cutlass|nvjet|cublas|splitk|xmma|wgmma|triton_tem|triton_mm|grouped_mm|::(b|add)?mm$|dot_ker",
     ),
     (COPIES, r"memcpy|memset"),
     (

@@ -3,7 +3,7 @@
 A block's queries all see the same keys: what lies before the block, read from the cache, and the block itself, whose
 keys and values come from the forward and are written to the cache on the way. So one number per row says what is
 visible, and no mask is read. Queries that share keys (of one block, of heads in one group) are the rows of one matrix
-product. Where there are few of them, the cache is split among programs and ``combine`` merges the parts.
+product. Where there are few of them, the keys are split among programs and ``combine`` merges the parts.
 """
 
 # Triton types what runs when traced, not what is written.
@@ -34,7 +34,7 @@ def _seen(query, key, value, inside, scale, best, total, mixed, EXACT: tl.conste
 def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
            width, groups, tiles, q_row, q_head, q_pos, k_row, k_head, k_pos, v_row, v_head, v_pos,
            kept_row, kept_head, kept_pos, SIZE: tl.constexpr, DIM: tl.constexpr, QUERIES: tl.constexpr,
-           KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr):  # fmt: skip
+           KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr, BYTES: tl.constexpr):  # fmt: skip
     """Queries of one tile against one part of what its row and key head hold."""
     kv_heads = tl.num_programs(1)
     row, tile, split = tl.program_id(0) // tiles, tl.program_id(0) % tiles, tl.program_id(2)
@@ -42,6 +42,21 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
     row, head = row.to(tl.int64), head.to(tl.int64)
     dim = tl.arange(0, DIM)
     real = dim < SIZE
+
+    begin = tl.load(start + row).to(tl.int32)
+    end = tl.minimum(begin + width, tl.load(length + row).to(tl.int32))
+    k, v = k + row * k_row + head * k_head, v + row * v_row + head * v_head
+    keys, values = keys + row * kept_row + head * kept_head, values + row * kept_row + head * kept_head
+    step = tl.arange(0, KEYS)
+    if split == SPLITS:
+        # a program of its own, so that none that reads must wait for what it writes
+        if tile == 0:
+            for at in range(0, width, KEYS):
+                some = (at + step < width)[:, None] & real[None, :]
+                where = (begin + at + step)[:, None] * kept_pos + dim[None, :]
+                tl.store(keys + where, tl.load(k + (at + step)[:, None] * k_pos + dim[None, :], some, 0.0), mask=some)
+                tl.store(values + where, tl.load(v + (at + step)[:, None] * v_pos + dim[None, :], some, 0.0), mask=some)
+        return
 
     number = tile * QUERIES + tl.arange(0, QUERIES)  # of a query among those that share the keys
     mine = number < groups * width
@@ -51,30 +66,18 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
     total = tl.zeros((QUERIES,), tl.float32)
     mixed = tl.zeros((QUERIES, DIM), tl.float32)
 
-    begin = tl.load(start + row).to(tl.int32)
-    kept = row * kept_row + head * kept_head
-    step = tl.arange(0, KEYS)
-    share = tl.cdiv(tl.cdiv(begin, SPLITS), KEYS) * KEYS
-    for at in range(split * share, tl.minimum((split + 1) * share, begin), KEYS):
-        inside = at + step < begin
-        where = kept + (at + step)[:, None] * kept_pos + dim[None, :]
+    share = tl.cdiv(tl.cdiv(end, SPLITS), KEYS) * KEYS
+    for at in range(split * share, tl.minimum((split + 1) * share, end), KEYS):
+        position = at + step
+        own, inside = position >= begin, position < end
+        key_at = tl.where(own, k + (position - begin) * k_pos, keys + position * kept_pos)
+        value_at = tl.where(own, v + (position - begin) * v_pos, values + position * kept_pos)
+        # a choice of addresses loses what is known of them, and with it loads that are wide and ahead
+        key_at, value_at = tl.multiple_of(key_at, BYTES), tl.multiple_of(value_at, BYTES)
         some = inside[:, None] & real[None, :]
-        key, value = tl.load(keys + where, mask=some, other=0.0), tl.load(values + where, mask=some, other=0.0)
+        key = tl.load(key_at[:, None] + dim[None, :], mask=some, other=0.0)
+        value = tl.load(value_at[:, None] + dim[None, :], mask=some, other=0.0)
         best, total, mixed = _seen(query, key, value, inside, scale, best, total, mixed, EXACT)
-
-    if split == SPLITS - 1:
-        end = tl.load(length + row).to(tl.int32)
-        for at in range(0, width, KEYS):
-            there = at + step < width
-            some = there[:, None] & real[None, :]
-            key = tl.load(k + row * k_row + head * k_head + (at + step)[:, None] * k_pos + dim[None, :], some, 0.0)
-            value = tl.load(v + row * v_row + head * v_head + (at + step)[:, None] * v_pos + dim[None, :], some, 0.0)
-            if tile == 0:
-                where = kept + (begin + at + step)[:, None] * kept_pos + dim[None, :]
-                tl.store(keys + where, key, mask=some)
-                tl.store(values + where, value, mask=some)
-            inside = there & (begin + at + step < end)
-            best, total, mixed = _seen(query, key, value, inside, scale, best, total, mixed, EXACT)
 
     heads = kv_heads * groups
     place = (row * width + number % width) * heads + head * groups + number // width  # [row, pos, head]

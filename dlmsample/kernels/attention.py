@@ -6,18 +6,22 @@ where the cache is split), elsewhere plain torch.
 
 from __future__ import annotations
 
+from itertools import chain
+from math import gcd
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-PROGRAMS = 256
-"""The cache is split until there are about so many programs: two for every multiprocessor of a large GPU."""
+PROGRAMS = 128
+"""The keys are split until there are about so many programs: one for every multiprocessor of a large GPU."""
 MOST_SPLITS = 16
 LEAST = 64
-"""Positions of the cache that are worth a program of their own."""
-MOST_QUERIES, KEYS = 64, 32
+"""Keys that are worth a program of their own."""
+MOST_QUERIES, MOST_KEYS = 64, 64
+KEY_BYTES = 2**14
+"""Of the keys that a program looks at in one go; it holds three times as much of keys and of values."""
 
 
 @torch.library.custom_op("dlmsample::block_attention", mutates_args=("keys", "values"))
@@ -85,7 +89,7 @@ def launch(
     scale: float,
     splits: int | None = None,
     tile: int | None = None,
-    keys_at_once: int = KEYS,
+    keys_at_once: int | None = None,
     warps: int = 4,
     stages: int = 3,
 ) -> Tensor:
@@ -106,9 +110,11 @@ def launch(
         parts = torch.empty(rows * width * heads, splits, size, dtype=torch.float32, device=q.device)
         sums = torch.empty(rows * width * heads, splits, 2, dtype=torch.float32, device=q.device)
     # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
-    first: Any = attend.attend[(rows * tiles, kv_heads, splits)]
+    first: Any = attend.attend[(rows * tiles, kv_heads, splits + 1)]  # one more writes
     then: Any = attend.combine[(rows * width * heads,)]
-    shape = {"SIZE": size, "DIM": max(16, _power(size)), "SPLITS": splits}
+    dim = max(16, _power(size))
+    shape = {"SIZE": size, "DIM": dim, "SPLITS": splits}
+    at_once = keys_at_once or max(16, min(MOST_KEYS, KEY_BYTES // (dim * q.element_size())))
     exact = "ieee" if q.dtype == torch.float32 else "tf32"
     strides = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *keys.stride()[:3])
     with torch.cuda.device_of(q):
@@ -117,8 +123,9 @@ def launch(
                 *(q, k, v, keys, values, start, length, out, parts, sums, scale, width, groups, tiles, *strides),
                 **shape,
                 QUERIES=queries,
-                KEYS=keys_at_once,
+                KEYS=at_once,
                 EXACT=exact,
+                BYTES=_alignment(q, k, v, keys, values),
                 num_warps=warps,
                 num_stages=stages,
             )
@@ -133,6 +140,12 @@ def split_count(programs: int, capacity: int) -> int:
     while splits < MOST_SPLITS and 2 * programs * splits <= PROGRAMS and 2 * splits * LEAST <= capacity:
         splits *= 2
     return splits
+
+
+def _alignment(*tensors: Tensor) -> int:
+    """Bytes, at most 16, of which every vector's address is a multiple."""
+    numbers = [(t.data_ptr(), *(stride * t.element_size() for stride in t.stride()[:3])) for t in tensors]
+    return gcd(16, *chain.from_iterable(numbers))
 
 
 def _power(n: int) -> int:

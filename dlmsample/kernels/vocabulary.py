@@ -12,10 +12,12 @@ from dlmsample import rng
 from dlmsample.kernels import scan
 from dlmsample.types import Prediction
 
-PROGRAMS = 1024
-"""The vocabulary is split until there are about so many programs: enough to keep any GPU's memory busy."""
-MOST_SPLITS = 32
-BLOCK, WARPS = 4096, 8
+MANY = 128
+"""So many positions keep a GPU's memory busy with a program each."""
+PROGRAMS, MOST_SPLITS = 512, 32
+"""For fewer positions the vocabulary is split until there are about so many."""
+LARGE, MIDDLE, SMALL = (8192, 16), (4096, 8), (2048, 4)
+"""Ids that a program looks at in one go, and its warps: the more, the better, while their registers suffice."""
 
 
 def reduce(
@@ -29,8 +31,8 @@ def reduce(
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
     needs: Collection[str] = (),
-    block: int = BLOCK,
-    warps: int = WARPS,
+    block: int | None = None,
+    warps: int | None = None,
     splits: int | None = None,
 ) -> Prediction:
     """What :func:`dlmsample.predict.plain` says, without ``top_p``, from one read of the logits.
@@ -51,9 +53,9 @@ def reduce(
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
         excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
         needs: any of ``entropy``, ``margin``.
-        block: ids looked at in one go, a power of two.
+        block: ids looked at in one go, a power of two; None chooses from the shape, as for the next two.
         warps: of a program.
-        splits: programs per position, a power of two; None chooses from the shape.
+        splits: programs per position, a power of two.
 
     Returns:
         :class:`~dlmsample.types.Prediction`, every field ``[row, pos]``, without ``error``.
@@ -98,16 +100,17 @@ def _launch(
     ids: Tensor | None,
     entropy: bool,
     margin: bool,
-    block: int,
-    warps: int,
+    block: int | None,
+    warps: int | None,
     splits: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """int64 ``[row, pos]`` tokens; float32 ``[5, row, pos]``; float64 ``[row, pos]`` margins; unasked for is unset."""
     height, width, vocab = logits.shape
     count = height * width
-    if splits is None:
-        splits = _splits(count, vocab, block)
     sample = temperature > 0
+    usual = SMALL if count < MANY else MIDDLE if sample or ids is not None else LARGE
+    block, warps = block or usual[0], warps or usual[1]
+    splits = splits or split_count(count, vocab, block)
     filtered = sample and top_k is not None and top_k < vocab
     excluded = None if rows is None or ids is None else (rows, ids)
     assert key is not None or not sample, "sampling needs a key per row"
@@ -166,10 +169,10 @@ def _shapes(logits: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def _splits(count: int, vocab: int, block: int) -> int:
+def split_count(count: int, vocab: int, block: int) -> int:
     """Programs per position: a power of two, so that few variants are compiled."""
     splits = 1
-    while splits < MOST_SPLITS and count * splits < PROGRAMS and 2 * splits * block <= vocab:
+    while count < MANY and splits < MOST_SPLITS and count * splits < PROGRAMS and 2 * splits * block <= vocab:
         splits *= 2
     return splits
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import fx
 
+from dlmsample.kernels.product import is_few
 from dlmsample.models.merge import adjoin, merge
 from dlmsample.models.parts import BODIES
 
@@ -35,7 +36,7 @@ class Fused:
         with torch._dynamo.config.patch(recompile_limit=_FORMS, specialize_float=True):
             if blocks is not None:
                 given["blocks"] = blocks[self._number]
-            return _compiled(*self._shared)(self._layer, hidden, *args, **given)
+            return _compiled(*self._shared, is_few(hidden))(self._layer, hidden, *args, **given)
 
 
 def fuse(module: Any, backend: Any = "inductor") -> Any:
@@ -85,11 +86,11 @@ def _layers(module: Any) -> Sequence[Any]:
 
 
 @lru_cache
-def _compiled(architecture: str, backend: Any) -> Callable[..., Any]:
-    """A layer's forward, given the layer, compiled for one architecture."""
+def _compiled(architecture: str, backend: Any, few: bool) -> Callable[..., Any]:
+    """A layer's forward, given the layer, compiled for one architecture, and for few rows or for many."""
 
     def merging(graph: fx.GraphModule, inputs: list[Any]) -> Any:
-        merge(graph, inputs)
+        merge(graph, inputs, few)
         return torch._dynamo.lookup_backend(backend)(graph, inputs)
 
     def forward(layer: Any, *args: Any, **given: Any) -> Any:

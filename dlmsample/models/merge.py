@@ -1,13 +1,15 @@
 """Linear layers that read the same value, as one matrix product: a large one streams its weights faster than three.
 
 Two halves that need each other: :func:`adjoin` lays weights side by side in memory; :func:`merge` rewrites a traced
-graph so that neighbours are one product.
+graph so that neighbours are one product, and, where rows are few, any product one of
+:mod:`~dlmsample.kernels.product`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from operator import getitem
 from typing import Any
@@ -16,19 +18,37 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
+from dlmsample.kernels.product import multiply, part_count
+
 
 @torch.library.custom_op("dlmsample::wide_linear", mutates_args=())
 def wide_linear(x: Tensor, weights: list[Tensor]) -> Tensor:
     """``x [..., in]`` times every weight ``[out, in]``, the results side by side; one product where weights are."""
-    if not all(_adjacent(*pair) for pair in pairwise(weights)):  # the module was moved since
-        return torch.cat([F.linear(x, weight) for weight in weights], -1)
-    features, width = sum(map(len, weights)), weights[0].shape[1]
-    return F.linear(x, weights[0].as_strided((features, width), (width, 1)))
+    return _joined(F.linear, x, weights)
 
 
 @wide_linear.register_fake
 def _shape(x: Tensor, weights: list[Tensor]) -> Tensor:
     return x.new_empty(*x.shape[:-1], sum(weight.shape[0] for weight in weights))
+
+
+@torch.library.custom_op("dlmsample::few_linear", mutates_args=())
+def few_linear(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
+    """As :func:`wide_linear` for few rows, as ``parts`` whose sum it is: ``[part, ..., out]``."""
+    return _joined(partial(multiply, parts=parts), x, weights)
+
+
+@few_linear.register_fake
+def _parts(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
+    shape = (parts, *x.shape[:-1], sum(weight.shape[0] for weight in weights))
+    return x.new_empty(*shape, dtype=x.dtype if parts == 1 else torch.float32)
+
+
+def _joined(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, weights: list[Tensor]) -> Tensor:
+    if not all(_adjacent(*pair) for pair in pairwise(weights)):  # the module was moved since
+        return torch.cat([product(x, weight) for weight in weights], -1)
+    features, width = sum(map(len, weights)), weights[0].shape[1]
+    return product(x, weights[0].as_strided((features, width), (width, 1)))
 
 
 def adjoin(module: nn.Module) -> None:
@@ -50,7 +70,7 @@ def adjoin(module: nn.Module) -> None:
                     part.weight.data = weight
 
 
-def merge(graph: fx.GraphModule, inputs: Sequence[Any]) -> None:
+def merge(graph: fx.GraphModule, inputs: Sequence[Any], few: bool = False) -> None:
     """Make one product of linear layers that read the same value, where their weights are neighbours in memory.
 
     In place.
@@ -58,6 +78,7 @@ def merge(graph: fx.GraphModule, inputs: Sequence[Any]) -> None:
     Args:
         graph: as ``torch.compile`` gives it to a backend: linear layers are calls, their weights are inputs.
         inputs: of the graph.
+        few: the rows are few, so that also a layer alone has a better product.
     """
     nodes = graph.graph
     given = dict(zip(nodes.find_nodes(op="placeholder"), inputs, strict=True))
@@ -68,21 +89,42 @@ def merge(graph: fx.GraphModule, inputs: Sequence[Any]) -> None:
             readers[node.args[0]].append(node)
     for value, linears in readers.items():
         for run in _runs(linears, [given[node.args[1]] for node in linears]):
-            with nodes.inserting_before(run[0]):
-                wide = nodes.call_function(torch.ops.dlmsample.wide_linear, (value, [node.args[1] for node in run]))
-                sizes = [given[node.args[1]].shape[0] for node in run]
-                parts = nodes.call_method("split", (wide, sizes, -1))
-                items = [nodes.call_function(getitem, (parts, number)) for number in range(len(run))]
-            for node, item in zip(run, items, strict=True):
-                node.replace_all_uses_with(item)
-                nodes.erase_node(node)
+            weights = [given[node.args[1]] for node in run]
+            parts = few and _parts_of(weights)
+            if parts or len(run) > 1:
+                _replace(nodes, run, value, [len(weight) for weight in weights], parts)
     graph.recompile()
 
 
+def _replace(nodes: fx.Graph, run: list[fx.Node], value: fx.Node, sizes: list[int], parts: int) -> None:
+    """One product for some linear layers of one value, summed from ``parts`` unless that is 0."""
+    weights = [node.args[1] for node in run]
+    with nodes.inserting_before(run[0]):
+        if parts:
+            summands = nodes.call_function(torch.ops.dlmsample.few_linear, (value, weights, parts))
+            # a sum of one part would be a kernel of its own
+            total = nodes.call_method("sum" if parts > 1 else "squeeze", (summands, 0))
+            whole = nodes.call_method("type_as", (total, value))
+        else:
+            whole = nodes.call_function(torch.ops.dlmsample.wide_linear, (value, weights))
+        pieces = nodes.call_method("split", (whole, sizes, -1))
+        items = [nodes.call_function(getitem, (pieces, number)) for number in range(len(run))]
+    for node, item in zip(run, items, strict=True):
+        node.replace_all_uses_with(item)
+        nodes.erase_node(node)
+
+
+def _parts_of(weights: Sequence[Tensor]) -> int:
+    """In how many parts the kernel for few rows leaves a product with these weights; 0: it takes not all of them."""
+    features, width = sum(map(len, weights)), weights[0].shape[1]
+    fit = all(weight.is_contiguous() and part_count(len(weight), width) for weight in weights)
+    return part_count(features, width) if fit else 0
+
+
 def _runs(nodes: list[fx.Node], weights: list[Tensor]) -> list[list[fx.Node]]:
-    """Stretches of two or more whose weights are neighbours."""
+    """Stretches whose weights are neighbours."""
     starts = [0, *(n for n, pair in enumerate(pairwise(weights), 1) if not _adjacent(*pair)), len(nodes)]
-    return [nodes[a:b] for a, b in pairwise(starts) if b - a > 1]
+    return [nodes[a:b] for a, b in pairwise(starts)]
 
 
 def _adjacent(left: Tensor, right: Tensor) -> bool:

@@ -54,7 +54,7 @@ def test_heads_that_share_keys(splits: int) -> None:
 
 
 def test_more_queries_than_a_tile_holds_and_more_keys_than_one_step() -> None:
-    Case(rows=1, heads=2, kv=1, width=37, size=16, capacity=80, seed=2).check(tile=16, splits=2)
+    Case(rows=1, heads=2, kv=1, width=37, size=16, capacity=80, seed=2).check(tile=16, splits=2, keys_at_once=16)
 
 
 def test_sizes_that_are_no_powers_of_two() -> None:
@@ -78,3 +78,7 @@ def test_more_splits_than_there_are_keys() -> None:
     case.real.fill_(True)
     case.keys[:, :, :3], case.values[:, :, :3] = 0.5, 0.25
     case.check(splits=8)
+
+
+def test_vectors_at_odd_addresses() -> None:
+    Case(rows=2, heads=2, kv=1, width=5, size=9, capacity=61, seed=4).check(splits=2)

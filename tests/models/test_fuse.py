@@ -142,3 +142,31 @@ def test_a_correction_head_reads_the_same_hidden_states(nano: ds.Denoiser) -> No
         ds.Sampler(m, ds.DSC(tokens_per_step=4)).generate(prompts, 32).tokens for m in (fused(scored, "eager"), scored)
     ]
     assert runs[0] == runs[1]
+
+
+def test_few_rows_have_products_of_their_own(nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All four of a layer, the two that read nothing in common with another included."""
+    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
+    monkeypatch.setattr("dlmsample.kernels.product.FEATURES", 16)
+    monkeypatch.setattr("dlmsample.kernels.product.WIDTH", 16)
+    seen = Seen()
+    model = fused(nano, seen)
+    prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=2)]
+    runs = [ds.Sampler(m, ds.Unmask(tokens_per_step=8)).generate(prompts, 64).tokens for m in (model, nano)]
+    assert runs[0] == runs[1]
+    layers = [n for n in seen.calls("few_linear") if n]
+    assert layers
+    assert layers == [4] * len(layers)
+    model.module.double().float()  # what was compiled finds every weight in a storage of its own
+    assert ds.Sampler(model, ds.Unmask(tokens_per_step=8)).generate(prompts, 64).tokens == runs[1]
+
+
+def test_weights_the_kernel_does_not_take_are_multiplied_as_before(
+    nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
+    monkeypatch.setattr("dlmsample.kernels.product.WIDTH", 1 << 20)
+    seen = Seen()
+    ds.Sampler(fused(nano, seen), ds.Unmask(tokens_per_step=32)).generate(["Ann had 3 pens."], 32)
+    assert not any(seen.calls("few_linear"))
+    assert max(seen.calls("wide_linear")) == 2

@@ -1,0 +1,35 @@
+"""A product of few rows with a large weight, in Triton; :mod:`~dlmsample.kernels.product` launches it.
+
+Such a product takes as long as its weight takes to be read, so all that counts is that every multiprocessor always
+waits for enough of it. Where a weight has too few output features for that, its inputs are split as well, and the parts
+are summed by whoever reads them: one more read of a small value, and no kernel of its own.
+"""
+
+# Triton types what runs when traced, not what is written.
+# pyright: reportGeneralTypeIssues=false, reportOperatorIssue=false
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def multiply(x, weight, out, rows, features, width, share,
+             ROWS: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
+    """All rows times a tile of output features, over one part of the inputs."""
+    feature = tl.program_id(0) * FEATURES + tl.arange(0, FEATURES)
+    part = tl.program_id(1)
+    row = tl.arange(0, ROWS)
+    real = (row < rows)[:, None]
+    at = part * share + tl.arange(0, WIDTH)
+    x_at = x + row[:, None] * width + at[None, :]
+    weight_at = weight + feature.to(tl.int64)[:, None] * width + at[None, :]
+    # the weight comes first: its tile is as tall as a tensor core's product must be, and rows are few
+    total = tl.zeros((FEATURES, ROWS), tl.float32)
+    for _ in range(0, share, WIDTH):
+        total = tl.dot(tl.load(weight_at), tl.trans(tl.load(x_at, mask=real, other=0.0)), total)
+        x_at += WIDTH
+        weight_at += WIDTH
+    where = (part * rows + row)[:, None] * features + feature[None, :]
+    tl.store(out + where, tl.trans(total).to(out.dtype.element_ty), mask=real)
