@@ -35,7 +35,7 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
            width, groups, tiles, q_row, q_head, q_pos, k_row, k_head, k_pos, v_row, v_head, v_pos,
            kept_row, kept_head, kept_pos, SIZE: tl.constexpr, DIM: tl.constexpr, QUERIES: tl.constexpr,
            KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr, BYTES: tl.constexpr):  # fmt: skip
-    """Queries of one tile against one part of what its row and key head hold."""
+    """Queries of one tile against one part of what its row and key head hold; one more part is written, not read."""
     kv_heads = tl.num_programs(1)
     row, tile, split = tl.program_id(0) // tiles, tl.program_id(0) % tiles, tl.program_id(2)
     head = tl.program_id(1)
@@ -72,7 +72,7 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
         own, inside = position >= begin, position < end
         key_at = tl.where(own, k + (position - begin) * k_pos, keys + position * kept_pos)
         value_at = tl.where(own, v + (position - begin) * v_pos, values + position * kept_pos)
-        # a choice of addresses loses what is known of them, and with it loads that are wide and ahead
+        # a choice of addresses loses what is known of them, and with it vectorised and prefetched loads
         key_at, value_at = tl.multiple_of(key_at, BYTES), tl.multiple_of(value_at, BYTES)
         some = inside[:, None] & real[None, :]
         key = tl.load(key_at[:, None] + dim[None, :], mask=some, other=0.0)

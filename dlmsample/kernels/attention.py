@@ -1,7 +1,7 @@
 """Attention of active blocks over a block cache: one operation that also writes the blocks' keys and values.
 
 Written as an operation of its own so that ``torch.compile`` takes it as it is. On a GPU it is one Triton kernel (two
-where the cache is split), elsewhere plain torch.
+where the keys are split), elsewhere plain torch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEAST = 64
 """Keys that are worth a program of their own."""
 MOST_QUERIES, MOST_KEYS = 64, 64
 KEY_BYTES = 2**14
-"""Of the keys that a program looks at in one go; it holds three times as much of keys and of values."""
+"""Of the keys that a program looks at in one go; it holds two or three times as much of keys and of values."""
 
 
 @torch.library.custom_op("dlmsample::block_attention", mutates_args=("keys", "values"))
@@ -100,7 +100,8 @@ def launch(
     rows, heads, width, size = q.shape
     kv_heads = k.shape[1]
     groups = heads // kv_heads
-    queries = tile or min(MOST_QUERIES, max(16, _power(groups * width)))
+    dim = max(16, _power(size))
+    queries = tile or min(most_queries(q.dtype, dim), max(16, _power(groups * width)))
     tiles = -(-groups * width // queries)
     if splits is None:
         splits = split_count(rows * tiles * kv_heads, keys.shape[2])
@@ -112,7 +113,6 @@ def launch(
     # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
     first: Any = attend.attend[(rows * tiles, kv_heads, splits + 1)]  # one more writes
     then: Any = attend.combine[(rows * width * heads,)]
-    dim = max(16, _power(size))
     shape = {"SIZE": size, "DIM": dim, "SPLITS": splits}
     at_once = keys_at_once or max(16, min(MOST_KEYS, KEY_BYTES // (dim * q.element_size())))
     exact = "ieee" if q.dtype == torch.float32 else "tf32"
@@ -125,7 +125,7 @@ def launch(
                 QUERIES=queries,
                 KEYS=at_once,
                 EXACT=exact,
-                BYTES=_alignment(q, k, v, keys, values),
+                BYTES=alignment(k, v, keys, values),
                 num_warps=warps,
                 num_stages=stages,
             )
@@ -135,14 +135,21 @@ def launch(
 
 
 def split_count(programs: int, capacity: int) -> int:
-    """Programs for each stretch of the cache: a power of two, so that few variants are compiled."""
+    """Stretches of the keys, with a program each: a power of two, so that few variants are compiled."""
     splits = 1
     while splits < MOST_SPLITS and 2 * programs * splits <= PROGRAMS and 2 * splits * LEAST <= capacity:
         splits *= 2
     return splits
 
 
-def _alignment(*tensors: Tensor) -> int:
+def most_queries(dtype: torch.dtype, dim: int) -> int:
+    """As many queries of a tile as leave registers and shared memory enough, on small GPUs too."""
+    if dtype == torch.float32:
+        return 16
+    return MOST_QUERIES if dim <= 128 else MOST_QUERIES // 2
+
+
+def alignment(*tensors: Tensor) -> int:
     """Bytes, at most 16, of which every vector's address is a multiple."""
     numbers = [(t.data_ptr(), *(stride * t.element_size() for stride in t.stride()[:3])) for t in tensors]
     return gcd(16, *chain.from_iterable(numbers))

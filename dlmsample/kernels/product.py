@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlmsample.kernels.support import runs_kernels
 
+HALF = (torch.bfloat16, torch.float16)
 MOST_ROWS = 32
 """With more, cuBLAS is as good or better."""
 FEATURES, WIDTH = 64, 128
@@ -22,8 +23,13 @@ WARPS, STAGES = 4, 3
 
 def is_few(x: Tensor) -> bool:
     """Whether the rows of ``x [..., in]`` are few, and on a GPU and of a dtype that the kernel takes."""
-    half = x.dtype in (torch.bfloat16, torch.float16)
-    return x.is_cuda and half and x.shape[:-1].numel() <= MOST_ROWS and runs_kernels(x.device)
+    return x.is_cuda and x.dtype in HALF and x.shape[:-1].numel() <= MOST_ROWS and runs_kernels(x.device)
+
+
+def takes(weight: Tensor) -> bool:
+    """Whether the kernel takes a weight ``[out, in]``, where rows are few."""
+    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype in HALF and weight.is_contiguous()
+    return plain and part_count(*weight.shape) > 0
 
 
 def part_count(features: int, width: int) -> int:
@@ -36,12 +42,12 @@ def part_count(features: int, width: int) -> int:
     return parts
 
 
-def multiply(x: Tensor, weight: Tensor, parts: int) -> Tensor:
-    """``x [..., in]`` times ``weight [out, in]``, as parts whose sum it is.
+def product_in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
+    """``x [..., in]`` times ``weight [out, in]``, as parts whose sum it is; by plain torch where the kernel cannot.
 
     Args:
-        x: where it is not :func:`is_few`, plain torch makes the parts.
-        weight: contiguous.
+        x: of few rows, see :func:`is_few`.
+        weight: of the dtype of ``x``, see :func:`takes`.
         parts: stretches of the inputs; they divide evenly, see :func:`part_count`.
 
     Returns:
@@ -49,7 +55,7 @@ def multiply(x: Tensor, weight: Tensor, parts: int) -> Tensor:
     """
     features, width = weight.shape
     dtype = x.dtype if parts == 1 else torch.float32
-    if not is_few(x):
+    if not (is_few(x) and weight.is_contiguous()):
         pairs = zip(x.chunk(parts, -1), weight.chunk(parts, -1), strict=True)
         return torch.stack([F.linear(a.to(dtype), b.to(dtype)) for a, b in pairs])
     return launch(x.reshape(-1, width).contiguous(), weight, parts).view(parts, *x.shape[:-1], features)

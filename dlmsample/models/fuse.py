@@ -23,19 +23,21 @@ _NUMBER = count()
 class Fused:
     """A layer's forward, compiled: of all layers of one form together, for they are told apart by their inputs.
 
-    With a transformers cache, which layers index by their number, and with gradients it is the layer's own forward.
+    With a transformers cache, which layers index by their number, with gradients and under autocast it is the layer's
+    own forward.
     """
 
     def __init__(self, layer: Any, number: int, architecture: str, backend: Any) -> None:
         self._layer, self._number, self._shared = layer, number, (architecture, backend)
 
     def __call__(self, hidden: Any, *args: Any, blocks: Any = None, **given: Any) -> Any:
-        if given.get("past_key_values") is not None or torch.is_grad_enabled():
+        if blocks is not None:
+            given["blocks"] = blocks[self._number]
+        cached = given.get("past_key_values") is not None
+        if cached or torch.is_grad_enabled() or torch.is_autocast_enabled(hidden.device.type):
             return type(self._layer).forward(self._layer, hidden, *args, **given)
         # a float, such as a norm's epsilon, is not to become an input
         with torch._dynamo.config.patch(recompile_limit=_FORMS, specialize_float=True):
-            if blocks is not None:
-                given["blocks"] = blocks[self._number]
             return _compiled(*self._shared, is_few(hidden))(self._layer, hidden, *args, **given)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from dlmsample.kernels.product import multiply, part_count
+from dlmsample.kernels.product import part_count, product_in_parts, takes
 
 
 @torch.library.custom_op("dlmsample::wide_linear", mutates_args=())
@@ -35,16 +35,18 @@ def _shape(x: Tensor, weights: list[Tensor]) -> Tensor:
 @torch.library.custom_op("dlmsample::few_linear", mutates_args=())
 def few_linear(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
     """As :func:`wide_linear` for few rows, as ``parts`` whose sum it is: ``[part, ..., out]``."""
-    return _joined(partial(multiply, parts=parts), x, weights)
+    return _joined(partial(product_in_parts, parts=parts), x, weights)
 
 
 @few_linear.register_fake
-def _parts(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
+def _shape_of_parts(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
     shape = (parts, *x.shape[:-1], sum(weight.shape[0] for weight in weights))
     return x.new_empty(*shape, dtype=x.dtype if parts == 1 else torch.float32)
 
 
 def _joined(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, weights: list[Tensor]) -> Tensor:
+    if len(weights) == 1:
+        return product(x, weights[0])
     if not all(_adjacent(*pair) for pair in pairwise(weights)):  # the module was moved since
         return torch.cat([product(x, weight) for weight in weights], -1)
     features, width = sum(map(len, weights)), weights[0].shape[1]
@@ -87,18 +89,18 @@ def merge(graph: fx.GraphModule, inputs: Sequence[Any], few: bool = False) -> No
         plain = not node.kwargs and node.args[2:] in ((), (None,))
         if plain and isinstance(given.get(node.args[1]), Tensor):
             readers[node.args[0]].append(node)
-    for value, linears in readers.items():
+    for linears in readers.values():
         for run in _runs(linears, [given[node.args[1]] for node in linears]):
             weights = [given[node.args[1]] for node in run]
-            parts = few and _parts_of(weights)
+            parts = _parts_of(weights) if few else 0
             if parts or len(run) > 1:
-                _replace(nodes, run, value, [len(weight) for weight in weights], parts)
+                _replace(nodes, run, [len(weight) for weight in weights], parts)
     graph.recompile()
 
 
-def _replace(nodes: fx.Graph, run: list[fx.Node], value: fx.Node, sizes: list[int], parts: int) -> None:
+def _replace(nodes: fx.Graph, run: list[fx.Node], sizes: list[int], parts: int) -> None:
     """One product for some linear layers of one value, summed from ``parts`` unless that is 0."""
-    weights = [node.args[1] for node in run]
+    value, weights = run[0].args[0], [node.args[1] for node in run]  # the value may have been replaced itself
     with nodes.inserting_before(run[0]):
         if parts:
             summands = nodes.call_function(torch.ops.dlmsample.few_linear, (value, weights, parts))
@@ -117,8 +119,7 @@ def _replace(nodes: fx.Graph, run: list[fx.Node], value: fx.Node, sizes: list[in
 def _parts_of(weights: Sequence[Tensor]) -> int:
     """In how many parts the kernel for few rows leaves a product with these weights; 0: it takes not all of them."""
     features, width = sum(map(len, weights)), weights[0].shape[1]
-    fit = all(weight.is_contiguous() and part_count(len(weight), width) for weight in weights)
-    return part_count(features, width) if fit else 0
+    return part_count(features, width) if all(map(takes, weights)) else 0
 
 
 def _runs(nodes: list[fx.Node], weights: list[Tensor]) -> list[list[fx.Node]]:

@@ -32,13 +32,13 @@ class Case:
             self.values[row, :, start:] = NAN
         self.real = torch.arange(width, device=DEVICE) < (self.length - self.start)[:, None]
 
-    def check(self, **options: int) -> None:
+    def check(self, tolerance: float = 2e-6, **options: int) -> None:
         caches = [(self.keys.clone(), self.values.clone()) for _ in range(2)]
         given = (self.start, self.length, self.q.shape[-1] ** -0.5)
         want = plain(self.q, self.k, self.v, *caches[0], *given)
         got = launch(self.q, self.k, self.v, *caches[1], *given, **options)
         assert got.shape == want.shape
-        torch.testing.assert_close(got[self.real], want[self.real], rtol=0, atol=2e-6)
+        torch.testing.assert_close(got[self.real], want[self.real], rtol=0, atol=tolerance)
         for one, other in zip(*caches, strict=True):  # the same was written, and nothing else
             assert torch.equal(one.nan_to_num(7.0), other.nan_to_num(7.0))
 
@@ -80,5 +80,21 @@ def test_more_splits_than_there_are_keys() -> None:
     case.check(splits=8)
 
 
-def test_vectors_at_odd_addresses() -> None:
-    Case(rows=2, heads=2, kv=1, width=5, size=9, capacity=61, seed=4).check(splits=2)
+@pytest.mark.parametrize("size", [9, 17])
+def test_vectors_at_odd_addresses(size: int) -> None:
+    Case(rows=2, heads=2, kv=1, width=5, size=size, capacity=61, seed=4).check(splits=2)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="the interpreter multiplies bfloat16 as if it were integers")
+@pytest.mark.parametrize(("kv", "size"), [(4, 128), (1, 128), (1, 256), (1, 80), (2, 17)])
+def test_bfloat16_at_the_sizes_of_checkpoints(kv: int, size: int) -> None:
+    case = Case(rows=3, heads=4, kv=kv, width=32, size=size, capacity=300, seed=5)
+    for name in ("q", "k", "v", "keys", "values"):
+        setattr(case, name, getattr(case, name).bfloat16())
+    case.check(tolerance=2e-2)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="slow where it is interpreted")
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_float32_at_the_sizes_of_checkpoints(size: int) -> None:
+    Case(rows=3, heads=4, kv=1, width=32, size=size, capacity=300, seed=6).check(tolerance=1e-5)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from dlmsample.kernels.product import launch, part_count
+from dlmsample.kernels import product
+from dlmsample.kernels.multiply import multiply
+from dlmsample.kernels.product import is_few, launch, part_count, product_in_parts
+from dlmsample.models.merge import few_linear
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -22,11 +27,54 @@ def test_rows_of_any_number(rows: int, parts: int) -> None:
     torch.testing.assert_close(got.float(), want, rtol=2e-3 if parts == 1 else 1e-5, atol=1e-3)
 
 
-def test_nothing_past_the_rows_is_written_or_read() -> None:
-    x = torch.full((20, 256), float("nan"), device=DEVICE, dtype=torch.float16)
-    x[:17] = 1.0
-    got = launch(x[:17], torch.ones(64, 256, device=DEVICE, dtype=torch.float16), 2)
-    assert torch.equal(got, torch.full((2, 17, 64), 128.0, device=DEVICE))
+def test_nothing_past_the_rows_is_written() -> None:
+    x, weight = (torch.ones(rows, 256, device=DEVICE, dtype=torch.float16) for rows in (5, 64))
+    out = torch.full((16, 64), 7.0, device=DEVICE)
+    run: Any = multiply[(1, 1)]
+    run(x, weight, out, 5, 64, 256, 256, ROWS=16, FEATURES=64, WIDTH=128)
+    assert out[:5].eq(256).all()
+    assert out[5:].eq(7).all()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a GPU, let the kernel be interpreted where it would run."""
+    if DEVICE == "cpu":
+        monkeypatch.setattr(product, "is_few", lambda x: x.shape[:-1].numel() <= product.MOST_ROWS)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("shape", [(2, 3), (1, 32), (1, 33), (0, 4)])
+def test_rows_of_any_shape(shape: tuple[int, int]) -> None:
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(256, *shape, generator=g).half().to(DEVICE).permute(1, 2, 0)  # not contiguous
+    weight = torch.randn(128, 256, generator=g).half().to(DEVICE)
+    got = product_in_parts(x, weight, 2)
+    assert got.shape == (2, *shape, 128)
+    assert got.is_contiguous()
+    torch.testing.assert_close(got.sum(0), x.float() @ weight.float().T, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.usefixtures("few")
+@pytest.mark.parametrize("apart", [False, True])
+def test_weights_side_by_side_or_apart(apart: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    whole = torch.randn(192, 256, generator=g).half().to(DEVICE)
+    weights = [part.clone() if apart else part for part in whole.split([64, 128])]
+    x = torch.randn(1, 4, 256, generator=g).half().to(DEVICE)
+    got = few_linear(x, weights, 2).sum(0)
+    torch.testing.assert_close(got, x.float() @ whole.float().T, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="needs a GPU")
+def test_what_is_few_on_a_gpu() -> None:
+    shapes = ((1, 32), (2, 16), (1, 33))
+    assert [is_few(torch.zeros(*shape, 64, dtype=torch.float16, device=DEVICE)) for shape in shapes] == [
+        True,
+        True,
+        False,
+    ]
+    assert not is_few(torch.zeros(1, 32, 64, device=DEVICE))
 
 
 # Triton's interpreter multiplies bfloat16 as if it were integers.

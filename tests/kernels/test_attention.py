@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import dlmsample
-from dlmsample.kernels.attention import block_attention, split_count
+from dlmsample.kernels.attention import alignment, block_attention, most_queries, split_count
 
 CASES = Path(__file__).with_name("attention_cases.py")
 
@@ -50,5 +50,18 @@ def test_the_operation_is_what_it_says_to_the_compiler() -> None:
 @pytest.mark.parametrize(
     ("programs", "capacity", "splits"), [(32, 384, 4), (16, 4096, 8), (32, 200, 2), (128, 4096, 1), (1, 64, 1)]
 )
-def test_few_programs_split_the_cache(programs: int, capacity: int, splits: int) -> None:
+def test_few_programs_split_the_keys(programs: int, capacity: int, splits: int) -> None:
     assert split_count(programs, capacity) == splits
+
+
+def test_alignment_is_that_of_the_worst_address() -> None:
+    whole = torch.zeros(2, 3, 8, 16, dtype=torch.bfloat16)
+    assert alignment(whole) == 16
+    assert alignment(whole, whole[..., 1:]) == 2
+    assert alignment(whole[..., 4:]) == 8
+    assert alignment(torch.zeros(1, 2, 3, 9)) == 4
+
+
+def test_large_queries_come_in_smaller_tiles() -> None:
+    sizes = [(torch.float32, 128), (torch.bfloat16, 256), (torch.bfloat16, 128)]
+    assert [most_queries(*size) for size in sizes] == [16, 32, 64]

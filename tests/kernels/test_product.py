@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import dlmsample
-from dlmsample.kernels.product import is_few, multiply, part_count
+from dlmsample.kernels.product import is_few, part_count, product_in_parts, takes
 from dlmsample.models.merge import few_linear
 
 CASES = Path(__file__).with_name("product_cases.py")
@@ -32,15 +32,15 @@ def test_the_kernel_equals_plain_torch() -> None:
 def test_the_parts_sum_to_the_product(parts: int) -> None:
     g = torch.Generator().manual_seed(0)
     x, weight = torch.randn(2, 3, 64, generator=g), torch.randn(5, 64, generator=g)
-    got = multiply(x, weight, parts)
+    got = product_in_parts(x, weight, parts)
     assert got.shape == (parts, 2, 3, 5)
     torch.testing.assert_close(got.sum(0), x @ weight.T)
 
 
 def test_parts_are_summed_in_float32_and_one_part_is_not_widened() -> None:
     x, weight = torch.ones(1, 64, dtype=torch.bfloat16), torch.ones(2, 64, dtype=torch.bfloat16)
-    assert multiply(x, weight, 2).dtype == torch.float32
-    assert multiply(x, weight, 1).dtype == torch.bfloat16
+    assert product_in_parts(x, weight, 2).dtype == torch.float32
+    assert product_in_parts(x, weight, 1).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,11 @@ def test_the_operation_is_what_it_says_to_the_compiler() -> None:
         torch.library.opcheck(few_linear, given)
 
 
-def test_what_has_few_rows() -> None:
+def test_what_the_kernel_takes() -> None:
+    weight = torch.zeros(128, 256, dtype=torch.bfloat16)
+    assert takes(weight)
+    assert takes(torch.nn.Parameter(weight))
+    assert not takes(weight.float())
+    assert not takes(weight[:, :200])
+    assert not takes(weight.T.contiguous().T)
     assert not is_few(torch.zeros(1, 32, 64, dtype=torch.bfloat16))  # on the CPU no kernel runs

@@ -15,6 +15,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 import dlmsample as ds
 from dlmsample.models.fuse import fuse, is_fused
+from dlmsample.models.merge import merge
 from tests.toys import scripted_model
 
 
@@ -144,11 +145,16 @@ def test_a_correction_head_reads_the_same_hidden_states(nano: ds.Denoiser) -> No
     assert runs[0] == runs[1]
 
 
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all rows be few, and all of nano's weights be such as the kernel takes; plain torch makes the parts."""
+    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
+    for name, value in {"FEATURES": 16, "WIDTH": 16, "HALF": (torch.float32,)}.items():
+        monkeypatch.setattr(f"dlmsample.kernels.product.{name}", value)
+
+
 def test_few_rows_have_products_of_their_own(nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch) -> None:
     """All four of a layer, the two that read nothing in common with another included."""
-    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
-    monkeypatch.setattr("dlmsample.kernels.product.FEATURES", 16)
-    monkeypatch.setattr("dlmsample.kernels.product.WIDTH", 16)
+    few(monkeypatch)
     seen = Seen()
     model = fused(nano, seen)
     prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=2)]
@@ -164,9 +170,36 @@ def test_few_rows_have_products_of_their_own(nano: ds.Denoiser, monkeypatch: pyt
 def test_weights_the_kernel_does_not_take_are_multiplied_as_before(
     nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
+    few(monkeypatch)
     monkeypatch.setattr("dlmsample.kernels.product.WIDTH", 1 << 20)
     seen = Seen()
     ds.Sampler(fused(nano, seen), ds.Unmask(tokens_per_step=32)).generate(["Ann had 3 pens."], 32)
     assert not any(seen.calls("few_linear"))
     assert max(seen.calls("wide_linear")) == 2
+
+
+@pytest.mark.parametrize("rows_are_few", [False, True])
+def test_a_linear_layer_of_a_linear_layer(rows_are_few: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As low-rank adapters have it: what the second reads is replaced before it."""
+    few(monkeypatch)
+    weights = [torch.randn(16, 16) for _ in range(2)]
+
+    def chain(x: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.linear(torch.nn.functional.linear(x, a), b)
+
+    graph, x = fx.symbolic_trace(chain), torch.randn(3, 16)
+    want = graph(x, *weights)
+    merge(graph, [x, *weights], rows_are_few)
+    graph.graph.lint()
+    torch.testing.assert_close(graph(x, *weights), want)
+
+
+@pytest.mark.parametrize("of_model", [torch.float32, torch.bfloat16])
+def test_under_autocast_layers_run_as_they_are(of_model: torch.dtype, nano: ds.Denoiser) -> None:
+    seen = Seen()
+    model, ids = fused(nano, seen), torch.tensor([[5, 6, 7]])
+    modules = [m.module.to(of_model) for m in (model, nano)]
+    with torch.no_grad(), torch.autocast("cpu", torch.float16):
+        one, two = (module(ids, use_cache=False).logits for module in modules)
+    torch.testing.assert_close(one, two)
+    assert not any(seen.calls("linear"))
