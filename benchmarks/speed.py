@@ -14,10 +14,10 @@ a fixed number of tokens a step, so that all make the same number of steps; EOS 
 canvas's first token, ``llada_8b_causal`` being ``llada_8b`` made block-causal. How cells are timed:
 ``benchmarks.cell``.
 
-Without ``--shape``, ``--batch``, ``--peer`` and ``--new`` the cells of ``benchmarks.order`` are run, those most wanted
-first; with any of them, all combinations. A cell that would not end within ``--seconds`` is left out and says so; what
-is left out can be run by itself later, and merged. ``agrees`` is the share of positions with the token of the job's
-first decoder: with random weights in bfloat16 rounding decides between many candidates (``--dtype float32``).
+Without ``--batch``, ``--peer`` and ``--new`` the cells of ``benchmarks.order`` are run, of the shapes asked for, those
+most wanted first; with any of them, all combinations. A cell that would not end within ``--seconds`` is left out and
+says so; what is left out can be run by itself later, and merged. ``agrees`` is the share of positions with the token of
+the job's first decoder: with random weights in bfloat16 rounding decides between many candidates (``--dtype float32``).
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ class Weights:
 
 def wanted(args: argparse.Namespace) -> list[Wanted]:
     """What the command line asks for."""
-    if not (args.shape or args.batch or args.peer or args.new):
-        return order(args.small)
+    if not (args.batch or args.peer or args.new):
+        return [want for want in order(args.small) if want.shape in (args.shape or SHAPES)]
     batches = args.batch or ((1, 2) if args.small else BATCHES)
     chosen = product(args.shape or SHAPES, batches, args.peer or PEERS, [args.new or usual_new(args.small)])
     return [Wanted(*each) for each in chosen]

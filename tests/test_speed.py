@@ -141,6 +141,8 @@ def test_the_usual_order_has_every_shape_and_batch_and_the_targets_first() -> No
     assert {want.peer for want in found} == set(PEERS)
     assert {(want.shape, want.batch) for want in found[:12]} == {("llada_8b_causal", batch) for batch in (1, 8, 32)}
     assert speed.wanted(_args(shape=None, batch=None, new=None)) == order(small=True)
+    some = speed.wanted(_args(shape=["nano", "sdar_4b"], batch=None, new=None))
+    assert some == [want for want in order(small=True) if want.shape in ("nano", "sdar_4b")]
 
 
 def test_runs_that_were_cut_make_one() -> None:
