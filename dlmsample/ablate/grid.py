@@ -66,6 +66,13 @@ class CheckpointEntry(Part):
     name: Name | None = None
     """Its label; None: made of the above."""
 
+    @field_validator("dtype")
+    @classmethod
+    def _is_the_same_everywhere(cls, dtype: str | None) -> str | None:
+        if dtype == "auto":
+            raise ValueError("auto is another dtype on another machine: name one, such as float32 or bfloat16")
+        return dtype
+
     @property
     def label(self) -> str:
         """``nano``, ``nano+scope`` with an adapter, ``nano/fca`` with a head."""

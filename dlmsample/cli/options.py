@@ -13,7 +13,13 @@ Head = Annotated[
     str | None, typer.Option(metavar="NAME", help="Correction head that the model ships, folder, or hub id.")
 ]
 Device = Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")]
-Dtype = Annotated[str | None, typer.Option(metavar="T", help="Torch dtype.  [default: float32; off the CPU bfloat16]")]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        metavar="T",
+        help="Torch dtype; auto: bfloat16 also on a CPU that multiplies it.  [default: float32; off the CPU bfloat16]",
+    ),
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
 ]

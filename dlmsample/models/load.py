@@ -53,7 +53,8 @@ def load(
         head: a correction head: a short name (``heads/<name>``), a folder of
             :func:`dlmsample.heads.save_head`, or a hub id.
         device: a torch device; None: CPU.
-        dtype: torch dtype or its name; None: float32 on the CPU, bfloat16 elsewhere.
+        dtype: torch dtype or its name; None: float32 on the CPU, bfloat16 elsewhere; "auto": bfloat16 also on a CPU
+            that multiplies it.
         trust_remote_code: run modelling code that comes with the checkpoint, where no stock body is known for it.
         family: override what the config was recognised as.
         mask_id: override what config and tokenizer say.
@@ -104,11 +105,8 @@ def load(
         raise ValueError(
             "an adapter cannot be merged into weights on disk: leave out disk in device_map or the adapter"
         )
-    kind = _dtype(dtype)
-    if kind is None:
-        on_cpu = target.type == "cpu" and (spread is None or not torch.cuda.is_available())
-        kind = torch.float32 if on_cpu else torch.bfloat16
-        kind = torch.float16 if quantization == "8bit" else kind
+    on_cpu = target.type == "cpu" and (spread is None or not torch.cuda.is_available())
+    kind = _dtype(dtype, on_cpu, quantization)
     bits = _quantization(quantization, kind, added is not None, opened)
     if bits is not None and spread is None:
         spread = {"": str(target)}
@@ -207,12 +205,29 @@ def _device(device: Any) -> Any:
     return target
 
 
-def _dtype(dtype: Any) -> Any:
+def _dtype(dtype: Any, on_cpu: bool, quantization: str | None) -> Any:
     import torch
 
+    if dtype in (None, "auto"):
+        if quantization == "8bit":
+            return torch.float16
+        return torch.bfloat16 if not on_cpu or (dtype and multiplies_bfloat16()) else torch.float32
     if not isinstance(dtype, str):
         return dtype
     found = getattr(torch, dtype.removeprefix("torch."), None)
     if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise unknown("dtype", dtype, ["float32", "bfloat16", "float16", "float64"])
+        raise unknown("dtype", dtype, ["auto", "float32", "bfloat16", "float16", "float64"])
     return found
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for it: AMX, AVX-512 or Arm's.
+
+    Example:
+        >>> isinstance(multiplies_bfloat16(), bool)
+        True
+    """
+    import torch
+
+    found = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(found.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16", "sve_bf16"))

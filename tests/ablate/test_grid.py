@@ -91,6 +91,7 @@ MISTAKES = {
     "split": ("tasks: [{name: wordproblems, split: tset}]", 2, "unknown split 'tset'"),
     "model": ("checkpoints:\n- model: nan", 4, "did you mean 'nano'"),
     "adapter": ("checkpoints:\n- {model: nano, adapter: nosuch}", 4, "adapter"),
+    "dtype": ("checkpoints:\n- {model: nano, dtype: auto}", 4, "another machine"),
     "no head": ("policies: [{policy: unmask},\n  {policy: dsc}]", 5, "correction head"),
     "label": ("policies: [{policy: unmask, checkpoints: [nanno]}]", 4, "did you mean 'nano'"),
     "twice": ("seeds: [1]\nseeds: [2]", 6, "'seeds' is given twice"),

@@ -104,6 +104,13 @@ def test_dtype_by_name_or_object(dtype: Any) -> None:
     assert ds.load("nano", dtype=dtype).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("has", [False, True])
+def test_the_dtype_that_suits_the_cpu(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dlmsample.models.load.multiplies_bfloat16", lambda: has)
+    assert ds.load("nano", dtype="auto").dtype == (torch.bfloat16 if has else torch.float32)
+    assert ds.load("nano").dtype == torch.float32
+
+
 def test_a_module_cast_in_place_generates() -> None:
     model = ds.load("nano")
     before = ds.Sampler(model, ds.Unmask(tokens_per_step=4)).generate(["Ann has 3 pens."], max_new_tokens=32)
