@@ -1,6 +1,6 @@
 """Captured forwards give the tokens and figures that plain ones give: nano in float32 under every policy, no timing.
 
-    python -m benchmarks.same --device cuda --json benchmarks/results/same.json
+    python -m benchmarks.same --device cuda --limit 8 --max-new-tokens 64 > benchmarks/results/same.txt
 
 A line a setting: in how many answers ``graphs=True``, in a first or second call, differs from ``graphs=False``. Then
 the same where a forward cannot be captured, in two threads, and on a second GPU. With ``compile`` answers may differ by

@@ -17,7 +17,7 @@ Dtype = Annotated[
     str | None,
     typer.Option(
         metavar="T",
-        help="Torch dtype; auto: bfloat16 also on a CPU that multiplies it.  [default: float32; off the CPU bfloat16]",
+        help="Torch dtype; auto: bfloat16 also on CPUs with instructions for it.  [default: float32; off CPUs bfloat16]",
     ),
 ]
 TrustRemoteCode = Annotated[

@@ -21,7 +21,7 @@ LEAST = 64
 """Keys that are worth a program of their own."""
 MOST_QUERIES, MOST_KEYS = 64, 64
 KEY_BYTES = 2**14
-"""Of the keys that a program looks at in one go; it holds two or three times as much of keys and of values."""
+"""Of the keys that a program reads in one step; keys and values of two or three steps are held at once."""
 
 
 @torch.library.custom_op("dlmsample::block_attention", mutates_args=("keys", "values"))

@@ -16,7 +16,7 @@ MOST_ROWS = 32
 FEATURES, WIDTH = 64, 128
 """Of a tile of the weight."""
 PROGRAMS = 256
-"""Inputs are split until there are about so many: two for every multiprocessor of a large GPU."""
+"""Inputs are split while there are at most so many: two for every multiprocessor of a large GPU."""
 MOST_PARTS = 4
 WARPS, STAGES = 4, 3
 

@@ -17,7 +17,8 @@ MANY = 128
 PROGRAMS, MOST_SPLITS = 512, 32
 """For fewer positions the vocabulary is split until there are about so many."""
 LARGE, MIDDLE, SMALL = (8192, 16), (4096, 8), (2048, 4)
-"""Ids that a program looks at in one go, and its warps: the more, the better, while their registers suffice."""
+"""Ids that a program looks at in one go, and its warps. Few positions take the small ones; samples and excluded ids,
+which need more registers, the middle ones."""
 
 
 def reduce(

@@ -46,9 +46,9 @@ def fuse(module: Any, backend: Any = "inductor") -> Any:
 
     All layers, of all models of one architecture, share what was compiled, for any number of rows: some seconds for a
     form of forward. Linear layers that read the same value become one product; for that weights of a layer move
-    together in memory, until the module is moved or cast. For few rows in half precision, products are those of
-    :mod:`~dlmsample.kernels.product`. Logits change by rounding. What is no stock decoder, or is
-    spread over devices, stays as it is.
+    together in memory, until the module is moved or cast. For few rows in half precision on a GPU, products are
+    those of :mod:`~dlmsample.kernels.product`, where a weight's sizes suit it. Logits change by rounding. What is no
+    stock decoder, or is spread over devices, stays as it is.
 
     Args:
         module: a torch module.

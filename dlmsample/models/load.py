@@ -54,7 +54,7 @@ def load(
             :func:`dlmsample.heads.save_head`, or a hub id.
         device: a torch device; None: CPU.
         dtype: torch dtype or its name; None: float32 on the CPU, bfloat16 elsewhere; "auto": bfloat16 also on a CPU
-            that multiplies it.
+            with instructions for it, where torch tells (float32 where it does not).
         trust_remote_code: run modelling code that comes with the checkpoint, where no stock body is known for it.
         family: override what the config was recognised as.
         mask_id: override what config and tokenizer say.
@@ -63,12 +63,12 @@ def load(
         device_map: spread a model over devices as transformers does: "auto", "balanced", "balanced_low_0",
             "sequential", or a dict of places (devices, or "disk"); not with ``device``.
         quantization: "8bit" or "4bit" by bitsandbytes, which must be installed; not with an adapter. 8bit computes in
-            float16 where ``dtype`` is None and rounds activations too, so that a batch may give other tokens than its
+            float16 where ``dtype`` is None or "auto" and rounds activations too, so that a batch may give other tokens than its
             rows alone. Not for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fuse.fuse`): first
-            forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, or a cache of
-            transformers, layers run as they are.
+            forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
+            transformers, or autocast, layers run as they are.
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
