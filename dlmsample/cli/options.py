@@ -17,7 +17,7 @@ Dtype = Annotated[
     str | None,
     typer.Option(
         metavar="T",
-        help="Torch dtype; auto: bfloat16 also on CPUs with instructions for it.  [default: float32; off CPUs bfloat16]",
+        help="Torch dtype; auto: bfloat16 also on CPUs that have it.  [default: float32; off CPUs bfloat16]",
     ),
 ]
 TrustRemoteCode = Annotated[
