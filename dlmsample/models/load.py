@@ -63,8 +63,8 @@ def load(
         device_map: spread a model over devices as transformers does: "auto", "balanced", "balanced_low_0",
             "sequential", or a dict of places (devices, or "disk"); not with ``device``.
         quantization: "8bit" or "4bit" by bitsandbytes, which must be installed; not with an adapter. 8bit computes in
-            float16 where ``dtype`` is None or "auto" and rounds activations too, so that a batch may give other tokens than its
-            rows alone. Not for mixtures of experts, whose experts would stay as they are.
+            float16 where ``dtype`` is None or "auto" and rounds activations too, so that a batch may give other tokens
+            than its rows alone. Not for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
