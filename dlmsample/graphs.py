@@ -19,6 +19,7 @@ from dlmsample.batch import Change, Rows, tree_map
 from dlmsample.canvas import Canvases, Job, Room
 from dlmsample.compiled import compiled_update, with_state
 from dlmsample.cuda import RECORDING, Capture, Flags, cuda_graphs
+from dlmsample.kernels.support import power_of_two
 from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser
 from dlmsample.models.fuse import is_fused
@@ -202,14 +203,14 @@ class CapturedSlots(Slots):
 
 def _bucket(rows: int) -> int:
     """The next of 1, 2, ..., 8, 10, ..., 16, 20, ..., 32, 40, ..."""
-    step = max(1, (1 << (rows - 1).bit_length()) // 8)
+    step = max(1, power_of_two(rows) // 8)
     return -(-rows // step) * step
 
 
 def _coarse(count: int, least: int) -> int:
     """The next of ..., 64, 96, 128, 192, 256, 384, ..."""
     count = max(count, least)
-    power = 1 << (count - 1).bit_length()
+    power = power_of_two(count)
     return power if count > power * 3 // 4 else power * 3 // 4
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dlmsample.kernels.support import power_of_two
+
 PROGRAMS = 128
 """The keys are split until there are about so many programs: one for every multiprocessor of a large GPU."""
 MOST_SPLITS = 16
@@ -100,8 +102,8 @@ def launch(
     rows, heads, width, size = q.shape
     kv_heads = k.shape[1]
     groups = heads // kv_heads
-    dim = max(16, _power(size))
-    queries = tile or min(most_queries(q.dtype, dim), max(16, _power(groups * width)))
+    dim = max(16, power_of_two(size))
+    queries = tile or min(most_queries(q.dtype, dim), max(16, power_of_two(groups * width)))
     tiles = -(-groups * width // queries)
     if splits is None:
         splits = split_count(rows * tiles * kv_heads, keys.shape[2])
@@ -153,8 +155,3 @@ def alignment(*tensors: Tensor) -> int:
     """Bytes, at most 16, of which every vector's address is a multiple."""
     numbers = [(t.data_ptr(), *(stride * t.element_size() for stride in t.stride()[:3])) for t in tensors]
     return gcd(16, *chain.from_iterable(numbers))
-
-
-def _power(n: int) -> int:
-    """The next power of two."""
-    return 1 << (n - 1).bit_length()

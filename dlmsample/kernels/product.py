@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dlmsample.kernels.support import runs_kernels
+from dlmsample.kernels.support import power_of_two, runs_kernels
 
 HALF = (torch.bfloat16, torch.float16)
 MOST_ROWS = 32
@@ -69,7 +69,7 @@ def launch(x: Tensor, weight: Tensor, parts: int, warps: int = WARPS, stages: in
     out = torch.empty(parts, rows, features, dtype=x.dtype if parts == 1 else torch.float32, device=x.device)
     # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
     run: Any = kernels.multiply[(features // FEATURES, parts)]
-    tile = {"ROWS": max(16, 1 << (rows - 1).bit_length()), "FEATURES": FEATURES, "WIDTH": WIDTH}
+    tile = {"ROWS": max(16, power_of_two(rows)), "FEATURES": FEATURES, "WIDTH": WIDTH}
     with torch.cuda.device_of(x):
         if rows:
             run(x, weight, out, rows, features, width, width // parts, **tile, num_warps=warps, num_stages=stages)

@@ -19,3 +19,13 @@ def runs_kernels(device: torch.device) -> bool:
 @cache
 def _has_triton() -> bool:
     return find_spec("triton") is not None
+
+
+def power_of_two(n: int) -> int:
+    """The next one, or ``n`` itself.
+
+    Example:
+        >>> power_of_two(33), power_of_two(32)
+        (64, 32)
+    """
+    return 1 << (n - 1).bit_length()

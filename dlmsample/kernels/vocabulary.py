@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dlmsample import rng
 from dlmsample.kernels import scan
+from dlmsample.kernels.support import power_of_two
 from dlmsample.types import Prediction
 
 MANY = 128
@@ -149,7 +150,7 @@ def _launch(
     with torch.cuda.device_of(logits):
         if count:
             numbers = (count, width, vocab, chunk, mask_id, scale)
-            blocks = {"LANES": block // wide, "WIDE": wide, "DEPTH": 1 << (-(-chunk // block) - 1).bit_length()}
+            blocks = {"LANES": block // wide, "WIDE": wide, "DEPTH": power_of_two(-(-chunk // block))}
             first(*inputs, *outputs, *numbers, *strides, **blocks, **options, num_warps=warps)
         if count and splits > 1:
             then(*inputs, *outputs, count, width, mask_id, scale, *strides, **options, num_warps=1)

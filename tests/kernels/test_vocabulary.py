@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
 
-import dlmsample
 from dlmsample.predict import _LARGE, plain, predict
-
-CASES = Path(__file__).with_name("cases.py")
-needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="needs triton")
+from tests.kernels.process import needs_triton, run_cases
 
 
 @needs_triton
 @pytest.mark.parametrize("part", ["sample", "not sample"])
 def test_the_kernel_equals_plain_torch(part: str) -> None:
-    interpret = {} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "ignore", "-p", "no:cacheprovider", "-k", part, str(CASES)]
-    root = Path(dlmsample.__file__).parent.parent
-    env = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")} | interpret | {"OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run_cases("cases.py", "-k", part)
 
 
 @needs_triton
