@@ -13,6 +13,7 @@ from dlmsample.diagnose.examples import Gold
 from dlmsample.models import masks
 from dlmsample.models.base import Denoiser
 from dlmsample.models.blockcache import BlockCache
+from dlmsample.models.reader import forward
 from dlmsample.rng import sequence_key
 
 
@@ -101,26 +102,14 @@ class Canvas:
             clean = clean.clamp(min=0)
         both = masks.two_stream(blocks, self._valid, clean, self._real)
         cache.aim(self._index, length)
-        self._body(self._tokens, self._index, both[:, :, extent:, extent:], cache)
+        forward(model, self._tokens, self._index, both[:, :, extent:, extent:], cache)
         cache.aim(length + torch.arange(extent, device=blocks.device).expand(len(blocks), -1), length + extent)
         window = both[:, :, :extent]
         return torch.cat([window[..., extent:], window[..., :extent]], -1)
 
     def _forward(self, window: Tensor, layers: bool = False) -> Any:
         if self._causal:
-            return self._body(window, self._at, self._mask, self._cache, layers)
+            return forward(self._model, window, self._at, self._mask, self._cache, layers)
         placed = window.gather(1, self._slot.clamp(0, window.shape[1] - 1))
         ids = torch.where((self._slot >= 0) & self._real, placed, self._tokens)
-        return self._body(ids, self._index, self._mask, None, layers)
-
-    def _body(
-        self, ids: Tensor, positions: Tensor, mask: Tensor, cache: BlockCache | None, layers: bool = False
-    ) -> Any:
-        return self._model.body(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            output_hidden_states=layers,
-        )
+        return forward(self._model, ids, self._index, self._mask, None, layers)

@@ -13,7 +13,7 @@ from torch import fx
 
 from dlmsample.kernels.product import is_few
 from dlmsample.models.merge import adjoin, merge
-from dlmsample.models.parts import BODIES
+from dlmsample.models.parts import BODIES, CACHE_NAMES
 
 #: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
 _FORMS = 64
@@ -33,7 +33,7 @@ class Fused:
     def __call__(self, hidden: Any, *args: Any, blocks: Any = None, **given: Any) -> Any:
         if blocks is not None:
             given["blocks"] = blocks[self._number]
-        cached = given.get("past_key_values") is not None
+        cached = any(given.get(name) is not None for name in CACHE_NAMES)
         if cached or torch.is_grad_enabled() or torch.is_autocast_enabled(hidden.device.type):
             return type(self._layer).forward(self._layer, hidden, *args, **given)
         # a float, such as a norm's epsilon, is not to become an input

@@ -59,6 +59,9 @@ class Reads:
 
 
 DECODER = Reads()
+#: What the bodies of transformers call their cache of keys and values: since 5.24, and before. A name that a body does
+#: not know is swallowed without a word, so it must be looked up.
+CACHE_NAMES = ("cache", "past_key_values")
 #: Stock decoders whose attention is softmax(q·k)·v and nothing else.
 BODIES = frozenset({"glm4_moe", "llama", "qwen2", "qwen3"})
 #: Fields of a config that bound a canvas, and what holds for one without any.
@@ -110,11 +113,10 @@ class _Adapted:
         input_ids: Tensor,
         position_ids: Tensor,
         attention_mask: Tensor,
-        past_key_values: Any = None,
         use_cache: bool = False,
         output_hidden_states: bool = False,
     ) -> Any:
-        if past_key_values is not None:
+        if use_cache:
             raise ValueError(f"{type(self._module).__name__} has no block cache")
         if self._reads.padding:
             # every query of a bidirectional mask sees the same keys; query 0 is never padding
@@ -140,6 +142,32 @@ def _arguments(kind: type[nn.Module]) -> tuple[frozenset[str], bool]:
     """The arguments of a forward, and whether it takes any other."""
     known = inspect.signature(kind.forward).parameters
     return frozenset(known), any(p.kind is p.VAR_KEYWORD for p in known.values())
+
+
+@cache
+def cache_argument(kind: type[nn.Module]) -> str:
+    """The name under which a body takes a cache of keys and values.
+
+    A body that is not of transformers and takes any keyword gets it under the present name, to read or to ignore.
+
+    Raises:
+        ValueError: it takes none under a name that is known here.
+
+    Example:
+        >>> import dlmsample as ds
+        >>> cache_argument(type(ds.load("nano").body)) in ("cache", "past_key_values")
+        True
+    """
+    known, anything = _arguments(kind)
+    for name in CACHE_NAMES:
+        if name in known:
+            return name
+    if anything and not kind.__module__.startswith("transformers."):
+        return CACHE_NAMES[0]
+    raise ValueError(
+        f"{kind.__name__} of this version of transformers takes no cache as {' or '.join(CACHE_NAMES)}: "
+        "install transformers>=5.0,<5.40"
+    )
 
 
 def _takes(module: Any, argument: str) -> bool:

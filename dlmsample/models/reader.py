@@ -17,6 +17,7 @@ from transformers.cache_utils import Cache
 from dlmsample.models import masks
 from dlmsample.models.base import Denoiser
 from dlmsample.models.blockcache import BlockCache
+from dlmsample.models.parts import cache_argument
 
 
 class Features(NamedTuple):
@@ -224,11 +225,13 @@ def forward(
     **more: Any,
 ) -> Any:
     """The body's output; ``more`` goes to its attention function."""
-    return model.body(
+    body = model.body
+    if cache is not None:
+        more[cache_argument(type(body))] = cache
+    return body(
         input_ids=ids,
         position_ids=positions,
         attention_mask=mask,
-        past_key_values=cache,
         use_cache=cache is not None,
         output_hidden_states=hidden,
         **more,

@@ -16,6 +16,7 @@ from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 import dlmsample as ds
 from dlmsample.models.fuse import fuse, is_fused
 from dlmsample.models.merge import merge
+from dlmsample.models.parts import cache_argument
 from tests.toys import scripted_model
 
 
@@ -94,8 +95,9 @@ def test_a_cache_of_transformers_is_served_by_the_layers_own_forward(nano: ds.De
     seen = Seen()
     model = fused(nano, seen)
     ids = torch.tensor([[5, 6, 7]])
+    name = cache_argument(type(nano.body))
     with torch.no_grad():
-        outs = [m.module(ids, past_key_values=DynamicCache(), use_cache=True).logits for m in (model, nano)]
+        outs = [m.module(ids, **{name: DynamicCache()}, use_cache=True).logits for m in (model, nano)]
     torch.testing.assert_close(outs[0], outs[1])
     assert not any(seen.calls("linear"))
 
