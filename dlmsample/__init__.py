@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
-    from dlmsample.registry import list_policies as list_policies
-    from dlmsample.registry import policy as policy
     from dlmsample.sampler import Sampler as Sampler
+    from dlmsample.support.registry import list_policies as list_policies
+    from dlmsample.support.registry import policy as policy
     from dlmsample.types import Block as Block
     from dlmsample.types import Event as Event
     from dlmsample.types import Output as Output
@@ -45,9 +45,9 @@ _EXPORTS = {
     "Sampler": "sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
-    "list_policies": "registry",
+    "list_policies": "support.registry",
     "load": "models.load",
-    "policy": "registry",
+    "policy": "support.registry",
 }
 __all__ = [*_EXPORTS, "tasks"]
 

@@ -15,8 +15,8 @@ from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.readers import cache_kind
 from dlmsample.plan import Sampling, form_of, make_plan
 from dlmsample.policies.base import Policy
-from dlmsample.progress import Progress
 from dlmsample.stopping import Stops, until_eos
+from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
 
 

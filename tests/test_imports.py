@@ -16,12 +16,9 @@ ROOT = Path(dlmsample.__file__).parent
 STAGE = {
     "rng": 0,
     "types": 0,
-    "registry": 0,
-    "progress": 0,
+    "support": 0,
     "inputs": 0,
     "stopping": 0,
-    "options": 0,
-    "pages": 0,
     "tasks": 0,
     "kernels": 0,
     "heads": 1,

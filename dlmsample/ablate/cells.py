@@ -11,7 +11,7 @@ import dlmsample
 from dlmsample.ablate import fingerprint
 from dlmsample.ablate.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
 from dlmsample.ablate.marks import GridError, Marks
-from dlmsample.registry import policy_class, unknown
+from dlmsample.support.registry import policy_class, unknown
 from dlmsample.tasks import Example, Task, task_class, task_options
 from dlmsample.tasks import load as load_task
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dlmsample.ablate.marks import GridError, Marks, Place, load
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 Model = TypeVar("Model", bound=BaseModel)
 

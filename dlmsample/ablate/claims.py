@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from dlmsample.ablate.checked import Part, document, validated
 from dlmsample.ablate.marks import Marks, load
 from dlmsample.ablate.measures import MEASURES
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(strict=True)]

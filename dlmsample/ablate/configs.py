@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dlmsample.ablate.grid import spell
 from dlmsample.ablate.records import CellInfo
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 
 @dataclass(frozen=True)

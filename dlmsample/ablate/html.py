@@ -12,8 +12,8 @@ from dlmsample.ablate.heatmap import heatmap
 from dlmsample.ablate.pareto import pareto
 from dlmsample.ablate.results import Results, Row
 from dlmsample.ablate.view import COLUMNS, NOTES
-from dlmsample.pages import render
-from dlmsample.pages.text import printable
+from dlmsample.support.html import render
+from dlmsample.support.html.text import printable
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dlmsample.ablate.claims import CellEntry
 from dlmsample.ablate.configs import Config
 from dlmsample.ablate.grid import Grid, Settings, arguments
 from dlmsample.ablate.marks import Marks, Place
-from dlmsample.registry import policy_class, unknown
+from dlmsample.support.registry import policy_class, unknown
 
 
 def named(

@@ -21,7 +21,7 @@ from dlmsample.ablate.judge import judge
 from dlmsample.ablate.progress import Bar
 from dlmsample.ablate.store import Store
 from dlmsample.ablate.units import Engine, Outcomes, Queue, Unit, cut
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 ENGINES = ("local", "ray")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import dlmsample
-from dlmsample.registry import policy_class, unknown
+from dlmsample.support.registry import policy_class, unknown
 
 _ROLES = ("system", "user", "assistant", "tool")
 Messages = list[dict[str, Any]]

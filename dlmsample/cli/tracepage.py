@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlmsample.cli.steps import Cell, Frame, amid, frames, on_one_line
-from dlmsample.pages import render
-from dlmsample.pages.text import printable
+from dlmsample.support.html import render
+from dlmsample.support.html.text import printable
 from dlmsample.types import Event, RowStats
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands and not args[0].startswith("-"):
-            from dlmsample.registry import unknown
+            from dlmsample.support.registry import unknown
 
             raise unknown("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
@@ -33,7 +33,7 @@ def explain(error: Any) -> ValueError:
     context = getattr(error, "ctx", None)
     wrong = getattr(error, "option_name", None)
     if type(error).__name__ == "NoSuchOption" and context is not None:
-        from dlmsample.registry import unknown
+        from dlmsample.support.registry import unknown
 
         params = context.command.get_params(context)
         known = [max(p.opts, key=len) for p in params if p.param_type_name == "option"]

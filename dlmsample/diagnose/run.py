@@ -15,8 +15,8 @@ from dlmsample.diagnose.stress import Tallies, stress
 from dlmsample.inputs import integer
 from dlmsample.models.base import Denoiser
 from dlmsample.objectives.base import Ids
-from dlmsample.progress import Progress
 from dlmsample.rng import sequence_key
+from dlmsample.support.progress import Progress
 
 MASK_RATES = (0.1, 0.3, 0.5, 0.7, 0.9)
 _RESAMPLE = 1

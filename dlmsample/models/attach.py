@@ -16,7 +16,7 @@ from dlmsample.models import hub
 from dlmsample.models.embedded import PARTS, Kind, shipped
 from dlmsample.models.families import Opened
 from dlmsample.models.published import stock_names
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 #: Up to this many parameters a model is merged in float32, 4 GB of memory; beyond, in the dtype it is asked for.
 _SMALL = 1_000_000_000

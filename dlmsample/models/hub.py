@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 _INDEX = "model.safetensors.index.json"
 #: One of these makes a folder's tokenizer one.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlmsample.models.hub import check_weights, locate, one_line
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.base import Denoiser

@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlmsample.options import Options
-from dlmsample.registry import resolve, unknown
+from dlmsample.support.registry import resolve, unknown
+from dlmsample.support.validated import Options
 
 ENTRY_POINTS = "dlmsample.objectives"
 _BUILT_IN = {

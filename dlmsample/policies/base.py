@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor
 
-from dlmsample.options import Options
+from dlmsample.support.validated import Options
 from dlmsample.types import Block, Prediction, Update
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from dlmsample.registry import resolve, unknown
+from dlmsample.support.registry import resolve, unknown
 from dlmsample.tasks.base import Example, Score, Task
 
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]

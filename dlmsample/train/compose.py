@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.objectives.base import objective as make_objective
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError, finish, override, recipe_data, recipe_text
 from dlmsample.train.sections import ModelSection

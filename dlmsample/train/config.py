@@ -13,7 +13,7 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 from dlmsample.train.origin import open_published
 from dlmsample.train.sections import (
     DataSection,

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from dlmsample.models.base import Denoiser, Facts
-from dlmsample.registry import policy
 from dlmsample.sampler import Sampler
+from dlmsample.support.registry import policy
 from dlmsample.train.build import pad_id
 from dlmsample.train.calibrate import validation
 from dlmsample.train.config import TrainConfig, TrainError

@@ -8,7 +8,7 @@ from typing import Any
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families import dream, general, llada, llada2, sdar, unfit
 from dlmsample.models.families.base import Family
-from dlmsample.registry import unknown
+from dlmsample.support.registry import unknown
 
 #: Published families, asked in this order.
 _PUBLISHED = (unfit.LLADA_MOE, unfit.SDAR_MOE, llada2.FAMILY, llada.FAMILY, dream.FAMILY, sdar.FAMILY)
