@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.roofline import synchronize
-from dlmsample import graphs
+from dlmsample.decoding.captured import slots as graphs
 
 _SECONDS = 0.05
 """How long a graph is played for one of the three times whose median is taken."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlmsample import tasks as tasks
+    from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.base import Denoiser as Denoiser
     from dlmsample.models.load import load as load
     from dlmsample.policies.base import Policy as Policy
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
-    from dlmsample.sampler import Sampler as Sampler
     from dlmsample.support.registry import list_policies as list_policies
     from dlmsample.support.registry import policy as policy
     from dlmsample.types import Block as Block
@@ -42,7 +42,7 @@ _EXPORTS = {
     "Policy": "policies.base",
     "Prediction": "types",
     "RowStats": "types",
-    "Sampler": "sampler",
+    "Sampler": "decoding.sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
     "list_policies": "support.registry",

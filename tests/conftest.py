@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample import graphs
+from dlmsample.decoding.captured import slots as graphs
 from tests.browser import NAMES, Browser, find
 from tests.pages import Server
 from tests.tape import tapes

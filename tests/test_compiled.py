@@ -18,10 +18,11 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dlmsample as ds
-from dlmsample import graphs, rng
-from dlmsample.batch import Rows, Settings, advance, tree_map
-from dlmsample.canvas import Form, open_canvases
-from dlmsample.compiled import Compiled, compiled_update, with_state
+from dlmsample import rng
+from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured.compiled import Compiled, compiled_update, with_state
+from dlmsample.decoding.request import Form, open_canvases
+from dlmsample.decoding.step import Rows, Settings, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.reader import Features, Layout
 from dlmsample.policies.base import Policy

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.batch import Settings, active_block, advance
-from dlmsample.canvas import Form, open_canvases
+from dlmsample.decoding.numbers import row_keys
+from dlmsample.decoding.request import Form, open_canvases
+from dlmsample.decoding.step import Settings, active_block, advance
 from dlmsample.heads import CorrectionHead, HeadConfig
-from dlmsample.inputs import row_keys
 from dlmsample.models.reader import Features
 from dlmsample.policies.base import Policy
 from tests.oracle import fill as oracle_fill

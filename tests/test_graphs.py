@@ -17,8 +17,8 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample import graphs
-from dlmsample.batch import tree_map
+from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.step import tree_map
 from dlmsample.policies.base import Policy
 from tests.tape import tapes
 from tests.test_protocol import CASES

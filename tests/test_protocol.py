@@ -13,7 +13,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 import dlmsample as ds
-from dlmsample.batch import Counts, Rows, Settings, advance, tree_map
+from dlmsample.decoding.step import Counts, Rows, Settings, advance, tree_map
 from dlmsample.models.reader import Features, Layout
 from dlmsample.policies.base import Policy, Stateless
 from dlmsample.types import Block, Prediction, Update

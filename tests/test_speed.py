@@ -24,7 +24,7 @@ from benchmarks.profiles import GAPS, Span, classify, kinds, profiled, profiles_
 from benchmarks.speed_report import merge, plot, table
 from benchmarks.speed_targets import targets, targets_table
 from benchmarks.timed import Timed
-from dlmsample import graphs
+from dlmsample.decoding.captured import slots as graphs
 from tests.test_peers import job
 
 MACHINE = roofline.Machine(1e9, 1e9)

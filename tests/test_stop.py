@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
+from dlmsample.decoding.stopping import Cut, Stops
 from dlmsample.policies.base import Policy
-from dlmsample.stopping import Cut, Stops
 from dlmsample.types import Event
 from tests.test_protocol import CASES, PROMPTS
 from tests.toys import EOS, MASK, random_model, scripted_model

@@ -16,8 +16,8 @@ from dlmsample import rng
 from dlmsample.ablate import fingerprint
 from dlmsample.ablate.cells import Cell
 from dlmsample.ablate.units import FIGURES, Answers, Failure, Reply, Unit, describe
-from dlmsample.checks import encode_prompt
-from dlmsample.sampler import Sampler
+from dlmsample.decoding.arguments import encode_prompt
+from dlmsample.decoding.sampler import Sampler
 from dlmsample.support.registry import policy
 
 _figures = attrgetter(*FIGURES)

@@ -64,7 +64,7 @@ def _import() -> None:
     screen.silence()
     import dlmsample.ablate.estimate
     import dlmsample.ablate.run
-    import dlmsample.sampler  # noqa: F401
+    import dlmsample.decoding.sampler  # noqa: F401
 
 
 def _changes(request: Request) -> dict[str, Any]:

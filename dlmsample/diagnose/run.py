@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
+from dlmsample.decoding.numbers import integer
 from dlmsample.diagnose import calibration, detection
 from dlmsample.diagnose.canvas import Canvas
 from dlmsample.diagnose.examples import Given, encode
 from dlmsample.diagnose.intervals import shares
 from dlmsample.diagnose.report import Report, Share, Stress, Stuck
 from dlmsample.diagnose.stress import Tallies, stress
-from dlmsample.inputs import integer
 from dlmsample.models.base import Denoiser
 from dlmsample.objectives.base import Ids
 from dlmsample.rng import sequence_key

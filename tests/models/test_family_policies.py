@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import dlmsample as ds
-from dlmsample.inputs import row_keys
+from dlmsample.decoding.numbers import row_keys
 from dlmsample.models.base import Facts
 from dlmsample.models.parts import Reads
 from tests.models import checkpoints as tiny

@@ -10,7 +10,7 @@ import torch
 from transformers import LlamaConfig, MistralConfig, Qwen3Config
 
 import dlmsample as ds
-from dlmsample import slots
+from dlmsample.decoding import slots
 from dlmsample.models.inplace import NAME, InPlaceReader, attention_for, in_place
 from dlmsample.models.reader import CachedReader
 from tests.toys import random_model

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dlmsample.inputs import integer, real
+from dlmsample.decoding.numbers import integer, real
+from dlmsample.decoding.stopping import texts
 from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
-from dlmsample.stopping import texts
 
 
 def check_options(

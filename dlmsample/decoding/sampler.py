@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.canvas import Job, Result, room_for
-from dlmsample.checks import check_options, encode_prompt, encode_text, listed, stop_strings
-from dlmsample.graphs import Pool
-from dlmsample.inputs import RowKeys, integer, real, row_keys
-from dlmsample.loop import decode
+from dlmsample.decoding.arguments import check_options, encode_prompt, encode_text, listed, stop_strings
+from dlmsample.decoding.captured.slots import Pool
+from dlmsample.decoding.configuration import Sampling, form_of, make_plan
+from dlmsample.decoding.loop import decode
+from dlmsample.decoding.numbers import RowKeys, integer, real, row_keys
+from dlmsample.decoding.request import Job, Result, room_for
+from dlmsample.decoding.stopping import Stops, until_eos
 from dlmsample.models.approximate import Approximation
 from dlmsample.models.base import Denoiser, Prompt
 from dlmsample.models.readers import cache_kind
-from dlmsample.plan import Sampling, form_of, make_plan
 from dlmsample.policies.base import Policy
-from dlmsample.stopping import Stops, until_eos
 from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
 
@@ -29,7 +29,7 @@ class Sampler:
        stand at their own offsets.
     2. One forward over the blocks before the first mask fills the cache (block-causal models).
     3. One forward over the active block of every unfinished row. Rows may stand at different blocks and steps.
-    4. :func:`dlmsample.batch.advance`: predict, policy step, bound, cache rule, EOS rule; tensors only.
+    4. :func:`dlmsample.decoding.step.advance`: predict, policy step, bound, cache rule, EOS rule; tensors only.
     5. The host reads one small flag per row and, where there are stop strings, the text of blocks that are done.
        Finished rows give their places to the next ones (1, 2); go to 3 until none is left.
     6. Texts, tokens up to the first EOS or stop string, statistics and, if asked for, events.
@@ -48,8 +48,8 @@ class Sampler:
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
             :class:`~dlmsample.models.approximate.ApproximateReader`.
         refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
-        graphs: on a GPU, capture forwards as CUDA graphs where that can be (same tokens, faster; see
-            :mod:`dlmsample.graphs`); :meth:`release` frees them, and is due where the module changes but no weight.
+        graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster (see
+            :mod:`dlmsample.decoding.captured`). :meth:`release` frees them; call it when the module changes but no weight.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.

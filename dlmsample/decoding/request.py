@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from dlmsample.batch import Counts, Rows
+from dlmsample.decoding.step import Counts, Rows
+from dlmsample.decoding.stopping import Cut
 from dlmsample.models.reader import Layout
-from dlmsample.stopping import Cut
 from dlmsample.types import Event, RowStats
 
 
@@ -132,7 +132,7 @@ class Result(NamedTuple):
     """One row, decoded; without any counts where nothing was to decode."""
 
     canvas: list[int]  #: all of it, masks behind an early end included
-    counts: Sequence[int] | None = None  #: as :class:`~dlmsample.batch.Counts`
+    counts: Sequence[int] | None = None  #: as :class:`~dlmsample.decoding.step.Counts`
     prefill: int = 0
     events: Sequence[Event] = ()
     cut: Cut | None = None  #: the answer before a stop string

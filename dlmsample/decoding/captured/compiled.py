@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlmsample.batch import Change, Rows, Settings, active_block, advance, tree_map
+from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.reader import Features, Layout
 from dlmsample.types import Block, Prediction
@@ -46,7 +46,7 @@ def compiled_update(settings: Settings, width: int, one_prompt_block: bool, back
 
 
 class Compiled:
-    """:func:`~dlmsample.batch.advance`, compiled, and the writing of what comes out over what was.
+    """:func:`~dlmsample.decoding.step.advance`, compiled, and the writing of what comes out over what was.
 
     It is compiled when it is first called, once for one row and once for any number of more, of any length. Every
     integer is that of the plain update. Floats may differ in their last bits where the plain one promises no more: the

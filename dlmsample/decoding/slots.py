@@ -8,11 +8,11 @@ from typing import NamedTuple, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from dlmsample.batch import Change, Rows, advance, tree_map
-from dlmsample.canvas import Canvases, Job, Room, open_canvases
+from dlmsample.decoding.configuration import Plan
+from dlmsample.decoding.request import Canvases, Job, Room, open_canvases
+from dlmsample.decoding.step import Change, Rows, advance, tree_map
 from dlmsample.models.reader import Features, Layout, Place, Reader
 from dlmsample.models.readers import open_reader
-from dlmsample.plan import Plan
 
 P = ParamSpec("P")
 R = TypeVar("R")

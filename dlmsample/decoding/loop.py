@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from dlmsample.batch import FINISHED, MOVED, STAYS
-from dlmsample.canvas import Canvases, Form, Job, Result, Room, room_for
+from dlmsample.decoding.configuration import Plan
+from dlmsample.decoding.request import Canvases, Form, Job, Result, Room, room_for
+from dlmsample.decoding.slots import Launched, Slots
+from dlmsample.decoding.step import FINISHED, MOVED, STAYS
+from dlmsample.decoding.stopping import Cut, Stops
+from dlmsample.decoding.trace import Tick, events
 from dlmsample.models.reader import Place
-from dlmsample.plan import Plan
-from dlmsample.slots import Launched, Slots
-from dlmsample.stopping import Cut, Stops
-from dlmsample.trace import Tick, events
 from dlmsample.types import Event
 
 #: Slots for so many rows that need so much room.

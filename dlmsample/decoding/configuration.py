@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from dlmsample.batch import Settings
-from dlmsample.canvas import Form
+from dlmsample.decoding.request import Form
+from dlmsample.decoding.step import Settings
 from dlmsample.models.base import Denoiser
 from dlmsample.policies.base import Policy
 from dlmsample.types import CacheKind

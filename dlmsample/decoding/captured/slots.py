@@ -15,17 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlmsample.batch import Change, Rows, tree_map
-from dlmsample.canvas import Canvases, Job, Room
-from dlmsample.compiled import compiled_update, with_state
-from dlmsample.cuda import RECORDING, Capture, Flags, cuda_graphs
+from dlmsample.decoding.captured.compiled import compiled_update, with_state
+from dlmsample.decoding.captured.cuda import RECORDING, Capture, Flags, cuda_graphs
+from dlmsample.decoding.configuration import Plan
+from dlmsample.decoding.request import Canvases, Job, Room
+from dlmsample.decoding.slots import Launched, Slots, own_mode
+from dlmsample.decoding.step import Change, Rows, tree_map
 from dlmsample.kernels.support import power_of_two
 from dlmsample.models.approximate import APPROXIMATIONS
 from dlmsample.models.base import Denoiser
 from dlmsample.models.fuse import is_fused
 from dlmsample.models.reader import Features, Layout, Place
-from dlmsample.plan import Plan
-from dlmsample.slots import Launched, Slots, own_mode
 
 #: Captures that one batch's slots hold at most. They share a pool of memory, which holds the working memory of the
 #: largest, once, beside each one's results (a few numbers per position of a block). Dropping one frees the driver's

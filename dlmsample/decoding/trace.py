@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dlmsample.batch import Change
+from dlmsample.decoding.step import Change
 from dlmsample.types import Event, EventKind
 
 
