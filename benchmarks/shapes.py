@@ -22,8 +22,8 @@ import torch
 
 import dlmsample as ds
 from benchmarks.quality import device_name, parse_policy
+from dlmsample.models.attention.in_place import attention_for
 from dlmsample.models.families import open_config
-from dlmsample.models.inplace import attention_for
 
 POLICIES = ["unmask:tokens_per_step=4", "t2t", "t2m", "d3im:steps=64"]
 LOGIT_STD = 8.0

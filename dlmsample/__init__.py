@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlmsample import tasks as tasks
     from dlmsample.decoding.sampler import Sampler as Sampler
-    from dlmsample.models.base import Denoiser as Denoiser
-    from dlmsample.models.load import load as load
+    from dlmsample.models.denoiser import Denoiser as Denoiser
+    from dlmsample.models.loading import load as load
     from dlmsample.policies.base import Policy as Policy
     from dlmsample.policies.d3im import D3IM as D3IM
     from dlmsample.policies.dsc import DSC as DSC
@@ -36,7 +36,7 @@ _EXPORTS = {
     "T2M": "policies.t2m",
     "T2T": "policies.t2t",
     "Block": "types",
-    "Denoiser": "models.base",
+    "Denoiser": "models.denoiser",
     "Event": "types",
     "Output": "types",
     "Policy": "policies.base",
@@ -46,7 +46,7 @@ _EXPORTS = {
     "Unmask": "policies.unmask",
     "Update": "types",
     "list_policies": "support.registry",
-    "load": "models.load",
+    "load": "models.loading",
     "policy": "support.registry",
 }
 __all__ = [*_EXPORTS, "tasks"]

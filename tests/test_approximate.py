@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.models.base import Denoiser, Facts
+from dlmsample.models.denoiser import Denoiser, Facts
 from tests.test_protocol import PROMPTS
 from tests.toys import random_model
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.models.reader import Layout, Place
-from dlmsample.models.readers import open_reader
+from dlmsample.models.attention.choice import open_reader
+from dlmsample.models.attention.forwards import Layout, Place
 from dlmsample.policies.base import Policy
 from tests.test_protocol import CASES, PROMPTS
 from tests.toys import random_model

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 import dlmsample as ds
-from dlmsample.models import masks
+from dlmsample.models.attention import masks
 from dlmsample.policies.base import Policy
 from dlmsample.types import Event
 from tests.toys import MASK, VOCAB, random_model

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 import dlmsample as ds
-from dlmsample.models.base import Facts
+from dlmsample.models.denoiser import Facts
 
 VOCAB, MASK, EOS = 64, 2, 1
 

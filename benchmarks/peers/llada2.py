@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.peers.rule import Answer, Job, Rule, Unfit
-from dlmsample.models import masks
+from dlmsample.models.attention import masks
 
 
 @torch.no_grad()

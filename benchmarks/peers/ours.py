@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 
 import dlmsample as ds
 from benchmarks.peers.rule import Answer, Job, Opened, Unfit
-from dlmsample.models.approximate import Approximation
-from dlmsample.models.fuse import fuse
+from dlmsample.models.attention.approximate import Approximation
+from dlmsample.models.fusion.fuse import fuse
 
 _FUSED: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """Module -> its compiled copy: what is compiled for one job serves the next ones."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import dlmsample as ds
 from benchmarks.peers.rule import Answer, Job, Rule, Unfit
-from dlmsample.models import masks
+from dlmsample.models.attention import masks
 
 _NEARLY_OFF = 1e-30  # what it takes for an edit threshold of 0: 0 itself switches editing off
 

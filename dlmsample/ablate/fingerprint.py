@@ -99,7 +99,7 @@ def of_checkpoint(entry: CheckpointEntry) -> Prints:
     folder = _model(entry.model)
     parts = {"model": folder}
     if entry.adapter is not None or entry.head is not None:
-        from dlmsample.models.attach import locate
+        from dlmsample.models.adapters import locate
 
         beside = None if "/" in entry.model and not Path(entry.model).expanduser().is_dir() else folder
         if entry.adapter is not None:

@@ -127,7 +127,7 @@ def cache(given: str | None) -> Any:
     """
     if given is None:
         return True
-    from dlmsample.models.approximate import APPROXIMATIONS
+    from dlmsample.models.attention.approximate import APPROXIMATIONS
 
     if given not in (*APPROXIMATIONS, "none"):
         raise unknown("cache", given, [*APPROXIMATIONS, "none"])
@@ -136,7 +136,7 @@ def cache(given: str | None) -> Any:
 
 def approximate(cache: str) -> bool:
     """Whether a cache changes what comes out."""
-    from dlmsample.models.approximate import APPROXIMATIONS
+    from dlmsample.models.attention.approximate import APPROXIMATIONS
 
     return cache in APPROXIMATIONS
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from dlmsample.decoding.numbers import integer, real
 from dlmsample.decoding.stopping import texts
-from dlmsample.models.approximate import APPROXIMATIONS
-from dlmsample.models.base import Denoiser, Prompt
+from dlmsample.models.attention.approximate import APPROXIMATIONS
+from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
 

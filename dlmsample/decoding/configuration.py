@@ -8,7 +8,7 @@ import torch
 
 from dlmsample.decoding.request import Form
 from dlmsample.decoding.step import Settings
-from dlmsample.models.base import Denoiser
+from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
 from dlmsample.types import CacheKind
 

@@ -12,7 +12,7 @@ from dlmsample.decoding.slots import Launched, Slots
 from dlmsample.decoding.step import FINISHED, MOVED, STAYS
 from dlmsample.decoding.stopping import Cut, Stops
 from dlmsample.decoding.trace import Tick, events
-from dlmsample.models.reader import Place
+from dlmsample.models.attention.forwards import Place
 from dlmsample.types import Event
 
 #: Slots for so many rows that need so much room.

@@ -12,9 +12,9 @@ from dlmsample.decoding.loop import decode
 from dlmsample.decoding.numbers import RowKeys, integer, real, row_keys
 from dlmsample.decoding.request import Job, Result, room_for
 from dlmsample.decoding.stopping import Stops, until_eos
-from dlmsample.models.approximate import Approximation
-from dlmsample.models.base import Denoiser, Prompt
-from dlmsample.models.readers import cache_kind
+from dlmsample.models.attention.approximate import Approximation
+from dlmsample.models.attention.choice import cache_kind
+from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.policies.base import Policy
 from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
@@ -46,10 +46,11 @@ class Sampler:
         batch_size: rows in one forward.
         cache: use the exact block cache where there is one; False forwards the whole canvas (same tokens, slower).
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
-            :class:`~dlmsample.models.approximate.ApproximateReader`.
+            :class:`~dlmsample.models.attention.approximate.ApproximateReader`.
         refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
         graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster (see
-            :mod:`dlmsample.decoding.captured`). :meth:`release` frees them; call it when the module changes but no weight.
+            :mod:`dlmsample.decoding.captured`). :meth:`release` frees them; call it when the module changes and its
+            weights do not.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.

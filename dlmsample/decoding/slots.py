@@ -11,8 +11,8 @@ from torch import Tensor
 from dlmsample.decoding.configuration import Plan
 from dlmsample.decoding.request import Canvases, Job, Room, open_canvases
 from dlmsample.decoding.step import Change, Rows, advance, tree_map
-from dlmsample.models.reader import Features, Layout, Place, Reader
-from dlmsample.models.readers import open_reader
+from dlmsample.models.attention.choice import open_reader
+from dlmsample.models.attention.forwards import Features, Layout, Place, Reader
 
 P = ParamSpec("P")
 R = TypeVar("R")

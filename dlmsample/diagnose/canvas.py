@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from dlmsample.diagnose.examples import Gold
-from dlmsample.models import masks
-from dlmsample.models.base import Denoiser
-from dlmsample.models.blockcache import BlockCache
-from dlmsample.models.reader import forward
+from dlmsample.models.attention import masks
+from dlmsample.models.attention.cache import BlockCache
+from dlmsample.models.attention.forwards import forward
+from dlmsample.models.denoiser import Denoiser
 from dlmsample.rng import sequence_key
 
 

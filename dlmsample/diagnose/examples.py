@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from dlmsample.models.base import Denoiser
+from dlmsample.models.denoiser import Denoiser
 from dlmsample.tasks.base import Example
 
 Given = Example | tuple[Sequence[int], Sequence[int]]

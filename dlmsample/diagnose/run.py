@@ -13,7 +13,7 @@ from dlmsample.diagnose.examples import Given, encode
 from dlmsample.diagnose.intervals import shares
 from dlmsample.diagnose.report import Report, Share, Stress, Stuck
 from dlmsample.diagnose.stress import Tallies, stress
-from dlmsample.models.base import Denoiser
+from dlmsample.models.denoiser import Denoiser
 from dlmsample.objectives.base import Ids
 from dlmsample.rng import sequence_key
 from dlmsample.support.progress import Progress

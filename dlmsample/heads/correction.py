@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
-from dlmsample.models import masks
+from dlmsample.models.attention import masks
 
 _Count = Annotated[int, Field(ge=1)]
 

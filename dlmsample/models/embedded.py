@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 EMBEDDED = {
     "nano": ("models/nano", "7 M block-diffusion model for grade-school word problems, trained by this project")
 }
-#: The section of ``config.json`` that declares a checkpoint's :class:`~dlmsample.models.base.Facts`.
+#: The section of ``config.json`` that declares a checkpoint's :class:`~dlmsample.models.denoiser.Facts`.
 SECTION = "dlmsample"
 Kind = Literal["adapter", "head"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from dlmsample.models.base import Denoiser, Prompt
+from dlmsample.models.denoiser import Denoiser, Prompt
 
 MARK = "[MASK]"
 #: Texts after which a piece can be encoded as a continuation, if they keep their ids.
@@ -28,7 +28,7 @@ def encode_template(model: Denoiser, text: Prompt) -> list[int]:
             an answer; or ids with the model's mask id, taken as they are.
 
     Raises:
-        ValueError: what :meth:`~dlmsample.models.base.Denoiser.encode` refuses.
+        ValueError: what :meth:`~dlmsample.models.denoiser.Denoiser.encode` refuses.
 
     Example:
         >>> import dlmsample as ds

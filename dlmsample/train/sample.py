@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.models.base import Denoiser, Facts
+from dlmsample.models.denoiser import Denoiser, Facts
 from dlmsample.support.registry import policy
 from dlmsample.train.build import pad_id
 from dlmsample.train.calibrate import validation

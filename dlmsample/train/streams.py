@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dlmsample.models.masks import bidirectional
+from dlmsample.models.attention.masks import bidirectional
 from dlmsample.objectives.base import Outputs
 from dlmsample.train.config import TrainConfig
 from dlmsample.train.data import Rows, input_lengths, round_up
@@ -49,7 +49,7 @@ class Layout(NamedTuple):
 
 
 def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
-    """:func:`dlmsample.models.masks.two_stream` for rows that hold their two streams packed, at offsets of
+    """:func:`dlmsample.models.attention.masks.two_stream` for rows that hold their two streams packed, at offsets of
     their own.
 
     Args:

@@ -99,7 +99,7 @@ def tiny_model() -> Any:
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    from dlmsample.models.base import Denoiser, Facts
+    from dlmsample.models.denoiser import Denoiser, Facts
 
     words = len(HostileTokenizer.words)
     torch.manual_seed(0)

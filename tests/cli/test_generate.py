@@ -83,7 +83,7 @@ def test_a_head_from_a_folder(call: Call, tmp_path: Path) -> None:
 
 
 def test_raw_leaves_the_chat_template_out(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlmsample.models.base import Denoiser
+    from dlmsample.models.denoiser import Denoiser
 
     chats: list[bool | None] = []
     encode = Denoiser.encode

@@ -10,7 +10,7 @@ import torch
 from dlmsample.kernels import product
 from dlmsample.kernels.multiply import multiply
 from dlmsample.kernels.product import is_few, launch, part_count, product_in_parts
-from dlmsample.models.merge import few_linear
+from dlmsample.models.fusion.merge import few_linear
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 

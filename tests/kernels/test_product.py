@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from dlmsample.kernels.product import is_few, part_count, product_in_parts, takes
-from dlmsample.models.merge import few_linear
+from dlmsample.models.fusion.merge import few_linear
 from tests.kernels.process import needs_triton, run_cases
 
 

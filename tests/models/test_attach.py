@@ -17,7 +17,8 @@ from torch import Tensor
 
 import dlmsample as ds
 from dlmsample.heads import save_head
-from dlmsample.models import attach, embedded
+from dlmsample.models import adapters as attach
+from dlmsample.models import embedded
 from tests.heads.test_correction import inputs, make
 from tests.heads.test_correction import run as run_head
 from tests.toys import EOS, MASK, random_model

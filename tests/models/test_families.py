@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import dlmsample as ds
-from dlmsample.models import masks
-from dlmsample.models.base import Facts
+from dlmsample.models.attention import masks
+from dlmsample.models.attention.choice import cache_kind, open_reader
+from dlmsample.models.attention.forwards import Layout, Place
+from dlmsample.models.denoiser import Facts
 from dlmsample.models.families import FAMILIES, family, open_config
-from dlmsample.models.reader import Layout, Place
-from dlmsample.models.readers import cache_kind, open_reader
 from tests.models import checkpoints as tiny
 
 IDS: dict[str, dict[str, Any]] = {"llada": {}, "dream": {}, "llada2": {"mask_id": 254}}

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import dlmsample as ds
 from dlmsample.decoding.numbers import row_keys
-from dlmsample.models.base import Facts
-from dlmsample.models.parts import Reads
+from dlmsample.models.denoiser import Facts
+from dlmsample.models.interface import Reads
 from tests.models import checkpoints as tiny
 from tests.oracle import decode
 from tests.toys import EOS, VOCAB, random_model

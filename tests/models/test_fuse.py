@@ -14,9 +14,9 @@ from torch import fx
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 import dlmsample as ds
-from dlmsample.models.fuse import fuse, is_fused
-from dlmsample.models.merge import merge
-from dlmsample.models.parts import cache_argument
+from dlmsample.models.fusion.fuse import fuse, is_fused
+from dlmsample.models.fusion.merge import merge
+from dlmsample.models.interface import cache_argument
 from tests.toys import scripted_model
 
 
@@ -149,7 +149,7 @@ def test_a_correction_head_reads_the_same_hidden_states(nano: ds.Denoiser) -> No
 
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let all rows be few, and all of nano's weights be such as the kernel takes; plain torch makes the parts."""
-    monkeypatch.setattr("dlmsample.models.fuse.is_few", lambda hidden: True)
+    monkeypatch.setattr("dlmsample.models.fusion.fuse.is_few", lambda hidden: True)
     for name, value in {"FEATURES": 16, "WIDTH": 16, "HALF": (torch.float32,)}.items():
         monkeypatch.setattr(f"dlmsample.kernels.product.{name}", value)
 

@@ -11,8 +11,8 @@ from transformers import LlamaConfig, MistralConfig, Qwen3Config
 
 import dlmsample as ds
 from dlmsample.decoding import slots
-from dlmsample.models.inplace import NAME, InPlaceReader, attention_for, in_place
-from dlmsample.models.reader import CachedReader
+from dlmsample.models.attention.forwards import CachedReader
+from dlmsample.models.attention.in_place import NAME, InPlaceReader, attention_for, in_place
 from tests.toys import random_model
 
 
@@ -84,7 +84,7 @@ def test_without_blocks_it_is_the_attention_of_transformers(nano: ds.Denoiser) -
 
 
 def test_it_serves_what_is_captured_and_what_is_compiled(nano: ds.Denoiser) -> None:
-    from dlmsample.models.readers import open_reader
+    from dlmsample.models.attention.choice import open_reader
 
     def kind(model: ds.Denoiser, **options: bool) -> type:
         return type(open_reader(model, 1, 64, cache="exact", score=False, **options))

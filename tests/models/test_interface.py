@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from dlmsample.models.parts import cache_argument
+from dlmsample.models.interface import cache_argument
 
 
 class Since524(nn.Module):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.models import masks
+from dlmsample.models.attention import masks
 from tests.toys import EOS, MASK, VOCAB, random_model
 
 SECTION: dict[str, Any] = {
@@ -106,7 +106,7 @@ def test_dtype_by_name_or_object(dtype: Any) -> None:
 
 @pytest.mark.parametrize("has", [False, True])
 def test_the_dtype_that_suits_the_cpu(has: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dlmsample.models.load.multiplies_bfloat16", lambda: has)
+    monkeypatch.setattr("dlmsample.models.loading.multiplies_bfloat16", lambda: has)
     assert ds.load("nano", dtype="auto").dtype == (torch.bfloat16 if has else torch.float32)
     assert ds.load("nano").dtype == torch.float32
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.models.attach import AtDevice
+from dlmsample.models.adapters import AtDevice
 from tests.heads.test_correction import make
 from tests.models import checkpoints as tiny
 from tests.models.test_load import fails

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 import dlmsample as ds
 from dlmsample.heads import load_head
-from dlmsample.models.masks import bidirectional, block_causal
+from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
 from dlmsample.train import build, checkpoint
 from dlmsample.train.calibrate import calibrate, measure

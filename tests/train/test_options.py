@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import dlmsample as ds
-from dlmsample.models.masks import block_causal
+from dlmsample.models.attention.masks import block_causal
 from dlmsample.train import build
 from dlmsample.train.card import command
 from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data

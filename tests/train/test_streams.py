@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from dlmsample.models.masks import bidirectional, block_causal, two_stream
+from dlmsample.models.attention.masks import bidirectional, block_causal, two_stream
 from dlmsample.rng import fold
 from dlmsample.train import build
 from dlmsample.train.config import TrainConfig, WindowSection, load

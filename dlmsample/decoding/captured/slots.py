@@ -22,10 +22,10 @@ from dlmsample.decoding.request import Canvases, Job, Room
 from dlmsample.decoding.slots import Launched, Slots, own_mode
 from dlmsample.decoding.step import Change, Rows, tree_map
 from dlmsample.kernels.support import power_of_two
-from dlmsample.models.approximate import APPROXIMATIONS
-from dlmsample.models.base import Denoiser
-from dlmsample.models.fuse import is_fused
-from dlmsample.models.reader import Features, Layout, Place
+from dlmsample.models.attention.approximate import APPROXIMATIONS
+from dlmsample.models.attention.forwards import Features, Layout, Place
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.fusion.fuse import is_fused
 
 #: Captures that one batch's slots hold at most. They share a pool of memory, which holds the working memory of the
 #: largest, once, beside each one's results (a few numbers per position of a block). Dropping one frees the driver's

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dlmsample.models.base import Alignment, Attention
-from dlmsample.models.parts import Kind
+from dlmsample.models.denoiser import Alignment, Attention
+from dlmsample.models.interface import Kind
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Family:
     mask_token: str = ""
     eos_tokens: tuple[str, ...] = ()
     lora_targets: tuple[str, ...] = ()  #: layers to adapt in training, under stock names
-    reads: Kind = "decoder"  #: see :mod:`dlmsample.models.parts`
+    reads: Kind = "decoder"  #: see :mod:`dlmsample.models.interface`
 
     def recognises(self, raw: Mapping[str, Any]) -> bool:
         """Whether a config.json is one of this family: by architecture, and where it names none by model type."""

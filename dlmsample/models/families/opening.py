@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from dlmsample.models.base import Facts
+from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import ATTENTION, DENSE, Family
 from dlmsample.models.families.configs import stock_config
@@ -16,7 +16,7 @@ from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import check_revision, check_weights, locate, one_line, read_config, read_tokenizer
-from dlmsample.models.parts import Reads, context_of, reads_of, takes_padding
+from dlmsample.models.interface import Reads, context_of, reads_of, takes_padding
 
 #: By the stock body's model type.
 _TARGETS: dict[str, tuple[str, ...]] = {"llama": DENSE, "qwen2": DENSE, "qwen3": DENSE, "glm4_moe": ATTENTION}
@@ -96,7 +96,7 @@ class Opened:
 
     def _attention(self) -> str | None:
         """Which attention function; None lets transformers choose, where padding masks are made into what any takes."""
-        from dlmsample.models.inplace import attention_for
+        from dlmsample.models.attention.in_place import attention_for
 
         if takes_padding(self.family.reads, self.facts.attention == "bidirectional"):
             return None

@@ -1,7 +1,7 @@
 """The exact block cache read where it lies: a stock decoder's attention reads and writes it in one operation.
 
-The plain :class:`~dlmsample.models.reader.CachedReader` gives attention a slice of the cache and a mask; how long the
-slice is, the host must know. Here every row says itself how far it sees, so that one captured forward serves them all.
+The plain :class:`~dlmsample.models.attention.forwards.CachedReader` gives attention a slice of the cache and a mask;
+the host must know how long the slice is. Here every row says how far it sees, so one captured forward serves all rows.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from transformers.masking_utils import sdpa_mask
 
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.models.base import Denoiser
-from dlmsample.models.parts import BODIES
-from dlmsample.models.reader import CachedReader, forward
+from dlmsample.models.attention.forwards import CachedReader, forward
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.interface import BODIES
 
 #: Of the attention function below, among those of transformers.
 NAME = "dlmsample"
@@ -105,7 +105,7 @@ def in_place(model: Denoiser) -> bool:
 
 
 class InPlaceReader(CachedReader):
-    """A :class:`~dlmsample.models.reader.CachedReader` without slices and masks; the same numbers up to rounding."""
+    """A cached reader without slices and masks; the same numbers up to rounding."""
 
     ragged = True
 

@@ -1,4 +1,4 @@
-"""``load``: a name, a folder or a hub id -> :class:`~dlmsample.models.base.Denoiser`."""
+"""``load``: a name, a folder or a hub id -> :class:`~dlmsample.models.denoiser.Denoiser`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlmsample.models.hub import check_weights, locate, one_line
 from dlmsample.support.registry import unknown
 
 if TYPE_CHECKING:  # torch is imported when something is loaded
-    from dlmsample.models.base import Denoiser
+    from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import Opened
 
 _BITS = ("8bit", "4bit")
@@ -66,7 +66,7 @@ def load(
             float16 where ``dtype`` is None or "auto" and rounds activations too, so that a batch may give other tokens
             than its rows alone. Not for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
-        compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fuse.fuse`): first
+        compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fusion.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
             transformers, or autocast, layers run as they are.
 
@@ -81,10 +81,10 @@ def load(
     """
     import torch
 
-    from dlmsample.models import attach
-    from dlmsample.models.base import Denoiser
+    from dlmsample.models import adapters as attach
+    from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import open_config
-    from dlmsample.models.fuse import fuse, is_spread
+    from dlmsample.models.fusion.fuse import fuse, is_spread
 
     check_weights(str(name), locate(str(name)), allow_pickle)  # the cheapest mistakes first
     opened = open_config(

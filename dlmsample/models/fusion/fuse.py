@@ -12,8 +12,8 @@ import torch
 from torch import fx
 
 from dlmsample.kernels.product import is_few
-from dlmsample.models.merge import adjoin, merge
-from dlmsample.models.parts import BODIES, CACHE_NAMES
+from dlmsample.models.fusion.merge import adjoin, merge
+from dlmsample.models.interface import BODIES, CACHE_NAMES
 
 #: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
 _FORMS = 64

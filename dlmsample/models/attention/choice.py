@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from dlmsample.models.approximate import APPROXIMATIONS, ApproximateReader
-from dlmsample.models.base import Denoiser
-from dlmsample.models.fuse import is_fused
-from dlmsample.models.reader import CachedReader, Reader, WholeReader
+from dlmsample.models.attention.approximate import APPROXIMATIONS, ApproximateReader
+from dlmsample.models.attention.forwards import CachedReader, Reader, WholeReader
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.fusion.fuse import is_fused
 from dlmsample.types import CacheKind
 
 
@@ -49,7 +49,10 @@ def open_reader(
     if cache == "exact":
         wanted = (captured or is_fused(model.module)) and not torch.is_autocast_enabled(model.device.type)
         if wanted:
-            from dlmsample.models.inplace import InPlaceReader, in_place  # imports what all models of transformers need
+            from dlmsample.models.attention.in_place import (  # imports what all models of transformers need
+                InPlaceReader,
+                in_place,
+            )
 
             if in_place(model):
                 return InPlaceReader(model, rows, capacity, score)

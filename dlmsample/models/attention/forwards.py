@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from dlmsample.models import masks
-from dlmsample.models.base import Denoiser
-from dlmsample.models.blockcache import BlockCache
-from dlmsample.models.parts import cache_argument
+from dlmsample.models.attention import masks
+from dlmsample.models.attention.cache import BlockCache
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.interface import cache_argument
 
 
 class Features(NamedTuple):

@@ -11,7 +11,7 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from dlmsample.models.parts import DECODER, Reads, context_of
+from dlmsample.models.interface import DECODER, Reads, context_of
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dlmsample.models.base import Denoiser
-from dlmsample.models.blockcache import BlockCache
-from dlmsample.models.reader import Features, Layout, Place, forward, logits_of, taken
+from dlmsample.models.attention.cache import BlockCache
+from dlmsample.models.attention.forwards import Features, Layout, Place, forward, logits_of, taken
+from dlmsample.models.denoiser import Denoiser
 
 Approximation = Literal["prefix", "dual"]
 APPROXIMATIONS: tuple[Approximation, ...] = ("prefix", "dual")
@@ -42,11 +42,11 @@ class ApproximateReader:
         self._cache = BlockCache(rows, capacity)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
-        """See :meth:`dlmsample.models.reader.Reader.admit`; the first forward in a block sees everything."""
+        """As :meth:`~dlmsample.models.attention.forwards.Reader.admit`; a block's first forward sees everything."""
         self._cache.clear(slots)
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
-        """See :meth:`dlmsample.models.reader.Reader.read`; rows that need a whole forward and others go apart."""
+        """As :meth:`~dlmsample.models.attention.forwards.Reader.read`; rows that need a whole forward go apart."""
         whole = [place.age % self._refresh == 0 if self._refresh else place.age == 0 for place in places]
         if all(whole) or not any(whole):
             return Features(self._logits(self._cache, canvas, layout, start, places, whole[0]), None)
@@ -84,5 +84,5 @@ class ApproximateReader:
         return logits_of(model, taken(hidden, active.clamp(0, positions.shape[1] - 1)), canvas)
 
     def keep(self, rows: Tensor) -> None:
-        """See :meth:`dlmsample.models.reader.Reader.keep`."""
+        """See :meth:`dlmsample.models.attention.forwards.Reader.keep`."""
         self._cache.keep(rows)
