@@ -39,6 +39,7 @@ class Summary:
     seconds: float
     errors: dict[str, str] = field(default_factory=dict)  #: failed cells: "task, checkpoint, policy, seed n" -> error
     report: list[str] = field(default_factory=list)  #: files written
+    apart: int = 0  #: answers of other environments, which are kept and not counted
 
     def asdict(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -216,4 +217,5 @@ def _summary(store: Store, name: str, ran: int, seconds: float, written: list[st
         seconds=seconds,
         errors={f"{c.task}, {c.checkpoint}, {c.policy}, seed {c.seed}": c.error or "" for c in failed},
         report=written,
+        apart=sum(cell.done for cell in store.apart()),
     )

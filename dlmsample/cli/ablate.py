@@ -145,6 +145,10 @@ def _run_lines(found: Summary) -> list[str]:
         f"grid    {found.name}: {found.done}/{found.cells} cells done{failed}; {found.examples} examples, "
         f"{found.ran} run now in {duration(found.seconds)}"
     ]
+    if found.apart:
+        lines.append(
+            f"apart   {found.apart} answers of other versions or devices are kept (--accept-versions counts them)"
+        )
     lines += [f"failed  {cell}: {one_line(error)}" for cell, error in found.errors.items()]
     if found.errors:
         lines.append("again   the same command with --retry runs failed cells again")
