@@ -77,7 +77,8 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
 
     page = screen.console(sys.stdout)
     if made.sources:
-        screen.say(page, "\n".join([ORIGIN, *source_lines(made.sources), ""]))
+        for line in (ORIGIN, *source_lines(made.sources), ""):
+            page.print(Text(visible(line)))  # in lines of the terminal's width
     columns = next(columns for width, columns in SHORT.items() if page.width >= width)
     for task, rows in made.tasks.items():
         screen.say(page, f"{made.name}: {task}")
