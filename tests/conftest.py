@@ -20,6 +20,7 @@ from tests.tape import tapes
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the full counts")
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew: see tests/test_golden.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-import dlmsample
 from dlmsample.ablate import fingerprint
 from dlmsample.ablate.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
 from dlmsample.ablate.marks import GridError, Marks
+from dlmsample.ablate.semantics import SEMANTICS
 from dlmsample.support.registry import policy_class, unknown
 from dlmsample.tasks import Example, Task, task_class, task_options
 from dlmsample.tasks import load as load_task
 
-#: Grows when the meaning of a stored result changes: no result of another number is ever reused.
-SCHEMA = 1
+#: Grows when the parts of :func:`identity` or the meaning of a stored column change: no result of another number is
+#: ever reused. What decoding and scoring give has a number of its own, :data:`~dlmsample.ablate.semantics.SEMANTICS`.
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -124,12 +125,16 @@ def identity(
     seed: int,
     split: str,
 ) -> dict[str, Any]:
-    """Everything that decides a cell's numbers but the examples, which are stored with a hash each."""
+    """Everything that decides a cell's numbers but the examples, which are stored with a hash each.
+
+    The code of this package is in it as one number, :data:`~dlmsample.ablate.semantics.SEMANTICS`; policies and tasks
+    of others by a hash of their source. Versions and the name of the device are not in it: they are stored with each
+    result, see :class:`~dlmsample.ablate.environment.Environment`.
+    """
     options = {**task_options(task.name), **task.options}
     return {
         "schema": SCHEMA,
-        "version": dlmsample.__version__,
-        "code": fingerprint.of_package(),
+        "semantics": SEMANTICS,
         "checkpoint": prints,
         "dtype": dtype,
         "device": kind,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dlmsample.ablate.grid import spell
 from dlmsample.ablate.records import CellInfo
@@ -15,7 +15,7 @@ class Config:
     """One configuration of the grid and its cells, one a seed."""
 
     number: int  #: from 1, in the report's order
-    task: str
+    task: str  #: its label; with the environment's number where results of another environment are shown apart
     checkpoint: str
     policy: str  #: the rule with its options, in one line
     cells: tuple[CellInfo, ...]
@@ -50,7 +50,11 @@ def group(cells: Sequence[CellInfo]) -> list[Config]:
     """Cells as configurations: tasks in the grid's order, then configurations in the grid's order.
 
     Block length, temperature and new tokens are named after the policy only where they tell two cells apart.
+
+    What another environment has computed of a task is a task of its own, like "wordproblems (environment 2)": it has
+    its own baseline and tables, and is compared to nothing of the present environment.
     """
+    cells = [replace(cell, task=_section(cell)) for cell in cells]
     seen: dict[_Place, set[tuple[object, ...]]] = {}
     for cell in cells:
         seen.setdefault((cell.task, cell.checkpoint, cell.policy), set()).add(_settings(cell))
@@ -62,6 +66,10 @@ def group(cells: Sequence[CellInfo]) -> list[Config]:
         policy = " ".join([cell.policy, *(f"{name}={spell(getattr(cell, name))}" for name in named)])
         found.setdefault((cell.task, cell.checkpoint, policy), []).append(cell)
     return [Config(number, *place, tuple(members)) for number, (place, members) in enumerate(found.items(), 1)]
+
+
+def _section(cell: CellInfo) -> str:
+    return cell.task if cell.environment is None else f"{cell.task} (environment {cell.environment})"
 
 
 def _settings(cell: CellInfo) -> tuple[object, ...]:

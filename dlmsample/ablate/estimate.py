@@ -14,6 +14,7 @@ import torch
 from dlmsample.ablate import database, local
 from dlmsample.ablate.bench import Bench
 from dlmsample.ablate.cells import Cell, plan
+from dlmsample.ablate.environment import present
 from dlmsample.ablate.grid import Grid, read
 from dlmsample.ablate.store import Store
 from dlmsample.ablate.units import FIGURES, Answers, Failure, Unit, cut
@@ -51,6 +52,7 @@ def estimate(
     task_options: dict[str, Any] | None = None,
     limit: int | None = None,
     batch_size: int | None = None,
+    accept_versions: bool = False,
 ) -> Estimate:
     """Count what a grid still needs, run a few examples, and multiply. Nothing is written.
 
@@ -62,7 +64,7 @@ def estimate(
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
         out: the folder of the run; what is stored there is not counted again.
-        device, task_options, limit, batch_size: as for :func:`dlmsample.ablate.run.run`.
+        device, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
 
     Raises:
         ValueError: a mistake in the grid, or a damaged store.
@@ -74,14 +76,15 @@ def estimate(
     layout = plan(grid.with_options(task_options or {}), marks, device)
     missing = {cell.key: list(range(len(layout.digests[cell.task.label]))) for cell in layout.cells}
     total = sum(map(len, missing.values()))
+    where = local.devices(device)
     if out is not None and (Path(out).expanduser() / database.NAME).exists():
-        with Store(Path(out).expanduser()) as store:
+        with Store(Path(out).expanduser(), accept_versions) as store:
             for cell in layout.cells:
-                there = store.stored(cell.key)
+                own = cell.checkpoint.device
+                there = store.stored(cell.key, present([own] if own else where))
                 digests = layout.digests[cell.task.label]
                 missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
     waiting = [cell for cell in layout.cells if missing[cell.key]]
-    where = local.devices(device)
     on_cpu = str(where[0] or "cpu").startswith("cpu")
     size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
 

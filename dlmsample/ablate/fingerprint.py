@@ -6,11 +6,9 @@ import hashlib
 import inspect
 import json
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dlmsample
 from dlmsample.ablate.grid import CheckpointEntry
 from dlmsample.models import hub
 from dlmsample.tasks import Example
@@ -32,9 +30,6 @@ _DECIDING = (
     "merges.txt",
     "*.model",
 )
-
-#: Parts of this package that decide no result.
-_OTHER_CODE = {"ablate", "cli", "diagnose", "objectives", "pages", "train"}
 
 
 def digest(value: Any) -> str:
@@ -67,20 +62,11 @@ def of_files(folder: Path) -> dict[str, str]:
     return found
 
 
-@cache
-def of_package() -> str:
-    """SHA-256 of this package's code that decoding and scoring run: between two releases the version stays."""
-    root = Path(dlmsample.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        place = path.relative_to(root)
-        if place.parts[0] not in _OTHER_CODE:
-            digest.update(f"{place.as_posix()}\0".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
 def of_source(cls: type) -> str | None:
-    """SHA-256 of the file that defines a class of another package; None for our own: :func:`of_package` has it."""
+    """SHA-256 of the file that defines a class of another package.
+
+    None for a class of this package, whose meaning :data:`~dlmsample.ablate.semantics.SEMANTICS` stands for.
+    """
     module = cls.__module__
     if module.split(".")[0] == "dlmsample":
         return None

@@ -11,7 +11,7 @@ from dlmsample.ablate.flips import Flips
 from dlmsample.ablate.heatmap import heatmap
 from dlmsample.ablate.pareto import pareto
 from dlmsample.ablate.results import Results, Row
-from dlmsample.ablate.view import COLUMNS, NOTES
+from dlmsample.ablate.view import COLUMNS, NOTES, ORIGIN, source_lines
 from dlmsample.support.html import render
 from dlmsample.support.html.text import printable
 
@@ -42,6 +42,8 @@ def page(results: Results, pairs: Sequence[Pair]) -> str:
         failed=results.failed,
         columns=COLUMNS,
         notes=NOTES,
+        origin=ORIGIN,
+        sources=[printable(line) for line in source_lines(results.sources)],
         tasks=[_task(at, name, rows) for at, (name, rows) in enumerate(results.tasks.items(), 1)],
         pairs=[_pair(pair) for pair in pairs],
     )

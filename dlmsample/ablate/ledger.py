@@ -12,11 +12,12 @@ from dlmsample.ablate.configs import group
 from dlmsample.ablate.contrasts import Measured
 from dlmsample.ablate.grid import Grid
 from dlmsample.ablate.measures import MEASURES
+from dlmsample.ablate.records import Source
 from dlmsample.ablate.report import writing
 from dlmsample.ablate.store import Store
 from dlmsample.ablate.tables import escape, grid_lines
 from dlmsample.ablate.verdicts import VERDICTS, Judged, Member, Verdict, judge, verdict
-from dlmsample.ablate.view import NOTHING, probability
+from dlmsample.ablate.view import NOTHING, probability, source_lines
 
 NAME = "PAPERS.md"
 _HEADINGS = ("where", "the paper says", "the paper", "measured", "difference [95 %]", "verdict", "cells")
@@ -35,7 +36,9 @@ _NOTES = (
 )
 
 
-def write(folder: Path, claims: str | Path, path: Path | None = None, command: str = "") -> tuple[list[Judged], Path]:
+def write(
+    folder: Path, claims: str | Path, path: Path | None = None, command: str = "", accept_versions: bool = False
+) -> tuple[list[Judged], Path]:
     """Judge the claims of a file by the results of a folder, and write the ledger.
 
     The file is a function of the results, the claims and the commands: no date, no duration.
@@ -45,6 +48,7 @@ def write(folder: Path, claims: str | Path, path: Path | None = None, command: s
         claims: see :mod:`dlmsample.ablate.claims`.
         path: what to write; None: PAPERS.md in the folder.
         command: that makes this file, as it is to be shown.
+        accept_versions: judge by the results of every environment, not by those of the last run's alone.
 
     Returns:
         The rows, and the file.
@@ -53,15 +57,15 @@ def write(folder: Path, claims: str | Path, path: Path | None = None, command: s
         be written.
     """
     read, marks = claim_files.read(claims)
-    with Store(folder) as store:
+    with Store(folder, accept_versions) as store:
         if not (held := store.grid()):
             raise ValueError(f"{folder} holds no results yet: run dlmsample ablate GRID.yaml --out {folder} first")
         grid, configs = Grid.model_validate(held), group(store.cells())
         judged = judge(read, marks, grid, configs, lambda c: [r for cell in c.cells for r in store.examples(cell.key)])
-        about = store.about()
+        about, sources = store.about(), store.sources() if accept_versions else []
     target = folder / NAME if path is None else path
     with writing(target) as file:
-        file.write(markdown(judged, grid, about, command))
+        file.write(markdown(judged, grid, about, command, sources))
     return judged, target
 
 
@@ -81,7 +85,13 @@ def _tally(verdicts: Sequence[Verdict]) -> str:
     return ", ".join(f"{name} {found[name]}" for name in VERDICTS if found[name] or name != "not measured")
 
 
-def markdown(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any], command: str = "") -> str:
+def markdown(
+    judged: Sequence[Judged],
+    grid: Grid,
+    about: Mapping[str, Any],
+    command: str = "",
+    sources: Sequence[Source] = (),
+) -> str:
     """The ledger: a table for each paper.
 
     Args:
@@ -89,12 +99,13 @@ def markdown(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any], com
         grid: whose results they are.
         about: where it ran, from :meth:`dlmsample.ablate.store.Store.about`.
         command: that makes this file.
+        sources: where results of several environments count, these environments.
     """
     papers = list({id(row.paper): row.paper for row in judged}.values())
     parts = [
         "# Papers and what nano makes of them" if _on_nano(grid) else f"# Papers and grid {escape(grid.name)}",
         f"{counts(judged)}.",
-        "\n".join(_provenance(judged, grid, about)),
+        "\n".join(_provenance(judged, grid, about, sources)),
         "Every row is measured by the first of these commands and judged by the second:",
         "```sh\n" + "\n".join(filter(None, (about.get("command"), command))) + "\n```",
         "\n".join(f"* {note}" for note in _NOTES),
@@ -117,7 +128,7 @@ def _on_nano(grid: Grid) -> bool:
     return {checkpoint.model for checkpoint in grid.checkpoints} == {"nano"}
 
 
-def _provenance(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any]) -> list[str]:
+def _provenance(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any], sources: Sequence[Source]) -> list[str]:
     tasks = ", ".join(f"{task.label}, split {task.split or 'as reported'}" for task in grid.tasks)
     examples = {m.measured.examples for row in judged for m in row.members if m.measured is not None}
     problems = "no problems yet" if not examples else f"{_span(examples)} problems a cell"
@@ -128,6 +139,7 @@ def _provenance(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any]) 
         f"device: {about.get('device', 'not recorded')}; dtype {dtypes}",
         f"dlmsample {about.get('version', '?')}, torch {about.get('torch', '?')}, "
         f"transformers {about.get('transformers', '?')}",
+        *(f"environment {line}" for line in source_lines(sources)),
     ]
     return [f"* {escape(line)}" for line in lines]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dlmsample.ablate.environment import Environment
+
 Status = Literal["done", "pending", "failed"]
 
 
@@ -26,6 +28,16 @@ class CellInfo:
     done: int  #: of them, how many have a result
     status: Status
     error: str | None = None  #: of a failed cell, in one line
+    environment: int | None = None  #: number of another environment whose results these are; None: the cell's own
+
+
+@dataclass(frozen=True)
+class Source:
+    """An environment that results come from."""
+
+    number: int  #: in the store, from 1
+    environment: Environment
+    answers: int  #: in the cells of the grid
 
 
 @dataclass(frozen=True)

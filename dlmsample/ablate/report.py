@@ -23,7 +23,9 @@ FILES = ("examples.csv", "cells.csv", "comparisons.csv", "report.md", "report.ht
 _FLIPS_A_PAIR, _FLIPS_A_PAGE = 20, 1000
 
 
-def write(folder: Path, baseline: str | None = None, store: Store | None = None) -> list[Path]:
+def write(
+    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+) -> list[Path]:
     """Write the report of a store, whatever state its run is in.
 
     Every column whose name does not contain ``wall`` is a function of the results alone: the files of a run that was
@@ -34,25 +36,31 @@ def write(folder: Path, baseline: str | None = None, store: Store | None = None)
         baseline: the label of the configuration that the others are compared to, as "CHECKPOINT POLICY" or
             "TASK: CHECKPOINT POLICY"; None: the grid's, or see :func:`dlmsample.ablate.configs.baselines`.
         store: of the folder, where it is open already: opening one checks every row of it.
+        accept_versions: count results of every environment as the same, where ``store`` does not say so already.
+            Otherwise the tables of a task are those of the environment that the last run worked in, and what other
+            environments have computed of it stands apart, as "TASK (environment NUMBER)"; the report lists the
+            environments with their numbers at its top.
 
     Returns:
         The files, :data:`FILES`.
 
     Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
     """
-    return build(folder, baseline, store)[1]
+    return build(folder, baseline, store, accept_versions)[1]
 
 
-def build(folder: Path, baseline: str | None = None, store: Store | None = None) -> tuple[Results, list[Path]]:
+def build(
+    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+) -> tuple[Results, list[Path]]:
     """As :func:`write`, together with what the report says."""
-    with Store(folder) if store is None else nullcontext(store) as store:
-        grid, configs = store.grid(), group(store.cells())
+    with Store(folder, accept_versions) if store is None else nullcontext(store) as store:
+        grid, configs = store.grid(), group([*store.cells(), *store.apart()])
         wanted = baseline if baseline is not None else grid.get("baseline")
         baselines(configs, {}, wanted)  # a wrong label is told before any work
         paths = [Path(folder) / name for name in FILES]
         with writing(paths[0]) as file:
             found = dict(_measured(store, configs, file))
-        made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted)
+        made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
         for path, lines in (
             (paths[1], tables.csv(tables.CELL_COLUMNS, tables.cell_rows(made))),
             (paths[2], tables.csv(tables.COMPARISON_COLUMNS, tables.comparison_rows(made))),
@@ -68,7 +76,7 @@ def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator
     """Measure one configuration after the other and write its examples: memory holds the answers of one."""
     file.writelines(tables.csv(tables.EXAMPLE_COLUMNS, ()))
     for config in configs:
-        runs = {cell.seed: store.columns(cell.key) for cell in config.cells}
+        runs = {cell.seed: store.columns(cell.key, cell.environment) for cell in config.cells}
         for cell in config.cells:
             file.write("".join(tables.example_lines(config, cell, runs[cell.seed])))
         if (found := measure(config, runs)) is not None:
@@ -76,7 +84,7 @@ def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator
 
 
 def _runs(store: Store, config: Config, indices: Sequence[int]) -> Runs:
-    return {cell.seed: store.examples(cell.key, indices) for cell in config.cells}
+    return {cell.seed: store.examples(cell.key, indices, cell.environment) for cell in config.cells}
 
 
 def _pairs(store: Store, made: Results) -> Iterator[Pair]:

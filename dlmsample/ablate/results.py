@@ -9,7 +9,7 @@ from typing import Any
 from dlmsample.ablate.compare import Comparison, compare
 from dlmsample.ablate.configs import Config, baselines
 from dlmsample.ablate.measure import Figures, Measured
-from dlmsample.ablate.records import CellInfo
+from dlmsample.ablate.records import CellInfo, Source
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Results:
 
     name: str
     rows: tuple[Row, ...]
+    sources: tuple[Source, ...] = ()  #: the environments that the answers come from
 
     @property
     def tasks(self) -> dict[str, list[Row]]:
@@ -53,16 +54,22 @@ class Results:
 
     def asdict(self) -> dict[str, Any]:
         """Plain data, fit for JSON."""
-        return {"name": self.name, "configurations": [_plain(row) for row in self.rows]}
+        sources = [asdict(source) for source in self.sources]
+        return {"name": self.name, "environments": sources, "configurations": [_plain(row) for row in self.rows]}
 
 
 def results(
-    name: str, configs: Sequence[Config], measured: Mapping[int, Measured], baseline: str | None = None
+    name: str,
+    configs: Sequence[Config],
+    measured: Mapping[int, Measured],
+    baseline: str | None = None,
+    sources: Sequence[Source] = (),
 ) -> Results:
     """Choose the baselines and compare.
 
     Args:
         measured: number of a configuration -> what was measured; those without results are missing.
+        sources: the environments that the answers come from.
 
     Errors: ValueError: no configuration has the label ``baseline``.
     """
@@ -70,7 +77,7 @@ def results(
     bases = baselines(configs, forwards, baseline)
     found = compare([measured[c.number] for c in configs if c.number in measured], bases)
     rows = [Row(c, measured.get(c.number), found.get(c.number), bases.get(c.task) == c) for c in configs]
-    return Results(name, tuple(rows))
+    return Results(name, tuple(rows), tuple(sources))
 
 
 def _plain(row: Row) -> dict[str, Any]:

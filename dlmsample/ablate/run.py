@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dlmsample
-from dlmsample.ablate import local, lock, ray
+from dlmsample.ablate import environment, local, lock, ray
 from dlmsample.ablate.cells import Plan, plan
 from dlmsample.ablate.grid import Grid, read
 from dlmsample.ablate.judge import judge
@@ -39,6 +39,7 @@ class Summary:
     seconds: float
     errors: dict[str, str] = field(default_factory=dict)  #: failed cells: "task, checkpoint, policy, seed n" -> error
     report: list[str] = field(default_factory=list)  #: files written
+    apart: int = 0  #: answers of other environments, which are kept and not counted
 
     def asdict(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -61,6 +62,7 @@ def run(
     batch_size: int | None = None,
     command: str | None = None,
     isolate: bool = False,
+    accept_versions: bool = False,
 ) -> Summary:
     """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
 
@@ -81,6 +83,9 @@ def run(
         isolate: work on a single device in a process of its own as well (several devices have one each), so that a
             crash fails a cell instead of ending the run; as with multiprocessing, a script then needs
             ``if __name__ == "__main__":``. ``dlmsample ablate`` does so.
+        accept_versions: count results that other versions of dlmsample, torch or transformers, or other kinds of
+            devices have left in the folder as results of this run. Without it they are kept, the report shows them
+            apart, and their examples are run again in the present environment.
 
     Raises:
         ValueError: a mistake in the grid, a folder in use, or a damaged store. What goes wrong inside a cell is
@@ -109,8 +114,11 @@ def run(
     began = time.perf_counter()
     with _engine(engine, where, device, address, isolate) as work:
         layout = plan(grid.with_options(task_options or {}), marks, device)
-        with opened(folder, fresh) as store:
-            store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, dlmsample.__version__)
+        places = {
+            entry.label: environment.present([entry.device] if entry.device else where) for entry in grid.checkpoints
+        }
+        with opened(folder, fresh, accept_versions) as store:
+            store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, places)
             if report and grid.baseline is not None:
                 configs = import_module("dlmsample.ablate.configs")
                 configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
@@ -122,6 +130,7 @@ def run(
                 store.note(command=command)
             if units:
                 store.note(
+                    version=dlmsample.__version__,
                     device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
                     **{name: metadata.version(name) for name in ("torch", "transformers")},
                 )
@@ -142,7 +151,7 @@ def _engine(
 
 
 @contextmanager
-def opened(folder: Path, fresh: bool = False) -> Iterator[Store]:
+def opened(folder: Path, fresh: bool = False, accept_versions: bool = False) -> Iterator[Store]:
     """The store of a folder, locked against other runs.
 
     Raises:
@@ -155,7 +164,7 @@ def opened(folder: Path, fresh: bool = False) -> Iterator[Store]:
     with lock.held(folder):
         if fresh:
             Store.delete(folder)
-        with Store.open_or_create(folder) as store:
+        with Store.open_or_create(folder, accept_versions) as store:
             yield store
 
 
@@ -208,4 +217,5 @@ def _summary(store: Store, name: str, ran: int, seconds: float, written: list[st
         seconds=seconds,
         errors={f"{c.task}, {c.checkpoint}, {c.policy}, seed {c.seed}": c.error or "" for c in failed},
         report=written,
+        apart=sum(cell.done for cell in store.apart()),
     )

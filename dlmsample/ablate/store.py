@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from dlmsample.ablate import database
+from dlmsample.ablate import database, lock, queries
 from dlmsample.ablate.cells import Cell
-from dlmsample.ablate.columns import NAMES, Columns
-from dlmsample.ablate.database import COLUMNS, StoreError, checksum, reading
-from dlmsample.ablate.records import CellInfo, ExampleResult, Status
+from dlmsample.ablate.columns import Columns
+from dlmsample.ablate.database import StoreError, checked, insert, reading
+from dlmsample.ablate.environment import Environment
+from dlmsample.ablate.records import CellInfo, ExampleResult, Source
 
 __all__ = ["CellInfo", "ExampleResult", "Store", "StoreError"]
-
-_FIGURES = COLUMNS[3:]  # what an ExampleResult has under the same name
-_INSERT = f"INSERT INTO results VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
-_NAMED = {"index": "r.idx", "answer": "p.answer"}
-_COLUMNS = (
-    f"SELECT {', '.join(_NAMED.get(name, f'r.{name}') for name in NAMES)} FROM results r "
-    "JOIN prompts p ON p.digest = r.digest WHERE r.cell = ? AND r.idx < ? ORDER BY r.idx"
-)
-_CELLS = """
-SELECT c.key, c.info, c.error, m.labels, m.expected,
-  (SELECT COUNT(*) FROM results r WHERE r.cell = c.id AND r.idx < m.expected)
-FROM members m JOIN cells c ON c.id = m.cell ORDER BY m.position
-"""
 
 
 class Store:
@@ -37,26 +27,45 @@ class Store:
     a changed grid finds what is still true and nothing else. Every :meth:`add` is one transaction (write-ahead log,
     ``synchronous=FULL``): what it returned from survives a killed process and a power cut.
 
+    Environments: a result also belongs to the environment that computed it (versions and kind of device, see
+    :class:`~dlmsample.ablate.environment.Environment`), so a cell may have one result of an example from each. The
+    environment in which the last run computed a cell is the cell's own. Everything here speaks of results of a cell's
+    own environment; those of others are kept, and :meth:`apart` lists them. With ``accept_versions`` they count as
+    the same: an example has a result if any environment gave one, its own is preferred, then that of the
+    environment recorded last, and nothing stands apart.
+
+    A store of the tables before (version 1, without environments) is brought up to date when it is opened.
+
     Args:
         folder: the folder of ``--out``.
+        accept_versions: count results of other environments as the same.
 
     Raises:
         StoreError: there is no store, it is damaged, or it is not ours.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, accept_versions: bool = False) -> None:
         self.folder = Path(folder)
         self.path = self.folder / database.NAME
+        if database.outdated(self.path):
+            with lock.held(self.folder):
+                database.migrate(self.path)
         self._connection = database.connect(self.path)
+        self._accept = accept_versions
         self._prompts: set[str] = set()  # written by this object: every cell of a task has the same ones
 
     @classmethod
-    def open_or_create(cls, folder: Path) -> Store:
-        """The store of a folder, made where there is none; a damaged one is an error, never replaced."""
+    def open_or_create(cls, folder: Path, accept_versions: bool = False) -> Store:
+        """The store of a folder, made where there is none; a damaged one is an error, never replaced.
+
+        The caller holds the folder's lock.
+        """
         path = Path(folder) / database.NAME
         if not path.exists() and not path.with_name(path.name + "-wal").exists():
             database.create(path)
-        return cls(folder)
+        if database.outdated(path):
+            database.migrate(path)
+        return cls(folder, accept_versions)
 
     @staticmethod
     def delete(folder: Path) -> None:
@@ -87,172 +96,196 @@ class Store:
         """Note how results came about; what is not given stays as it was."""
         text = json.dumps({**json.loads(self._meta("about") or "{}"), **about})
         with reading(self.path), self._connection as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('about', ?)", (text,))
+            db.execute(queries.META, checked(("about", text)))
 
     def cells(self) -> list[CellInfo]:
-        """The cells of the last run's grid, in its order."""
+        """The cells of the last run's grid, in its order, as far as their own environment has brought them."""
         with reading(self.path):
-            rows = self._connection.execute(_CELLS).fetchall()
-        return [_cell_info(*row) for row in rows]
+            rows = self._connection.execute(queries.CELLS, {"accept": self._accept}).fetchall()
+        return [queries.cell_info(*row) for row in rows]
 
-    def examples(self, cell_key: str, indices: Sequence[int] | None = None) -> list[ExampleResult]:
+    def apart(self) -> list[CellInfo]:
+        """What other environments have computed of the same cells, environment by environment; nobody continues it."""
+        if self._accept:
+            return []
+        with reading(self.path):
+            rows = self._connection.execute(queries.APART).fetchall()
+        return [replace(queries.cell_info(*row), environment=number, status="done") for number, *row in rows]
+
+    def sources(self) -> list[Source]:
+        """The environments that results in the cells of the grid come from, in the order in which they were recorded.
+
+        Those of a cell's own environment stand in the report's main part; the others apart, unless accepted.
+        """
+        with reading(self.path):
+            rows = self._connection.execute(queries.SOURCES).fetchall()
+        return [Source(number, Environment(*versions), answers) for number, *versions, answers in rows]
+
+    def examples(
+        self, cell_key: str, indices: Sequence[int] | None = None, environment: int | None = None
+    ) -> list[ExampleResult]:
         """The results of a cell of the grid, by index; those beyond the grid's limit stay in the file only.
 
         Args:
             cell_key: of the cell.
             indices: of the examples wanted; None: all.
+            environment: the number of another environment, of a cell of :meth:`apart`; None: as the store counts.
 
         Raises:
             KeyError: the grid has no such cell.
         """
-        figures = ", ".join(f"r.{name}" for name in _FIGURES)
-        query = (
-            f"SELECT r.idx, p.prompt, p.reference, p.answer, {figures} FROM results r "
-            "JOIN prompts p ON p.digest = r.digest WHERE r.cell = ? AND r.idx < ?"
-            f"{'' if indices is None else ' AND r.idx IN (SELECT value FROM json_each(?))'} ORDER BY r.idx"
-        )
-        wanted = () if indices is None else (json.dumps(list(indices)),)
+        figures = ", ".join(f"r.{name}" for name in queries.FIGURES)
+        some = "" if indices is None else "AND r.idx IN (SELECT value FROM json_each(:indices))"
+        query = f"SELECT r.idx, p.prompt, p.reference, p.answer, {figures} {queries.CHOSEN} {some} ORDER BY r.idx"
+        given = {**self._wanted(cell_key, environment), "indices": json.dumps(list(indices or ()))}
         with reading(self.path):
-            rows = self._connection.execute(query, (*self._member(cell_key), *wanted)).fetchall()
-        return [_example(row) for row in rows]
+            rows = self._connection.execute(query, given).fetchall()
+        return [queries.example(row) for row in rows]
 
-    def columns(self, cell_key: str) -> Columns:
+    def columns(self, cell_key: str, environment: int | None = None) -> Columns:
         """The same results as :meth:`examples`, without prompts and gold solutions, column by column.
 
         Raises:
             KeyError: the grid has no such cell.
         """
         with reading(self.path):
-            return Columns.of(self._connection.execute(_COLUMNS, self._member(cell_key)))
+            return Columns.of(self._connection.execute(queries.ANSWERS, self._wanted(cell_key, environment)))
 
     def traceback(self, cell_key: str) -> str | None:
         """Where a failed cell failed; None if it did not."""
-        cell, _ = self._member(cell_key)
+        cell, environment, _ = self._member(cell_key)
+        query = "SELECT traceback FROM failures WHERE cell = ? AND environment = ?"
         with reading(self.path):
-            return self._connection.execute("SELECT traceback FROM cells WHERE id = ?", (cell,)).fetchone()[0]
+            row = self._connection.execute(query, (cell, environment)).fetchone()
+        return None if row is None else row[0]
 
     def begin(
-        self, grid: dict[str, Any], cells: Sequence[Cell], digests: Mapping[str, Sequence[str]], version: str
+        self,
+        grid: dict[str, Any],
+        cells: Sequence[Cell],
+        digests: Mapping[str, Sequence[str]],
+        environments: Mapping[str, Environment],
     ) -> None:
-        """Make a grid the current one: its cells, their order, and how many examples each has.
+        """Make a grid the current one: its cells, their order, how many examples each has, and their environments.
 
-        Results of examples that have changed since are deleted; those of cells that left the grid stay.
+        Results of examples that have changed since are deleted; those of cells that left the grid, and those of other
+        environments, stay.
 
         Args:
             grid: with its defaults written out.
             cells: in order.
             digests: by task label, the hash of each example.
-            version: of the package.
+            environments: by checkpoint label, where its cells are computed from now on.
         """
         with reading(self.path), self._connection as db:
-            for key, value in (("grid", json.dumps(grid)), ("version", version)):
-                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            db.execute(queries.META, checked(("grid", json.dumps(grid))))
             db.execute("DELETE FROM members")
+            numbers = {label: _environment(db, given) for label, given in environments.items()}
             for position, cell in enumerate(cells):
                 expected = digests[cell.task.label]
-                made = (cell.key, _info(cell))
-                db.execute(
-                    "INSERT OR IGNORE INTO cells (key, info, checksum) VALUES (?, ?, ?)", (*made, checksum(made))
-                )
-                (number,) = db.execute("SELECT id FROM cells WHERE key = ?", (cell.key,)).fetchone()
-                db.execute("INSERT INTO members VALUES (?, ?, ?, ?)", (position, number, _labels(cell), len(expected)))
-                held = db.execute("SELECT idx, digest FROM results WHERE cell = ?", (number,)).fetchall()
-                stale = [(number, i) for i, digest in held if i < len(expected) and digest != expected[i]]
-                db.executemany("DELETE FROM results WHERE cell = ? AND idx = ?", stale)
+                number = _cell(db, cell)
+                member = (position, number, numbers[cell.checkpoint.label], queries.labels(cell), len(expected))
+                db.execute(insert("members"), checked(member))
+                held = db.execute("SELECT DISTINCT idx, digest FROM results WHERE cell = ?", (number,)).fetchall()
+                stale = [(number, i, digest) for i, digest in held if i < len(expected) and digest != expected[i]]
+                db.executemany("DELETE FROM results WHERE cell = ? AND idx = ? AND digest = ?", stale)
 
     def missing(self, cell_key: str) -> list[int]:
         """Indices of the examples of a cell of the grid that have no result yet."""
-        _, expected = self._member(cell_key)
-        there = self.stored(cell_key)
-        return [index for index in range(expected) if index not in there]
-
-    def stored(self, cell_key: str) -> dict[int, str]:
-        """Index and example's hash of each result of a cell, whether the grid has the cell or not."""
-        query = "SELECT r.idx, r.digest FROM results r JOIN cells c ON c.id = r.cell WHERE c.key = ?"
+        wanted = self._wanted(cell_key)
         with reading(self.path):
-            return dict(self._connection.execute(query, (cell_key,)).fetchall())
+            there = {index for (index,) in self._connection.execute(f"SELECT r.idx {queries.CHOSEN}", wanted)}
+        return [index for index in range(wanted["expected"]) if index not in there]
+
+    def stored(self, cell_key: str, environment: Environment) -> dict[int, str]:
+        """Index and example's hash of each result of a cell, whether the grid has the cell or not.
+
+        Args:
+            cell_key: of the cell.
+            environment: that must have computed them, unless all are accepted.
+        """
+        query = (
+            "SELECT r.idx, r.digest FROM results r JOIN cells c ON c.id = r.cell JOIN environments e "
+            "ON e.id = r.environment WHERE c.key = ? AND (? OR (e.dlmsample, e.torch, e.transformers, e.device) "
+            "= (?, ?, ?, ?))"
+        )
+        with reading(self.path):
+            given = (cell_key, self._accept, *astuple(environment))
+            return dict(self._connection.execute(query, given).fetchall())
 
     def add(self, cell_key: str, results: Sequence[ExampleResult], digests: Sequence[str]) -> None:
-        """Store the results of a batch in one transaction; ``digests`` are the hashes of their examples.
+        """Store the results of a batch, computed in the cell's own environment, in one transaction.
+
+        Args:
+            cell_key: of a cell of the grid.
+            results: of the batch.
+            digests: the hash of each example.
 
         Raises:
-            StoreError: an example has a result already, or the file cannot be written.
+            StoreError: an example has a result of this environment already, or the file cannot be written.
         """
-        cell, _ = self._member(cell_key)
+        cell, environment, _ = self._member(cell_key)
         fresh = {d: r for d, r in zip(digests, results, strict=True) if d not in self._prompts}
-        prompts = [(d, r.prompt, r.reference, r.answer) for d, r in fresh.items()]
-        checked = [(*prompt, checksum(prompt)) for prompt in prompts]
+        prompts = [checked((d, r.prompt, r.reference, r.answer)) for d, r in fresh.items()]
+        rows = [queries.row(cell, environment, d, r) for d, r in zip(digests, results, strict=True)]
         with reading(self.path), self._connection as db:
-            db.executemany("INSERT OR IGNORE INTO prompts VALUES (?, ?, ?, ?, ?)", checked)
-            db.executemany(_INSERT, (_row(cell, d, r) for d, r in zip(digests, results, strict=True)))
+            db.executemany(insert("prompts", "IGNORE"), prompts)
+            db.executemany(insert("results"), rows)
         self._prompts.update(fresh)
 
     def fail(self, cell_key: str, error: str, traceback: str) -> None:
-        """Record why a cell failed: one line, and where."""
-        self._set_error(cell_key, error, traceback)
+        """Record why a cell failed in its own environment: one line, and where."""
+        cell, environment, _ = self._member(cell_key)
+        with reading(self.path), self._connection as db:
+            db.execute(insert("failures", "REPLACE"), checked((cell, environment, error, traceback)))
 
     def forgive(self, cell_keys: Iterable[str]) -> None:
-        """Forget that cells failed."""
+        """Forget that cells failed in their own environments."""
         for key in cell_keys:
-            self._set_error(key, None, None)
-
-    def _set_error(self, cell_key: str, error: str | None, traceback: str | None) -> None:
-        with reading(self.path), self._connection as db:
-            db.execute("UPDATE cells SET error = ?, traceback = ? WHERE key = ?", (error, traceback, cell_key))
+            cell, environment, _ = self._member(key)
+            with reading(self.path), self._connection as db:
+                db.execute("DELETE FROM failures WHERE cell = ? AND environment = ?", (cell, environment))
 
     def _meta(self, key: str) -> str | None:
         with reading(self.path):
             row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else row[0]
 
-    def _member(self, cell_key: str) -> tuple[int, int]:
-        """Number of a cell, and of its examples."""
+    def _member(self, cell_key: str) -> tuple[int, int, int]:
+        """Number of a cell, of its own environment, and how many examples it has."""
         with reading(self.path):
             row = self._connection.execute(
-                "SELECT c.id, m.expected FROM cells c JOIN members m ON m.cell = c.id WHERE c.key = ?", (cell_key,)
+                "SELECT c.id, m.environment, m.expected FROM cells c JOIN members m ON m.cell = c.id WHERE c.key = ?",
+                (cell_key,),
             ).fetchone()
         if row is None:
             raise KeyError(f"the grid has no cell {cell_key}")
         return row
 
-
-def _info(cell: Cell) -> str:
-    """What of a cell follows from its hash."""
-    return json.dumps({"options": cell.options, "seed": cell.seed, **cell.settings.model_dump(mode="json")})
-
-
-def _labels(cell: Cell) -> str:
-    """What of a cell is only a name in the grid."""
-    labels = {
-        "task": cell.task.label,
-        "checkpoint": cell.checkpoint.label,
-        "policy": cell.policy,
-        "policy_name": cell.policy_name,
-    }
-    return json.dumps(labels)
+    def _wanted(self, cell_key: str, environment: int | None = None) -> dict[str, int]:
+        """What :data:`queries.CHOSEN` asks for."""
+        cell, own, expected = self._member(cell_key)
+        accept = self._accept and environment is None
+        return {"cell": cell, "environment": environment or own, "expected": expected, "accept": accept}
 
 
-def _cell_info(key: str, info: str, error: str | None, labels: str, expected: int, done: int) -> CellInfo:
-    status: Status = "done" if done >= expected else "pending" if error is None else "failed"
-    return CellInfo(
-        key=key,
-        **json.loads(labels),
-        **json.loads(info),
-        expected=expected,
-        done=done,
-        status=status,
-        error=error if status == "failed" else None,
-    )
+def _environment(db: sqlite3.Connection, given: Environment) -> int:
+    """The number of an environment, which is recorded where it is new."""
+    query = "SELECT id FROM environments WHERE (dlmsample, torch, transformers, device) = (?, ?, ?, ?)"
+    if (row := db.execute(query, astuple(given)).fetchone()) is not None:
+        return row[0]
+    return _numbered(db, "environments", astuple(given))
 
 
-def _row(cell: int, digest: str, result: ExampleResult) -> tuple[Any, ...]:
-    values = [cell, result.index, digest, *(getattr(result, name) for name in _FIGURES)]
-    plain = [int(value) if isinstance(value, bool) else value for value in values]
-    return (*plain, checksum(plain))
+def _cell(db: sqlite3.Connection, cell: Cell) -> int:
+    """The number of a cell, which is recorded where it is new."""
+    if (row := db.execute("SELECT id FROM cells WHERE key = ?", (cell.key,)).fetchone()) is not None:
+        return row[0]
+    return _numbered(db, "cells", (cell.key, queries.info(cell)))
 
 
-def _example(row: tuple[Any, ...]) -> ExampleResult:
-    index, prompt, reference, answer, *rest = row
-    figures: dict[str, Any] = dict(zip(_FIGURES, rest, strict=True))
-    figures |= {name: bool(figures[name]) for name in ("correct", "forced")}
-    return ExampleResult(index=index, prompt=prompt, reference=reference, answer=answer, **figures)
+def _numbered(db: sqlite3.Connection, table: str, values: Sequence[Any]) -> int:
+    """Insert a row under the next number."""
+    (number,) = db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM {table}").fetchone()
+    db.execute(insert(table), checked((number, *values)))
+    return number

@@ -14,7 +14,7 @@ from dlmsample.ablate.configs import Config
 from dlmsample.ablate.measure import Figures
 from dlmsample.ablate.records import CellInfo
 from dlmsample.ablate.results import Results, Row
-from dlmsample.ablate.view import COLUMNS, NOTES
+from dlmsample.ablate.view import COLUMNS, NOTES, ORIGIN, source_lines
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
@@ -111,6 +111,8 @@ def _cell(config: Config, cell: CellInfo) -> list[Any]:
 def markdown(results: Results) -> str:
     """report.md: a table for each task, what failed, and how to read it."""
     parts = [f"# {escape(results.name)}"]
+    if results.sources:
+        parts += [escape(ORIGIN), "\n".join(f"* {escape(line)}" for line in source_lines(results.sources))]
     for task, rows in results.tasks.items():
         parts += [f"## {escape(task)}", grid_lines([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
     if results.failed:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dlmsample.ablate.measure import Figures
+from dlmsample.ablate.records import Source
 from dlmsample.ablate.results import Row
 
 NOTHING = "–"
@@ -112,6 +113,15 @@ SHORT: dict[int, tuple[Column, ...]] = {
     }.items()
 }
 
+#: Stands above :func:`source_lines`.
+ORIGIN = "Environments that the answers come from:"
+
+
+def source_lines(sources: Sequence[Source]) -> list[str]:
+    """The environments of a report, a line each."""
+    return [f"{source.number}: {source.environment.text}: {source.answers} answers" for source in sources]
+
+
 NOTES: tuple[str, ...] = (
     "Intervals are 95 %. Accuracy: Wilson's interval; with several seeds, examples are the unit and the number of "
     "trials is what the answers are worth (between the examples and the answers).",
@@ -120,5 +130,7 @@ NOTES: tuple[str, ...] = (
     "sign-flip test of the examples' mean differences, which is McNemar's for one seed. Holm: over every comparison "
     "of this report. Where nothing flipped, the interval is a point: see the intervals of the accuracies.",
     "nfe counts forwards after the prompt's; tokens are those up to the end of the answer. Ratios are ratios of sums.",
+    "Results of another environment (versions, kind of device) than the last run's are shown apart, as a task with the "
+    "number of their environment, unless --accept-versions counts them as the same.",
     "Last mile: found by a rule (the last step before the final answer holds the gold number), not by hand.",
 )

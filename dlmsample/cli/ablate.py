@@ -32,6 +32,7 @@ class Request:
     batch_size: int | None = None
     data_dir: str | None = None
     allow_code_execution: bool = False
+    accept_versions: bool = False
     dry_run: bool = False
     as_json: bool = False
 
@@ -68,10 +69,15 @@ def _import() -> None:
 
 
 def _changes(request: Request) -> dict[str, Any]:
-    """What the options change in the grid."""
+    """What the options change in the grid, and in which of the stored results count."""
     given = {"data_dir": request.data_dir, "allow_code_execution": request.allow_code_execution}
     options = {key: value for key, value in given.items() if value}
-    return {"task_options": options, "limit": request.limit, "batch_size": request.batch_size}
+    return {
+        "task_options": options,
+        "limit": request.limit,
+        "batch_size": request.batch_size,
+        "accept_versions": request.accept_versions,
+    }
 
 
 def _command(request: Request) -> str:
@@ -81,7 +87,10 @@ def _command(request: Request) -> str:
         value = getattr(request, name)
         if value != getattr(Request, name):
             words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join([*words, *(["--allow-code-execution"] if request.allow_code_execution else [])])
+    flags = [
+        f"--{name.replace('_', '-')}" for name in ("allow_code_execution", "accept_versions") if getattr(request, name)
+    ]
+    return shlex.join([*words, *flags])
 
 
 def _estimate(request: Request) -> int:
@@ -136,6 +145,10 @@ def _run_lines(found: Summary) -> list[str]:
         f"grid    {found.name}: {found.done}/{found.cells} cells done{failed}; {found.examples} examples, "
         f"{found.ran} run now in {duration(found.seconds)}"
     ]
+    if found.apart:
+        lines.append(
+            f"apart   {found.apart} answers of other versions or devices are kept (--accept-versions counts them)"
+        )
     lines += [f"failed  {cell}: {one_line(error)}" for cell, error in found.errors.items()]
     if found.errors:
         lines.append("again   the same command with --retry runs failed cells again")

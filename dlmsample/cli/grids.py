@@ -8,6 +8,14 @@ import typer
 
 from dlmsample.cli import options
 
+AcceptVersions = Annotated[
+    bool,
+    typer.Option(
+        "--accept-versions",
+        help="Count stored results of other versions and devices as the same; without it they stand apart.",
+    ),
+]
+
 
 def ablate(
     grid: Annotated[str, typer.Argument(metavar="GRID.yaml", help="Tasks, checkpoints, policies and seeds.")],
@@ -41,6 +49,7 @@ def ablate(
     allow_code_execution: Annotated[
         bool, typer.Option("--allow-code-execution", help="Let humaneval and mbpp run generated code, in a sandbox.")
     ] = False,
+    accept_versions: AcceptVersions = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count cells and forwards, time a few examples; write nothing.")
     ] = False,
@@ -49,7 +58,9 @@ def ablate(
     """Run a grid of tasks, checkpoints, policies and seeds, and report; the same command again goes on.
 
     Every finished batch is stored at once in DIR/results.sqlite. Cells that a changed grid shares with the last
-    one are not run again. Exit code 0: all cells are done; 1: some failed.
+    one are not run again, unless versions of dlmsample, torch or transformers or the kind of device have changed:
+    then the old results are kept and shown apart (--accept-versions: they count). Exit code 0: all cells are done;
+    1: some failed.
 
     \b
     Examples:
@@ -83,6 +94,7 @@ def report(
         str | None,
         typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
     ] = None,
+    accept_versions: AcceptVersions = False,
     as_json: options.AsObject = False,
 ) -> None:
     """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.

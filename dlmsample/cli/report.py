@@ -26,6 +26,7 @@ class Request:
     baseline: str | None = None
     claims: str | None = None
     papers: str | None = None
+    accept_versions: bool = False
     as_json: bool = False
 
 
@@ -42,7 +43,7 @@ def report(request: Request) -> None:
     with interrupt.raising():
         folder = Path(request.folder).expanduser()
         judged, ledger = _ledger(request, folder)  # first: a wrong claim is told before any work
-        made, paths = build(folder, request.baseline)
+        made, paths = build(folder, request.baseline, accept_versions=request.accept_versions)
         paths = [*paths, *ledger]
         if request.as_json:
             data = {**made.asdict(), "files": [str(path) for path in paths]}
@@ -60,8 +61,9 @@ def _ledger(request: Request, folder: Path) -> tuple[list[Judged], list[Path]]:
 
     target = None if request.papers is None else Path(request.papers).expanduser()
     words = ["dlmsample", "report", request.folder, "--claims", request.claims]
-    command = shlex.join([*words, *([] if request.papers is None else ["--papers", request.papers])])
-    judged, path = ledger.write(folder, request.claims, target, command)
+    words += [] if request.papers is None else ["--papers", request.papers]
+    words += ["--accept-versions"] if request.accept_versions else []
+    judged, path = ledger.write(folder, request.claims, target, shlex.join(words), request.accept_versions)
     return judged, [path]
 
 
@@ -71,9 +73,12 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
     from rich.table import Table
     from rich.text import Text
 
-    from dlmsample.ablate.view import SHORT
+    from dlmsample.ablate.view import ORIGIN, SHORT, source_lines
 
     page = screen.console(sys.stdout)
+    if made.sources:
+        for line in (ORIGIN, *source_lines(made.sources), ""):
+            page.print(Text(visible(line)))  # in lines of the terminal's width
     columns = next(columns for width, columns in SHORT.items() if page.width >= width)
     for task, rows in made.tasks.items():
         screen.say(page, f"{made.name}: {task}")

@@ -10,7 +10,7 @@ from typing import Any, Self
 import pytest
 
 from dlmsample.ablate.columns import NAMES, Columns
-from dlmsample.ablate.records import CellInfo, ExampleResult
+from dlmsample.ablate.records import CellInfo, ExampleResult, Source
 
 
 def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
@@ -85,16 +85,24 @@ class FakeStore:
     def cells(self) -> list[CellInfo]:
         return [replace(cell, done=len(given), expected=max(cell.expected, len(given))) for cell, given in self.held]
 
-    def examples(self, cell_key: str, indices: Sequence[int] | None = None) -> list[ExampleResult]:
+    def apart(self) -> list[CellInfo]:
+        return []
+
+    def sources(self) -> list[Source]:
+        return []
+
+    def examples(
+        self, cell_key: str, indices: Sequence[int] | None = None, environment: int | None = None
+    ) -> list[ExampleResult]:
         given = next(given for cell, given in self.held if cell.key == cell_key)
         return given if indices is None else [result for result in given if result.index in indices]
 
-    def columns(self, cell_key: str) -> Columns:
+    def columns(self, cell_key: str, environment: int | None = None) -> Columns:
         return columns(self.examples(cell_key))
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Reports are made of this store, whatever their folder."""
-        monkeypatch.setattr("dlmsample.ablate.report.Store", lambda folder: self)
+        monkeypatch.setattr("dlmsample.ablate.report.Store", lambda folder, accept_versions: self)
         return self
 
 

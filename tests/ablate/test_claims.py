@@ -12,6 +12,7 @@ from dlmsample.ablate import claims as claim_files
 from dlmsample.ablate import fingerprint, ledger
 from dlmsample.ablate.cells import Plan, plan
 from dlmsample.ablate.configs import group
+from dlmsample.ablate.environment import Environment
 from dlmsample.ablate.grid import GridError, parse, read
 from dlmsample.ablate.records import CellInfo
 from dlmsample.ablate.store import Store
@@ -19,6 +20,7 @@ from dlmsample.ablate.verdicts import Judged, judge
 from tests.ablate.fakes import answer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+HERE = Environment("9.9", "1", "2", "one abacus")
 #: Policies of the grid below, and per problem what each of their forty answers came to (1 right, 0 wrong).
 GRID = """
 name: g
@@ -44,8 +46,9 @@ def fill(layout: Plan, folder: Path, without: str = "") -> Path:
     """A store of the grid with those answers; a right answer took 2 steps and 10 tokens, a wrong one 6 and 20."""
     folder.mkdir(exist_ok=True)
     with Store.open_or_create(folder) as store:
-        store.begin(layout.grid.model_dump(mode="json"), layout.cells, layout.digests, "9.9")
-        store.note(command="dlmsample ablate g.yaml --out runs/g", device="one abacus", torch="1", transformers="2")
+        store.begin(layout.grid.model_dump(mode="json"), layout.cells, layout.digests, {"nano": HERE})
+        versions = {"version": "9.9", "torch": "1", "transformers": "2"}
+        store.note(command="dlmsample ablate g.yaml --out runs/g", device="one abacus", **versions)
         for cell in layout.cells:
             results = [
                 answer(at, right == "1", steps=2 if right == "1" else 6, tokens=10 if right == "1" else 20)

@@ -13,6 +13,7 @@ import pytest
 
 from dlmsample.ablate import database, lock
 from dlmsample.ablate.cells import Plan, plan
+from dlmsample.ablate.environment import Environment
 from dlmsample.ablate.grid import validate
 from dlmsample.ablate.marks import Marks
 from dlmsample.ablate.records import ExampleResult
@@ -28,9 +29,12 @@ def layout(tiny_folder: Path) -> Plan:
     return plan(validate(toys.grid(tiny_folder), Marks()))
 
 
-def begin(store: Store, layout: Plan, limit: int = 6) -> None:
+HERE, THERE = Environment("1", "2", "3", "cpu: abacus"), Environment("1", "2.1", "3", "cpu: abacus")
+
+
+def begin(store: Store, layout: Plan, limit: int = 6, environment: Environment = HERE) -> None:
     digests = {label: found[:limit] for label, found in layout.digests.items()}
-    store.begin(layout.grid.model_dump(mode="json"), layout.cells, digests, "0")
+    store.begin(layout.grid.model_dump(mode="json"), layout.cells, digests, {"tiny": environment})
 
 
 def result(index: int, **changes: Any) -> ExampleResult:
@@ -95,7 +99,7 @@ def test_a_limit_hides_and_a_changed_example_is_forgotten(tmp_path: Path, layout
         assert len(store.examples(key)) == 6
         label = layout.cells[0].task.label
         changed = {label: ["other", *layout.digests[label][1:]]}
-        store.begin({}, layout.cells, changed, "0")
+        store.begin({}, layout.cells, changed, {"tiny": HERE})
         assert store.missing(key) == [0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlmsample.ablate import local, lock
+from dlmsample.ablate import environment, local, lock
 from dlmsample.ablate.bench import Bench
 from dlmsample.ablate.store import Store
 from tests.ablate import toys
@@ -143,3 +144,27 @@ def test_a_folder_in_use_and_a_damaged_store(call: Call, grid: str, tmp_path: Pa
     assert (code, said, err.count("\n")) == (2, "", 1)
     assert f"{out / 'results.sqlite'} is damaged" in err
     assert call("ablate", grid, "--out", str(out), "--fresh").code == 0
+
+
+def test_other_versions_are_named_and_count_only_if_accepted(
+    call: Call, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, label = str(tmp_path / "out"), "wordproblems(max_steps=5)"
+    assert call("ablate", grid, "--out", out).code == 0
+    now = environment.present([None])
+    monkeypatch.setattr(environment, "present", lambda devices: dataclasses.replace(now, torch="99.0"))
+    accepted = json.loads(call("ablate", grid, "--out", out, "--accept-versions", "--json").out)
+    assert (accepted["done"], accepted["ran"]) == (3, 0)
+    anew = call("ablate", grid, "--out", out, "--limit", "2").out
+    assert "6 examples, 6 run now" in anew
+    assert "apart   6 answers of other versions or devices" in anew
+
+    apart = call("report", out).out
+    for line in (f"1: {now.text}: 6 answers", f"2: {environment.present([]).text}: 6 answers"):
+        assert line in " ".join(apart.split())
+    tasks = [row["task"] for row in json.loads(call("report", out, "--json").out)["configurations"]]
+    assert set(tasks) == {label, f"{label} (environment 1)"}
+    together = json.loads(call("report", out, "--accept-versions", "--json").out)
+    assert {row["task"] for row in together["configurations"]} == {label}
+    with Store(tmp_path / "out") as store:
+        assert store.about()["command"] == f"dlmsample ablate {grid} --out {out} --limit 2"
