@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full lint clean
+.PHONY: demo test test-full mutants lint clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -15,6 +15,10 @@ test: $(STAMP) lint
 
 test-full: $(STAMP) lint
 	$(BIN)/python -m pytest -n auto --dist worksteal --full --durations=20
+
+# Each named mutation of the rules must make some test fail; some ten minutes on two cores.
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py -j 2
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
