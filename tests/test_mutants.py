@@ -15,7 +15,7 @@ def test_it_applies(mutant: Mutant) -> None:
     assert mutant.new != mutant.old
     source = path.read_text(encoding="utf-8").replace(mutant.old, mutant.new)
     compile(source, str(path), "exec")
-    for test in mutant.tests.split():
+    for test in mutant.tests.partition(" -k ")[0].split():
         file, _, name = test.partition("::")
         assert (ROOT / file).exists()
         assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")

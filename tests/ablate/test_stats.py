@@ -193,6 +193,7 @@ def test_different_numbers_of_seeds() -> None:
     base, other = measured("t2m", b0="10", b1="00", a0="11", a1="10", a2="1 ")
     versus = compare([base, other], {"wordproblems": base.config})[2]
     assert versus.difference == pytest.approx(((1 - 0.5) + (0.5 - 0)) / 2)
+    assert (versus.low, versus.high) == (0.5, 0.5), "both examples differ by one half, whichever are drawn"
     assert (versus.gained, versus.lost) == (2, 0)
     assert versus.p == 0.5  # two examples, both up: 2 of 4 signs reach as far
 
