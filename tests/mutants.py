@@ -171,6 +171,8 @@ _LOOPS = "tests/objectives/test_loops.py tests/objectives/test_losses.py tests/o
 _RANDOM = "tests/test_differential.py::test_random_models"
 _BATCH = f"{_RANDOM} tests/test_step_rules.py tests/test_fill.py::test_blocks_without_masks_cost_a_write_or_nothing"
 _BATCH += " tests/test_fill.py::test_a_forward_that_only_writes_is_no_step tests/test_fill.py::test_budgets_count_masks"
+_BATCH += " tests/test_fill.py::test_dsc_draws_its_buffer_and_its_cap_from_the_masks"
+_BATCH += " tests/test_protocol.py::test_prompt_and_counts"
 _BATCH += " tests/test_protocol.py::test_the_sampler_enforces_the_bound -k 'not random_models or t2m'"
 
 
@@ -307,7 +309,11 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("fold(self.keys, kind, self.canvas)", "fold(self.keys, kind)"),
     ],
     ("batch.py step.py", _BATCH): [
-        (" & ~rows.finished[:, None]", ""),
+        (
+            " & ~rows.finished[:, None]",
+            "",
+            "what a policy makes of a finished row is dropped; it is to see nothing there",
+        ),
         ("updating & (update.done | at_bound)", "updating & update.done"),
         ("block.step + 1 >= policy.max_steps(block)", "block.step >= policy.max_steps(block)"),
         ("torch.where(left & forced[:, None], pred.token, tokens)", "tokens"),
@@ -327,7 +333,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("start, writing | (moves & (block > start))", "start, writing"),
         ("nominal=total if settings.whole else None", "nominal=None"),
     ],
-    ("policies/fill.py", _policy("unmask")): [
+    ("policies/fill.py", _policy("unmask or d3im")): [
         ("& (pred.prob > level)", "& (pred.prob >= level)"),
         ("sure.sum(-1, keepdim=True) >= min_commit", "sure.sum(-1, keepdim=True) > min_commit"),
         ("(previous.gather(-1, place) <= bound)", "(previous.gather(-1, place) < bound)"),

@@ -61,6 +61,20 @@ def test_an_entropy_bound_may_be_reached_exactly() -> None:
     assert after(ds.Unmask(entropy_bound=0.5), block_of([MASK] * 3), pred) == [5, 6, MASK]
 
 
+def test_a_small_block_gets_one_step_of_a_budget_at_least() -> None:
+    """Three of twenty positions and two steps: a share below one."""
+    block = block_of([MASK] * 3)._replace(total=torch.tensor([20]))
+    assert after(ds.Unmask(steps=2), block, pred_of([5, 6, 7], [0.5] * 3)) == [5, 6, 7]
+
+
+def test_forwards_of_a_full_block_are_counted_before_they_are_made() -> None:
+    """One is allowed, and this was it, though an edit fired."""
+    _, update = stepped(ds.T2T(max_post_steps=1), block_of([8]), pred_of([5], [0.875]))
+    assert (update.tokens.tolist(), update.done.tolist()) == ([[5]], [True])
+    _, update = stepped(ds.T2T(max_post_steps=2), block_of([8]), pred_of([5], [0.875]))
+    assert update.done.tolist() == [False]
+
+
 def test_an_edit_threshold_is_strict() -> None:
     policy = ds.T2T(edit_threshold=0.5)
     assert after(policy, block_of([8, 9, MASK]), pred_of([5, 6, 7], [0.5, 0.75, 0.75])) == [8, 6, 7]

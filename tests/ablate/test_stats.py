@@ -165,6 +165,7 @@ def test_comparison_of_one_run_a_side() -> None:
     assert list(found) == [2]
     versus = found[2]
     assert (versus.gained, versus.lost, versus.examples) == (3, 1, 10)
+    assert (versus.gains, versus.losses) == ((2, 3, 9), (8,))
     assert (versus.difference, versus.accuracy, versus.baseline_accuracy) == (0.2, 0.7, 0.5)
     assert versus.p == versus.p_holm == pytest.approx(stats.binomtest(1, 4).pvalue)
     assert versus.low <= 0.2 <= versus.high
