@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dlmsample.tasks import Example, load
+from dlmsample.tasks.extract_code import code_of
 from dlmsample.tasks.humaneval import body, completed
-from dlmsample.tasks.programs import ProgramTask, code_of
+from dlmsample.tasks.programs import ProgramTask
 from dlmsample.tasks.sandbox import SandboxError, check
 
 PROMPT = 'import math\n\n\ndef helper(x):\n    return x\n\n\ndef twice(x):\n    """ Twice x. """\n'
