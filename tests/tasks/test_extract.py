@@ -7,7 +7,19 @@ from collections.abc import Callable
 
 import pytest
 
-from dlmsample.tasks import cmath, countdown, extract, gsm8k, humaneval, math500, piqa, programs, sudoku, triviaqa
+from dlmsample.tasks import (
+    cmath,
+    countdown,
+    extract,
+    extract_code,
+    gsm8k,
+    humaneval,
+    math500,
+    piqa,
+    quantity,
+    sudoku,
+    triviaqa,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +57,10 @@ def test_final_number(text: str, number: str | None) -> None:
 
 
 def test_numbers_are_compared_by_value_and_may_be_long() -> None:
-    assert extract.same_number("007.0", "7")
-    assert extract.same_number("9" * 5000, "9" * 5000)
-    assert not extract.same_number("9" * 5000, "9" * 4999 + "8")
-    assert not extract.same_number("seven", "7")
+    assert quantity.same_number("007.0", "7")
+    assert quantity.same_number("9" * 5000, "9" * 5000)
+    assert not quantity.same_number("9" * 5000, "9" * 4999 + "8")
+    assert not quantity.same_number("seven", "7")
 
 
 def test_boxes_nest_and_skip_escaped_braces() -> None:
@@ -103,7 +115,7 @@ FINDERS: list[Callable[[str], object]] = [
     lambda text: piqa.choice(text, "tin can", "trash bag"),
     countdown.final_expression,
     lambda text: sudoku.final_grid(text, 16),
-    lambda text: programs.code_of(text, "f"),
+    lambda text: extract_code.code_of(text, "f"),
     humaneval.body,
     lambda text: humaneval.completed("def f(x):\n", "f", text),
 ]
