@@ -55,6 +55,18 @@ def answer_tag(text: str) -> str | None:
     return next((part for part in parts if part not in _EMPTY), None)
 
 
+def marked_answer(text: str) -> str | None:
+    r"""What a text marks as its answer where the prompt asks for ``<answer>``: that tag, whatever follows it, else the
+    last ``\boxed{}``; of a tag with a box in it, the box. None: there is neither.
+
+    Example:
+        >>> marked_answer(r"\boxed{1} <answer>so \boxed{2}</answer> since \boxed{3}"), marked_answer(r"\boxed{4}")
+        ('2', '4')
+    """
+    tag = answer_tag(text)
+    return (last_boxed(tag) or tag) if tag else last_boxed(text)
+
+
 def after_phrase(text: str) -> str | None:
     """The rest of the line after the last "answer is" or "answer:" that something follows; None: there is none.
 

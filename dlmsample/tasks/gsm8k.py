@@ -6,7 +6,7 @@ import re
 
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row
-from dlmsample.tasks.extract import answer_tag, last_boxed
+from dlmsample.tasks.extract import last_boxed, marked_answer
 from dlmsample.tasks.prompts import BOXED_MATH
 from dlmsample.tasks.quantity import LONGEST, last_quantity, quantity, same_number
 
@@ -40,8 +40,7 @@ def final_number(text: str) -> str | None:
         >>> final_number(r"<answer>\boxed{\frac{36}{2}}</answer> of 36"), final_number("#### Step 1\nIt is 18.")
         ('18', '18')
     """
-    tag = answer_tag(text)
-    for marked in (last_boxed(tag) or tag if tag else None, last_boxed(text)):
+    for marked in (marked_answer(text), last_boxed(text)):
         if marked is not None and _DIGIT.search(marked):
             return quantity(marked) if len(marked) <= LONGEST else last_quantity(marked)
     found = (quantity(mark[1]) for mark in _AFTER_HASHES.finditer(text))
