@@ -13,7 +13,8 @@ from dlmsample.tasks.quantity import LONGEST, last_quantity, quantity, same_numb
 _DIGIT = re.compile("[0-9]")
 # The number right after the mark, with what may dress it; a number that a full stop and a word follow counts steps.
 _AFTER_HASHES = re.compile(
-    r"####(?!#)[\s*_:$€£]*+((?:\\[($\[]?|[-\u2212+]\s?)*+[$.(]?[0-9\\](?!\d{0,2}[.):]\s++[A-Za-z])[^\n]{0,100})"
+    r"(?<!#)####(?!#)(?:[\s*_:$€£(]|\\[(\[$])*+"
+    r"((?:[-\u2212+]\s?)?(?:\\?\$)?(?:\.?[0-9](?!\d{0,2}[.):]\s++[A-Za-z])|\\(?:[dtc]?frac|sqrt|boxed|text|mathbf))[^\n]{0,100})"
 )
 
 

@@ -28,7 +28,7 @@ _WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|emph|b
 _UNIT = r"(?:circ|degree|quad|qquad|ldots|dots|%|\\|\(|\)|\[|\]|approx|therefore|implies|Rightarrow|to)"
 _UNKNOWN = re.compile(rf"\\(?!{_UNIT})")
 _NUMBER = re.compile(
-    r"([0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)?(\.[0-9]+)?(?:[eE]([+-]?[0-9]{1,3})(?![\w.]))?(?![0-9])"
+    r"([0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)?(\.[0-9]+)?(?:[eE]([+-]?[0-9]{1,3})(?!\.?\w))?(?![0-9])"
 )
 _FRACTION = re.compile(r"\\[dtc]?frac\s*")
 _PRODUCT = re.compile(r"\s*(\*(?!\*)|/|\\times|\\cdot|\\div|×|÷|·|x(?=\s*[0-9]))\s*")
@@ -41,7 +41,7 @@ _LAST = re.compile(
     rf"(?P<minus>(?<![\w)\]}}])[-\u2212]\s?+)?\\[dtc]?frac\s?\{{\s?(?P<top>{_plain})\s?\}}\s?\{{\s?(?P<bottom>{_plain})\s?\}}"
     r"|(?<![0-9.])(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?[$€£])?(?P<money>(?<=\$)[-\u2212])?"
     r"(?P<digits>(?:[0-9]{1,3}+(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?+|\.[0-9]++)"
-    r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?\^\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?![\w.])\}?"
+    r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?\^\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?!\.?\w)\}?"
     r"|/(?P<over>[0-9]++(?:\.[0-9]++)?+)(?![/0-9]))?"
 )
 
