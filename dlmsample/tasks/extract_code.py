@@ -127,6 +127,10 @@ def _is_prose(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assert) or (isinstance(node, ast.AnnAssign) and node.value is None)
 
 
+def _is_word(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name)
+
+
 def code_of(text: str, *names: str) -> str:
     """The code in a text that defines ``names``, the first of which is the function that is asked for.
 
@@ -145,8 +149,9 @@ def code_of(text: str, *names: str) -> str:
     blocks = [_closed(block) for block in fenced(text)]
     chosen = _choose(blocks, names[0]) if names else None
     if chosen is None and names and defines(text, names[0]):
-        bare = (_between(text), unfenced(text))
-        chosen = next((code for code in bare if defines(code, names[0]) and parses(code)), None)
+        whole = _between(text)
+        bare = whole if parses(whole) and not any(map(_is_word, ast.parse(whole).body)) else unfenced(text)
+        chosen = bare if defines(bare, names[0]) else None
     if chosen is None:
         chosen = blocks[0] if blocks else _between(text)
     others = [block for block in blocks if block is not chosen and parses(block)]
@@ -273,15 +278,15 @@ def future_first(code: str) -> str:
     """
     if "__future__" not in code or not parses(code):
         return code
-    lines = re.split(r"\r\n?|\n", code)
+    lines = [line.encode() for line in re.split(r"\r\n?|\n", code)]
     first: list[str] = []
     for node in reversed(ast.parse(code).body):
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             first.insert(0, ast.unparse(node))
-            at = slice(node.lineno - 1, node.end_lineno)
-            if ast.dump(node) == "".join(map(ast.dump, ast.parse("\n".join(lines[at])).body)):
-                del lines[at]
-    return "\n".join([*first, *lines])
+            start, end = node.lineno - 1, node.end_lineno or node.lineno
+            before, after = lines[start][: node.col_offset], lines[end - 1][node.end_col_offset :]
+            lines[start:end] = [before + b"pass" + after] if before or after.strip() else []
+    return "\n".join([*first, *(line.decode() for line in lines)])
 
 
 def defines(code: str, name: str) -> bool:

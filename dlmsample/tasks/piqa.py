@@ -20,9 +20,10 @@ _OPENING = re.compile(
 _MARKED = re.compile(r"\(([AB])\)|\*\*([AB])\b|\b(?:[Oo]ption|[Cc]hoice|[Ss]olution)\s([AB])\b|(?:\n|^)\s?([AB])[.):]")
 
 _NOUN = r"(?:option|choice|solution|answer|method|way|approach|one)"
+_AFTER_A = r"because|since|as|for|over|and|is|isn't|was|wasn't|would|seems|sounds|here"
 _LETTER = (
-    rf"(?:(?:the\s)?{_NOUN}\s)?[*(\"'`]{{0,3}}"
-    r"(?P<letter>[Bb](?!\w|'\w)|A(?!\w|'\w)(?!\s(?!(?:because|since|as|for|over|and|is|isn't|was|wasn't|would|seems|sounds|here)\b)[a-z])|a(?!\w|'\w)(?!\s\w))"
+    rf"(?:(?:the\s)?{_NOUN}\s)?[*(\"'`]{{0,3}}(?P<letter>"
+    rf"[Bb](?!\w|'\w)|A(?!\w|'\w)(?!\s(?!(?:{_AFTER_A})\b)[a-z])|a(?!\w|'\w)(?!\s\w))"
 )
 _GOOD = r"correct|right|best|better|preferable|appropriate|suitable|safer|safest|valid|true|ideal|more|most|answer"
 _BAD = r"incorrect|wrong|worse|worst|inappropriate|unsuitable|invalid|false|less|impractical|unsafe"
@@ -126,7 +127,7 @@ class PIQA(Benchmark):
         labels = path.with_name(f"{path.stem}-labels.lst")
         if not labels.is_file():
             raise ValueError(f"{path} has no labels: put {labels.name} beside it")
-        right = labels.read_text(encoding="utf-8").split()
+        right = labels.read_text(encoding="utf-8-sig").split()
         if len(right) != len(rows) or set(right) - {"0", "1"}:
             raise ValueError(f"{labels} must hold 0 or 1 for each of the {len(rows)} rows of {path.name}")
         return [{**row, "label": int(label)} for row, label in zip(rows, right, strict=True)]

@@ -66,6 +66,7 @@ def test_gsm8k(tmp_path: Path) -> None:
         (0, "答：9页，8页，7页", False),
         (0, "答案是9.0。", True),
         (0, "答案是9.2。", False),
+        (0, "答案是9。\r\n", True),
         (1, "答案是$\\frac{2}{6}$", True),
         (1, "答案是6分之2", True),
         (1, "答案是1/3。", True),

@@ -152,7 +152,7 @@ def _prove(namespaces: bool = True) -> None:
         head = "".join(f"{name} = {value!r}\n" for name, value in names.items())
         done = _run(head + _ATTEMPTS, limits, namespaces)
     if not done.passed:
-        last = (done.output.strip().splitlines() or [done.reason])[-1]
+        last = (done.output.strip().split("\n") or [done.reason])[-1]
         raise SandboxError(f"generated code is not run, because the sandbox does not hold here: {last}")
 
 
