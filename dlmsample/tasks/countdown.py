@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
 
+from dlmsample.tasks.answers.marks import answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Row
-from dlmsample.tasks.extract import answer_tag, last_boxed
 from dlmsample.tasks.prompts import FORMAT
 
 _PROMPT = (

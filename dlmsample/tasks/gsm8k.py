@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from dlmsample.tasks.answers.marks import last_boxed, marked_answer
+from dlmsample.tasks.answers.quantity import LONGEST, last_quantity, quantity, same_number
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row
-from dlmsample.tasks.extract import last_boxed, marked_answer
 from dlmsample.tasks.prompts import BOXED_MATH
-from dlmsample.tasks.quantity import LONGEST, last_quantity, quantity, same_number
 
 _DIGIT = re.compile("[0-9]")
 # The number right after the mark, with what may dress it; a number that a full stop and a word follow counts steps.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from dlmsample.tasks.answers.code import code_of
+from dlmsample.tasks.answers.python import defines, future_first
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.benchmark import Hub, Row
-from dlmsample.tasks.extract_code import code_of, defines, future_first
 from dlmsample.tasks.programs import ProgramTask, Trial
 
 _PROMPT = "Complete the following python code:\n{prompt}"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
-from dlmsample.tasks import math_judge
+from dlmsample.tasks import equivalence
+from dlmsample.tasks.answers.bases import based, in_decimal, last_based
+from dlmsample.tasks.answers.marks import marked_answer
 from dlmsample.tasks.base import Example, Score
-from dlmsample.tasks.bases import based, in_decimal, last_based
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row
-from dlmsample.tasks.extract import marked_answer
 from dlmsample.tasks.prompts import BOXED_MATH
 
 _TAIL = 2000
@@ -85,7 +85,7 @@ class Math500(Benchmark):
 
     def prepare(self) -> None:
         """Errors: ValueError: math-verify is not installed."""
-        math_judge.check()
+        equivalence.check()
 
     def build(self, row: Row) -> Example:
         """Problem, answer in LaTeX, published solution; ``meta`` holds subject and level."""
@@ -101,7 +101,7 @@ class Math500(Benchmark):
             said = last_based(text[-_TAIL:]) if found is None else based(found.rpartition("=")[2])
             return Score(gold == said, found)
         said = _BOLD.sub(r"\1", text[-_TAIL:]) if found is None else _formula(found)
-        verdict = math_judge.equivalent(f"${example.answer}$", said)
+        verdict = equivalence.equivalent(f"${example.answer}$", said)
         return Score(verdict.same, found if found is not None else verdict.parsed)
 
 

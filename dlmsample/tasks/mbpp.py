@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from dlmsample.tasks.answers.code import code_of
+from dlmsample.tasks.answers.python import defines, future_first, imports
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.benchmark import Folder, Hub, Row, pick
-from dlmsample.tasks.extract_code import code_of, defines, future_first, imports
 from dlmsample.tasks.programs import ProgramTask, Trial
 
 _PROMPT = (

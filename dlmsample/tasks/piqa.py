@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick, read_rows
-from dlmsample.tasks.extract import after_phrase, answer_tag, last_boxed
 
 # A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count, and what
 # follows a letter that is talked about ("(A) is wrong") is a statement.

@@ -11,9 +11,9 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dlmsample.tasks.answers.python import bound, imports, parses, top_level
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Folder
-from dlmsample.tasks.extract_code import bound, imports, parses, top_level
 from dlmsample.tasks.sandbox import Limits, Run, check, judge
 
 _LONGEST = 100_000
@@ -37,11 +37,16 @@ class Trial:
         """The names that the tests take from the program: those that they neither bind nor find in Python, and those of
         Python's that the reference defines anew.
 
+        Errors: ValueError: the tests are no Python.
+
         Example:
             >>> Trial("", "assert abs(sum(1, 2) - f(3)) < e", "def sum(a, b): return a + b").names
             ['e', 'f', 'sum']
         """
-        tree = ast.parse(self.tests)
+        try:
+            tree = ast.parse(self.tests)
+        except SyntaxError as error:
+            raise ValueError(f"published tests that are no Python: {error}") from error
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - bound(tree)
         published = top_level(ast.parse(self.reference)) if parses(self.reference) else set()
         return sorted(name for name in read if name in published or not hasattr(builtins, name))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import string
 
+from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row, pick
-from dlmsample.tasks.extract import after_phrase, answer_tag, last_boxed
 
 _PROMPT = (
     "Answer these questions, your answer should be as simple as possible, "

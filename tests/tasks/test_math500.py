@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dlmsample.tasks import Example, load, math_judge
+from dlmsample.tasks import Example, load
+from dlmsample.tasks.equivalence import helper
 from dlmsample.tasks.math500 import Math500, final_expression
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("math_verify") is None, reason="needs math-verify")
@@ -138,7 +139,7 @@ def test_powers_are_told_apart_however_small(base: int, task: Math500, full: boo
 
 @needs_library
 def test_what_never_returns_is_wrong_and_the_next_is_judged(task: Math500, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_judge, "SECONDS", 1.0)
+    monkeypatch.setattr(helper, "SECONDS", 1.0)
     before = time.monotonic()
     for text in (r"\boxed{9^{9^{9^{9^9}}}}", r"\boxed{10^{10^{10}}!}", r"\boxed{" + "(" * 900 + "1" + ")" * 900 + "}"):
         assert not task.score(gold("7"), text).correct
@@ -152,8 +153,8 @@ def test_what_never_returns_is_wrong_and_the_next_is_judged(task: Math500, monke
 @needs_library
 def test_a_helper_that_died_is_replaced(task: Math500) -> None:
     assert task.score(gold("7"), r"\boxed{7}").correct
-    math_judge._running[0].process.kill()
-    math_judge._running[0].process.wait()
+    helper._running[0].process.kill()
+    helper._running[0].process.wait()
     assert task.score(gold("7"), r"\boxed{7}").correct
 
 
@@ -173,8 +174,8 @@ def test_threads_and_forked_processes_get_right_answers(task: Math500) -> None:
 
 
 def test_without_the_library_it_is_asked_for(task: Math500, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_judge, "_running", [])
-    monkeypatch.setattr(math_judge.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(helper, "_running", [])
+    monkeypatch.setattr(helper.importlib.util, "find_spec", lambda name: None)
     for attempt in (task.prepare, lambda: task.score(gold("1"), r"\boxed{1}")):
         with pytest.raises(ValueError, match=r"pip install 'dlmsample\[tasks\]'"):
             attempt()
@@ -183,4 +184,4 @@ def test_without_the_library_it_is_asked_for(task: Math500, monkeypatch: pytest.
 def test_marks() -> None:
     assert final_expression(r"\boxed{} <answer>\boxed{}</answer>") is None
     assert final_expression("x") is None
-    assert os.path.exists(Path(math_judge.__file__).with_name("math_worker.py"))
+    assert os.path.exists(Path(helper.__file__).with_name("worker.py"))

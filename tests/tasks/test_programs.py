@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dlmsample.tasks import Example, load
-from dlmsample.tasks.extract_code import code_of
+from dlmsample.tasks.answers.code import code_of
 from dlmsample.tasks.humaneval import body, completed
 from dlmsample.tasks.programs import ProgramTask, Trial
 from dlmsample.tasks.sandbox import SandboxError, check
@@ -189,6 +189,8 @@ def test_names_that_tests_need() -> None:
     tests = "import math\nroot = Node()\nassert sum(1, 2) == math.floor(3) == len(x for x in y) and sys"
     assert Trial("", tests, reference).names == ["Node", "sum", "sys", "y"]
     assert Trial("", tests, "def").names == ["Node", "sys", "y"]
+    with pytest.raises(ValueError, match="published tests that are no Python"):
+        _ = Trial("", "assert", "").names
 
 
 def test_what_continues_a_function() -> None:

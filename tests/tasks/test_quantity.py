@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlmsample.tasks.answers.quantity import last_quantity, quantity, same_number
 from dlmsample.tasks.gsm8k import final_number
-from dlmsample.tasks.quantity import last_quantity, quantity, same_number
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,8 @@ from dlmsample.tasks.quantity import last_quantity, quantity, same_number
         (r"\boxed{1/0}", None),
         (r"\boxed{9^{9^{9}}}", None),
         (r"\boxed{10^{999}}", None),
+        (r"\boxed{2**3}", None),
+        (r"\boxed{" + "9" * 50 + "}", None),
         # Headings.
         ("#### Step 1\nShe has 18.", "18"),
         ("#### 1. Add\n9 + 9 = 18", "18"),

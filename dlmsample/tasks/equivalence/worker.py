@@ -1,4 +1,4 @@
-"""The helper process of ``math_judge``: a JSON line [gold, said] in, a JSON line [same, parsed] out.
+"""The helper process: a JSON line [gold, said] in, a JSON line [same, parsed] out.
 
 A program, not a module to import: it lowers the limits of the process that it runs in. Ends with its input.
 """

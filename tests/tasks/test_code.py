@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from dlmsample.tasks.extract_code import code_of, fenced, future_first, parses, unfenced
+from dlmsample.tasks.answers.blocks import fenced
+from dlmsample.tasks.answers.code import code_of, unfenced
+from dlmsample.tasks.answers.python import future_first, parses
 
 F = "def f(x):\n    return x + 1\n"
 

@@ -22,7 +22,7 @@ _SPACES = "\u00a0\u2007\u2009\u202f"
 _THOUSANDS = re.compile(r"(?<![0-9.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9])")
 _TEX_SPACE = re.compile(rf"(?<=[0-9])(?:\{{,\}}|\\[,!;: ]|[{_SPACES}])(?=[0-9])")
 _DECORATION = re.compile(
-    r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|\*\*|__|~"
+    r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|(?<![0-9)])\*\*|\*\*(?![0-9(])|__|~"
 )
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|emph|boxed|fbox)\s*\{([^{}]*)\}")
 _UNIT = r"(?:circ|degree|quad|qquad|ldots|dots|%|\\|\(|\)|\[|\]|approx|therefore|implies|Rightarrow|to)"
@@ -32,13 +32,18 @@ _NUMBER = re.compile(
 )
 _FRACTION = re.compile(r"\\[dtc]?frac\s*")
 _PRODUCT = re.compile(r"\s*(\*(?!\*)|/|\\times|\\cdot|\\div|×|÷|·|x(?=\s*[0-9]))\s*")
-_SUM = re.compile(r"\s*([+\-\u2212])\s*")
+_SIGN = re.compile(r"\s*([+\-\u2212])\s*")
+_RAISED = re.compile(r"\s*\^\s*(?:\{\s*([+\-\u2212]?[0-9]{1,3})\s*\}|([0-9]))")
+_ROOT = re.compile(r"\\sqrt\s*(?=\{)")
+_BEFORE_FRACTION = re.compile(r"\s*(?=\\[dtc]?frac)")
+_PART = re.compile(r" ([0-9]{1,3})/([0-9]{1,3})(?![0-9/.])")
+_CLOSING = re.compile(r"\s*[)}]")
 _OPENING = re.compile(r"(?=[0-9(\-\u2212+]|\.[0-9]|\\[dtc]?frac|\\sqrt)")
-_GOES_ON = re.compile(rf"\s*(?:\^(?!\s*\{{?\s*\\(?:circ|degree))|\^\{{?\\circ\}}?\s*[A-Za-z]|!|\\(?!{_UNIT}))|\(")
+_GOES_ON = re.compile(rf"\s*(?:\^(?!\s*\{{?\s*\\(?:circ|degree))|\^\{{?\\circ\}}?\s*[A-Za-z]|!|\*\*|\\(?!{_UNIT}))|\(")
 
-_plain = r"[0-9][0-9,]*+(?:\.[0-9]++)?+"
+_PLAIN = r"[0-9][0-9,]*+(?:\.[0-9]++)?+"
 _LAST = re.compile(
-    rf"(?P<minus>(?<![\w)\]}}])[-\u2212]\s?+)?\\[dtc]?frac\s?\{{\s?(?P<top>{_plain})\s?\}}\s?\{{\s?(?P<bottom>{_plain})\s?\}}"
+    rf"(?P<minus>(?<![\w)\]}}])[-\u2212]\s?+)?\\[dtc]?frac\s?\{{\s?(?P<top>{_PLAIN})\s?\}}\s?\{{\s?(?P<bottom>{_PLAIN})\s?\}}"
     r"|(?<![0-9.])(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?[$€£])?(?P<money>(?<=\$)[-\u2212])?"
     r"(?P<digits>(?:[0-9]{1,3}+(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?+|\.[0-9]++)"
     r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?\^\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?!\.?\w)\}?"
@@ -149,7 +154,7 @@ def _undressed(marked: str) -> str:
 
 def _sum(text: str, at: int, depth: int = 0) -> tuple[Fraction, int]:
     value, at = _product(text, at, depth)
-    while sign := _SUM.match(text, at):
+    while sign := _SIGN.match(text, at):
         try:
             other, at = _product(text, sign.end(), depth)
         except _NoNumber:
@@ -170,12 +175,12 @@ def _product(text: str, at: int, depth: int) -> tuple[Fraction, int]:
 
 
 def _power(text: str, at: int, depth: int) -> tuple[Fraction, int]:
-    sign = re.compile(r"\s*([+\-\u2212])\s*").match(text, at)
+    sign = _SIGN.match(text, at)
     if sign and depth < 20:
         value, at = _power(text, sign.end(), depth + 1)
         return (value if sign[1] == "+" else -value), at
     value, at = _atom(text, at, depth)
-    raised = re.compile(r"\s*\^\s*(?:\{\s*([+\-\u2212]?[0-9]{1,3})\s*\}|([0-9]))").match(text, at)
+    raised = _RAISED.match(text, at)
     if not raised:
         return value, at
     power = int((raised[1] or raised[2]).replace("\u2212", "-"))
@@ -191,14 +196,16 @@ def _atom(text: str, at: int, depth: int) -> tuple[Fraction, int]:
         top, at = _group(text, fraction.end(), depth)
         bottom, at = _group(text, at, depth)
         return top / bottom, at
-    if root := re.compile(r"\\sqrt\s*(?=\{)").match(text, at):
+    if root := _ROOT.match(text, at):
         value, at = _group(text, root.end(), depth)
         return _root(value), at
     if text[at : at + 1] in ("(", "{"):
         return _bracket(text, at, depth)
     found = _NUMBER.match(text, at)
-    if found is None or not (found[1] or found[2]) or len(found[0]) > _DIGITS:
+    if found is None or not (found[1] or found[2]):
         raise _NoNumber
+    if len(found[0]) > _DIGITS:
+        raise OverflowError
     value = Fraction((found[1] or "0").replace(",", "") + (found[2] or ""))
     if found[3]:
         if abs(int(found[3])) > _POWER:
@@ -209,17 +216,17 @@ def _atom(text: str, at: int, depth: int) -> tuple[Fraction, int]:
 
 def _mixed(text: str, whole: Fraction, at: int, depth: int) -> tuple[Fraction, int]:
     r"""``1 1/2`` and ``1\frac{1}{2}`` are one and a half."""
-    if fraction := re.compile(r"\s*(?=\\[dtc]?frac)").match(text, at):
+    if fraction := _BEFORE_FRACTION.match(text, at):
         value, end = _atom(text, fraction.end(), depth + 1)
         return whole + value, end
-    if part := re.compile(r" ([0-9]{1,3})/([0-9]{1,3})(?![0-9/.])").match(text, at):
+    if part := _PART.match(text, at):
         return whole + Fraction(int(part[1]), int(part[2])), part.end()
     return whole, at
 
 
 def _bracket(text: str, at: int, depth: int) -> tuple[Fraction, int]:
     value, end = _sum(text, at + 1, depth + 1)
-    closing = re.compile(r"\s*[)}]").match(text, end)
+    closing = _CLOSING.match(text, end)
     if not closing:
         raise _NoNumber
     return value, closing.end()
