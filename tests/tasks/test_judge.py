@@ -100,7 +100,7 @@ def f(x):
     "changes the process that answers": """
 import sys
 for module in list(sys.modules.values()):
-    for name in ("encode", "answered", "send"):
+    for name in ("encode", "answered"):
         if hasattr(module, name) and getattr(module, "__file__", "").count("sandbox"):
             setattr(module, name, lambda *a, **k: {"value": True})
 def f(x): return True""",
@@ -268,7 +268,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_plain_data_comes_back_equal_and_of_its_type(value: Any) -> None:
     def refuse(thing: Any) -> int:
         raise AssertionError(type(thing))

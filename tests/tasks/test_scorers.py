@@ -246,6 +246,8 @@ def test_piqa_labels_lie_beside_the_questions(tmp_path: Path) -> None:
         ("\\boxed{30 - (100 - 93) = 23}", True),
         ("\\boxed{$30 + 93 - 100$}", True),
         ("<answer>30+93-100</answer>", True),
+        ("<answer>30+93-100</answer> and not \\boxed{30+93+100}", True),
+        ("<answer>\\boxed{30+93+100}</answer> and not \\boxed{30+93-100}", False),
         ("\\boxed{30 + 93 − 100}", True),
         ("\\boxed{23}", False),
         ("\\boxed{30 + 93 - 100 + 0}", False),

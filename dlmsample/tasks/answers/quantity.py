@@ -22,7 +22,8 @@ _SPACES = "\u00a0\u2007\u2009\u202f"
 _THOUSANDS = re.compile(r"(?<![0-9.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9])")
 _TEX_SPACE = re.compile(rf"(?<=[0-9])(?:\{{,\}}|\\[,!;: ]|[{_SPACES}])(?=[0-9])")
 _DECORATION = re.compile(
-    r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|(?<![0-9)])\*\*|\*\*(?![0-9(])|__|~"
+    r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|__|~"
+    r"|(?<![0-9)])\*\*|\*\*(?![0-9(])"  # bold type, not a power
 )
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit|mbox|emph|boxed|fbox)\s*\{([^{}]*)\}")
 _UNIT = r"(?:circ|degree|quad|qquad|ldots|dots|%|\\|\(|\)|\[|\]|approx|therefore|implies|Rightarrow|to)"
