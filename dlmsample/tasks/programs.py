@@ -56,8 +56,11 @@ class ProgramTask(Benchmark):
     """A benchmark whose answers are programs and whose scorer runs them against tests.
 
     Generated code runs only with ``allow_code_execution=True``, and then only in the sandbox
-    (``dlmsample.tasks.sandbox``), for at most ``timeout`` seconds; the examples can be read without. Errors: ValueError
-    from ``prepare`` and ``score``: not allowed, or no confinement here.
+    (``dlmsample.tasks.sandbox``), for at most ``timeout`` seconds; the examples can be read without. It is imported as
+    a module, and the tests run in another process, which sees what it returns as data: a program cannot say that it
+    passed. This makes one rule stricter than the official harness: an object of the program's own class is equal to
+    nothing but itself, whatever its ``__eq__`` says. Errors: ValueError from ``prepare`` and ``score``: not allowed,
+    or no confinement here.
     """
 
     def __init__(
@@ -93,8 +96,10 @@ class ProgramTask(Benchmark):
         check()
 
     def verdict(self, example: Example, text: str) -> Run:
-        """Run a text's program against its tests; says how it ended. Errors: as ``prepare``; tests that pass what
-        another process cannot get."""
+        """Run a text's program against its tests; says how it ended.
+
+        Errors: ValueError: as ``prepare``; the tests pass to the program what another process cannot get.
+        """
         self.prepare()
         return self._verdict(self.trial(example, text))
 
@@ -109,8 +114,10 @@ class ProgramTask(Benchmark):
         return run if run.passed else replace(run, output=run.output + "".join(map(unreadable, missing(run.output))))
 
     def score(self, example: Example, text: str) -> Score:
-        """All tests pass. Warns of a package that is installed here and not readable in the sandbox. Errors: as
-        ``verdict``."""
+        """All tests pass. Warns of a package that is installed here and cannot be read in the sandbox.
+
+        Errors: as ``verdict``.
+        """
         self.prepare()
         trial = self.trial(example, text)
         run = self._verdict(trial)
