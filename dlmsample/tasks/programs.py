@@ -11,7 +11,7 @@ from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dlmsample.tasks.answers.python import bound, imports, parses, top_level
+from dlmsample.tasks.answers.python import bound, imports, parsed, parses, top_level
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Folder
 from dlmsample.tasks.sandbox import Limits, Run, check, judge
@@ -43,12 +43,12 @@ class Trial:
             >>> Trial("", "assert abs(sum(1, 2) - f(3)) < e", "def sum(a, b): return a + b").names
             ['e', 'f', 'sum']
         """
-        try:
-            tree = ast.parse(self.tests)
-        except SyntaxError as error:
-            raise ValueError(f"published tests that are no Python: {error}") from error
+        tree = parsed(self.tests)
+        if tree is None:
+            raise ValueError(f"published tests that are no Python: {self.tests[:80]!r}")
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - bound(tree)
-        published = top_level(ast.parse(self.reference)) if parses(self.reference) else set()
+        reference = parsed(self.reference)
+        published = top_level(reference) if reference else set()
         return sorted(name for name in read if name in published or not hasattr(builtins, name))
 
 

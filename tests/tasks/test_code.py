@@ -30,6 +30,8 @@ F = "def f(x):\n    return x + 1\n"
         f"> ```python\n{indent(F, '> ')}> ```",
         f"        ```python\n{indent(F, '        ')}        ```",
         f"~~~python\n{F}~~~",
+        "```python\nf(2)\n```\n```python\nf = lambda x: x + 1\n```",
+        "```python\nclass Adder:\n    def __call__(self, x):\n        return x + 1\n```\n```python\nf = Adder()\n```",
         f"````python\n{F}````",
         f"`````\n{F}`````",
         f"``` python title='f'\n{F}```",
@@ -75,6 +77,21 @@ def run(code: str) -> Any:
     space: dict[str, Any] = {}
     exec(compile(future_first("import math\n" + code), "<test>", "exec", dont_inherit=True), space)
     return space["f"]
+
+
+def test_a_long_chain_of_helpers_takes_no_time() -> None:
+    """Each helper needs the one after it, in as many blocks as are looked at."""
+    count = 60
+    helpers = [f"```\ndef g{n}(x):\n    return g{n + 1}(x)\n```\n" for n in range(count)]
+    text = "".join([*helpers, f"```\ndef g{count}(x): return x + 1\n```\n", "```\ndef f(x): return g0(x)\n```"])
+    assert run(code_of(text, "f"))(3) == 4
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_python_warns_of_is_python() -> None:
+    code = "def f(x):\n    '\\w'\n    return x + (1 is 1)\n"
+    assert code_of(f"```python\n{code}```", "f") == code
+    assert parses(code)
 
 
 def test_what_is_no_python_is_no_block() -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 
 from dlmsample.tasks.answers.blocks import fenced
-from dlmsample.tasks.answers.python import FUNCTION, bound, defines, free, parses, top_level
+from dlmsample.tasks.answers.python import FUNCTION, bound, defines, free, parsed, parses, top_level
 
 _TOP = re.compile(r"[^\s#)\]}]")
 _GOES_ON = re.compile(r"@|(?:async|class|def|for|if|try|while|with)\b|\w+ *=")
@@ -33,8 +33,8 @@ def unfenced(text: str) -> str:
         most = _TRIES if _GOES_ON.match(lines[starts[first]]) else 1
         for last in range(first, min(first + most, len(starts))):
             piece = "\n".join(lines[starts[first] : ends[last]]).rstrip()
-            if parses(piece):
-                if not all(map(_is_prose, ast.parse(piece).body)):
+            if (tree := parsed(piece)) is not None:
+                if not all(map(_is_prose, tree.body)):
                     kept.append(piece)
                 first = last
                 break
@@ -72,11 +72,12 @@ def code_of(text: str, *names: str) -> str:
     chosen = _choose(blocks, names[0]) if names else None
     if chosen is None and names and defines(text, names[0]):
         whole = _between(text)
-        bare = whole if parses(whole) and not any(map(_is_word, ast.parse(whole).body)) else unfenced(text)
+        tree = parsed(whole)
+        bare = unfenced(text) if tree is None or any(map(_is_word, tree.body)) else whole
         chosen = bare if defines(bare, names[0]) else None
     if chosen is None:
         chosen = blocks[0] if blocks else _between(text)
-    others = [block for block in blocks if block is not chosen and parses(block)]
+    others = [block for block in blocks if block is not chosen]
     return "".join(f"{helper}\n" for helper in _helpers(chosen, names, others)) + chosen
 
 
@@ -97,9 +98,9 @@ def _choose(blocks: list[str], name: str) -> str | None:
 
 def _is_head(block: str, name: str) -> bool:
     """Whether its function is a head and a docstring alone, as in the question."""
-    if not parses(block):
+    if (tree := parsed(block)) is None:
         return False
-    bodies = [node.body for node in ast.parse(block).body if isinstance(node, FUNCTION) and node.name == name]
+    bodies = [node.body for node in tree.body if isinstance(node, FUNCTION) and node.name == name]
     return bool(bodies) and all(_is_nothing(node) for node in bodies[-1])
 
 
@@ -109,20 +110,20 @@ def _is_nothing(node: ast.stmt) -> bool:
 
 def _helpers(chosen: str, names: Iterable[str], others: list[str]) -> list[str]:
     """The statements of other blocks that define what is missing, and what those miss, in their order."""
-    if not others or not parses(chosen):
+    if not others or (tree := parsed(chosen)) is None:
         return []
-    tree = ast.parse(chosen)
-    missing = (free(tree) | set(names)) - bound(tree)
-    statements = [(node, block) for block in others for node in ast.parse(block).body]
+    statements = [(node, block) for block in others if (its := parsed(block)) for node in its.body]
+    places: dict[str, list[int]] = {}
+    for at, (node, _) in enumerate(statements):
+        for name in top_level(ast.Module([node], [])):
+            places.setdefault(name, []).append(at)
+    waiting = list((free(tree) | set(names)) - bound(tree))
     wanted: set[int] = set()
-    grown = True
-    while missing and grown:
-        grown = False
-        for at, (node, _) in enumerate(statements):
-            if at not in wanted and missing & top_level(ast.Module([node], [])):
+    while waiting:
+        for at in places.pop(waiting.pop(), ()):
+            if at not in wanted:
                 wanted.add(at)
-                missing |= free(node)
-                grown = True
+                waiting += free(statements[at][0])
     return [_source(*statements[at]) for at in sorted(wanted)]
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import threading
+import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BUILTIN = frozenset(dir(builtins))
+_lock = threading.Lock()
 
 
 def free(tree: ast.AST) -> set[str]:
@@ -62,9 +66,8 @@ def imports(code: str) -> str:
         >>> imports("import math\\nx = 1\\nfrom re import (\\n    sub)")
         'import math\\nfrom re import sub\\n'
     """
-    if not parses(code):
-        return ""
-    return "".join(f"{ast.unparse(n)}\n" for n in ast.parse(code).body if isinstance(n, ast.Import | ast.ImportFrom))
+    body = tree.body if (tree := parsed(code)) else []
+    return "".join(f"{ast.unparse(node)}\n" for node in body if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 def future_first(code: str) -> str:
@@ -74,11 +77,12 @@ def future_first(code: str) -> str:
         >>> future_first("import math\\nfrom __future__ import annotations\\nx = 1")
         'from __future__ import annotations\\nimport math\\nx = 1'
     """
-    if "__future__" not in code or not parses(code):
+    tree = parsed(code) if "__future__" in code else None
+    if tree is None:
         return code
     lines = [line.encode() for line in re.split(r"\r\n?|\n", code)]
     first: list[str] = []
-    for node in reversed(ast.parse(code).body):
+    for node in reversed(tree.body):
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             first.insert(0, ast.unparse(node))
             start, end = node.lineno - 1, node.end_lineno or node.lineno
@@ -88,19 +92,35 @@ def future_first(code: str) -> str:
 
 
 def defines(code: str, name: str) -> bool:
-    """Whether a line of the code begins the function ``name``.
+    """Whether a line of the code begins to define ``name``, as a function, a class or a variable.
 
     Example:
-        >>> defines("def f(x): return x", "f"), defines("def ff(x): return x", "f")
-        (True, False)
+        >>> defines("def f(x): return x", "f"), defines("f = len", "f"), defines("def ff(x): return f == x", "f")
+        (True, True, False)
     """
-    return re.search(rf"^(?:async[ \t]+)?def[ \t]+{re.escape(name)}\b", code, re.MULTILINE) is not None
+    word = re.escape(name)
+    begins = rf"^(?:(?:async[ \t]+)?def[ \t]+{word}\b|class[ \t]+{word}\b|{word}[ \t]*=(?!=))"
+    return re.search(begins, code, re.MULTILINE) is not None
 
 
 def parses(code: str) -> bool:
     """Whether it is Python, told without running it."""
+    return parsed(code) is not None
+
+
+@lru_cache(maxsize=128)
+def parsed(code: str) -> ast.Module | None:
+    """The syntax tree of a program, which is not to be changed; None: it is no Python.
+
+    What Python warns of (an escape that it does not know) is nobody's business here, and no error either.
+
+    Example:
+        >>> parsed("x = '\\\\w'") is None, parsed("x =") is None
+        (False, True)
+    """
     try:
-        ast.parse(code)
+        with _lock, warnings.catch_warnings():  # whose filters are the process's own
+            warnings.simplefilter("ignore")
+            return ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
