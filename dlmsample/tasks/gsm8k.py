@@ -64,7 +64,7 @@ class GSM8K(Benchmark):
     name = "gsm8k"
     splits = ("train", "test")
     source = "openai/grade-school-math, MIT"
-    scorer = "same number, from \\boxed{}, #### or the end"
+    scorer = "same number, from <answer>, \\boxed{}, #### or the end"
     files = {"train": ("train.jsonl", "train.jsonl.gz"), "test": ("test.jsonl", "test.jsonl.gz")}
     needs = (("question",), ("answer",))
     hub = Hub("openai/gsm8k", {"train": "train", "test": "test"}, "main")

@@ -78,7 +78,7 @@ class Math500(Benchmark):
     name = "math500"
     splits = ("test",)
     source = "openai/prm800k, MIT"
-    scorer = "math-verify, from \\boxed{} or the end"
+    scorer = "math-verify, from <answer>, \\boxed{} or the end"
     files = {"test": ("test.jsonl", "math500.jsonl")}
     needs = (("problem",), ("answer",), ("solution",))
     hub = Hub("HuggingFaceH4/MATH-500", {"test": "test"})
