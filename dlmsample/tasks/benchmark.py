@@ -123,23 +123,41 @@ def pick(row: Row, *names: str) -> Any:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a .jsonl, .json (a list) or .csv file, gzipped or not. Errors: ValueError naming file and line."""
+    r"""The rows of a .jsonl, .json (a list) or .csv file, gzipped or not, with a byte order mark or not.
+
+    Of .jsonl only ``\n`` ends a row, whatever else Unicode calls a line's end. Errors: ValueError naming file and line:
+    it cannot be read, is not JSON, or an object has a key twice.
+    """
     name = path.name.removesuffix(".gz")
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8", newline="") as file:
+        with opener(path, "rt", encoding="utf-8-sig", newline="" if name.endswith(".csv") else "\n") as file:
             if name.endswith(".csv"):
                 return list(csv.DictReader(file))
             if name.endswith(".json"):
-                whole = json.load(file)
+                whole = _parsed(file.read(), str(path))
                 return list(whole if isinstance(whole, list) else pick(whole, "Data", "data"))
-            return [_json_line(line, path, at) for at, line in enumerate(file, 1) if line.strip()]
-    except (OSError, EOFError, UnicodeDecodeError, json.JSONDecodeError, StopIteration) as error:
+            return [_parsed(line, f"{path}, line {at}") for at, line in enumerate(file, 1) if line.strip()]
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration) as error:
         raise ValueError(f"{path} cannot be read: {error or 'no list of rows'}") from error
 
 
-def _json_line(line: str, path: Path, at: int) -> Row:
+def _parsed(text: str, where: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}, line {at} is not JSON: {error}") from error
+        raise ValueError(f"{where} is not JSON: {error}") from error
+    except _TwiceError as error:
+        raise ValueError(f"{where}: the key {error} is there twice; keep one of them") from error
+
+
+class _TwiceError(Exception):
+    """A key that an object has twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _TwiceError(repr(next(key for key in keys if keys.count(key) > 1)))
+    return found

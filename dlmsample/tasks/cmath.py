@@ -31,7 +31,7 @@ def candidates(text: str) -> list[str]:
         (['9', '9'], ['2/6'])
     """
     plain = _JOINED.sub("", _FRACTION.sub(r"\1/\2", text))
-    return [number for line in plain.splitlines() for number in _of_line(line)]
+    return [number for line in re.split(r"\r?\n", plain) for number in _of_line(line)]
 
 
 def _of_line(line: str) -> list[str]:

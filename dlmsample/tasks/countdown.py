@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import combinations
 
+from dlmsample.tasks.answers.marks import marked_answer
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Row
-from dlmsample.tasks.extract import answer_tag, last_boxed
 from dlmsample.tasks.prompts import FORMAT
 
 _PROMPT = (
@@ -44,7 +44,7 @@ _ALLOWED = re.compile(r"[0-9+\-*/(). ]++")
 
 
 def final_expression(text: str) -> str | None:
-    r"""The expression that a text ends with, in plain signs: the last ``\boxed{}``, else the last ``<answer>``.
+    r"""The expression that a text gives, in plain signs: of its last ``<answer>``, else of its last ``\boxed{}``.
 
     What follows an equals sign is dropped. None: there is neither.
 
@@ -52,7 +52,7 @@ def final_expression(text: str) -> str | None:
         >>> final_expression(r"\boxed{\frac{8}{2} \times (3 - 1) = 8}"), final_expression("<answer>\n1+2\n</answer>")
         ('(8)/(2) * (3 - 1)', '1+2')
     """
-    found = last_boxed(text) or answer_tag(text)
+    found = marked_answer(text)
     if not found:
         return None
     plain = _FRACTION.sub(r"(\1)/(\2)", found.strip("$ \n").partition("=")[0])

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
+from dlmsample.tasks.answers.marks import last_boxed, marked_answer
+from dlmsample.tasks.answers.quantity import LONGEST, last_quantity, quantity, same_number
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row
-from dlmsample.tasks.extract import last_boxed, last_number, numbers, same_number
 from dlmsample.tasks.prompts import BOXED_MATH
+
+_DIGIT = re.compile("[0-9]")
+# The number right after the mark, with what may dress it; a number that a full stop and a word follow counts steps.
+_AFTER_HASHES = re.compile(
+    r"(?<!#)####(?!#)(?:[\s*_:$€£(]|\\[(\[$])*+"
+    r"((?:[-\u2212+]\s?)?(?:\\?\$)?(?:\.?[0-9](?!\d{0,2}[.):]\s++[A-Za-z])|\\(?:[dtc]?frac|sqrt|boxed|text|mathbf))[^\n]{0,100})"
+)
 
 
 def gold_answer(solution: str) -> str:
@@ -19,22 +29,23 @@ def gold_answer(solution: str) -> str:
 
 
 def final_number(text: str) -> str | None:
-    r"""The number that a text gives as its answer; None: it has no number.
+    r"""The number that a text gives as its answer, by its exact value; None: it gives none.
 
-    In this order: the first number in the last ``\boxed{}`` (after its last equals sign), the number after the first
-    ``####``, the last number of the text ("flexible extraction").
+    In this order: the last ``<answer>`` (the prompt asks for it), the last ``\boxed{}``, the number right after the
+    first ``####``, the last number of the text ("flexible extraction"). A box or tag with a digit in it decides: where
+    it has no value (``2\pi``), the text gives none. ``#### 1. Add`` and ``#### Step 1`` are headings.
 
     Example:
         >>> final_number(r"3 + 4 = 7, so \boxed{\$7} in 2 days"), final_number("#### 7 (of 9)"), final_number("7 of 9.")
         ('7', '7', '9')
+        >>> final_number(r"<answer>\boxed{\frac{36}{2}}</answer> of 36"), final_number("#### Step 1\nIt is 18.")
+        ('18', '18')
     """
-    box = last_boxed(text)
-    if box is not None:
-        found = next(numbers(box.rpartition("=")[2]), None)
-        if found is not None:
-            return found
-    _, marked, rest = text.partition("####")
-    return (next(numbers(rest.lstrip().partition("\n")[0]), None) if marked else None) or last_number(text)
+    for marked in (marked_answer(text), last_boxed(text)):
+        if marked is not None and _DIGIT.search(marked):
+            return quantity(marked) if len(marked) <= LONGEST else last_quantity(marked)
+    found = (quantity(mark[1]) for mark in _AFTER_HASHES.finditer(text))
+    return next((number for number in found if number is not None), None) or last_quantity(text)
 
 
 class GSM8K(Benchmark):
@@ -53,7 +64,7 @@ class GSM8K(Benchmark):
     name = "gsm8k"
     splits = ("train", "test")
     source = "openai/grade-school-math, MIT"
-    scorer = "same number, from \\boxed{}, #### or the end"
+    scorer = "same number, from <answer>, \\boxed{}, #### or the end"
     files = {"train": ("train.jsonl", "train.jsonl.gz"), "test": ("test.jsonl", "test.jsonl.gz")}
     needs = (("question",), ("answer",))
     hub = Hub("openai/gsm8k", {"train": "train", "test": "test"}, "main")

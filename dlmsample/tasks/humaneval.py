@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from dlmsample.tasks.answers.code import code_of
+from dlmsample.tasks.answers.python import defines, future_first
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.benchmark import Hub, Row
-from dlmsample.tasks.programs import ProgramTask, code_of, defines
+from dlmsample.tasks.programs import ProgramTask, Trial
 
 _PROMPT = "Complete the following python code:\n{prompt}"
 _OUTSIDE = re.compile(r"^(?=[^\s#)\]}])", re.MULTILINE)
@@ -41,8 +43,18 @@ def completed(prompt: str, entry_point: str, text: str) -> str:
     code = code_of(text, entry_point)
     if not defines(code, entry_point):
         return prompt + body(code)
+    return future_first(preamble(prompt, entry_point) + code)
+
+
+def preamble(prompt: str, entry_point: str) -> str:
+    """What stands before the function in a prompt: imports and helpers.
+
+    Example:
+        >>> preamble("import re\\ndef f(x):\\n", "f")
+        'import re\\n'
+    """
     start = re.search(rf"^def {re.escape(entry_point)}\b", prompt, re.MULTILINE)
-    return (prompt[: start.start()] if start else "") + code
+    return prompt[: start.start()] if start else ""
 
 
 class HumanEval(ProgramTask):
@@ -72,7 +84,7 @@ class HumanEval(ProgramTask):
         meta = {key: row[key] for key in ("task_id", "prompt", "entry_point", "test")}
         return Example(_PROMPT.replace("{prompt}", row["prompt"]), row["canonical_solution"], reference, meta)
 
-    def program(self, example: Example, text: str) -> tuple[str, str]:
-        """The completed function, then the published tests."""
-        code = completed(example.meta["prompt"], example.meta["entry_point"], text)
-        return code, f"{code}\n\n{example.meta['test']}\n\ncheck({example.meta['entry_point']})\n"
+    def trial(self, example: Example, text: str) -> Trial:
+        """The completed function against the published ``check``, which uses the prompt's own helpers."""
+        prompt, name, tests = (example.meta[key] for key in ("prompt", "entry_point", "test"))
+        return Trial(completed(prompt, name, text), f"{tests}\n\ncheck({name})\n", prompt, preamble(prompt, name))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from dlmsample.tasks.answers.code import code_of
+from dlmsample.tasks.answers.python import defines, future_first, imports
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.benchmark import Folder, Hub, Row, pick
-from dlmsample.tasks.programs import ProgramTask, code_of
+from dlmsample.tasks.programs import ProgramTask, Trial
 
 _PROMPT = (
     "You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{tests}\n"
@@ -70,10 +73,17 @@ class MBPP(ProgramTask):
         meta: dict[str, Any] = {"task_id": row["task_id"], "tests": list(tests), "setup": _setup(row)}
         return Example(prompt, code, f"```python\n{code}\n```", meta)
 
-    def program(self, example: Example, text: str) -> tuple[str, str]:
-        """The code, the published setup, the assertions."""
-        code = code_of(text).replace("\r\n", "\n")
-        return code, "\n".join([code, example.meta["setup"], *example.meta["tests"], ""])
+    def trial(self, example: Example, text: str) -> Trial:
+        """The code against the published setup and assertions."""
+        tests = "\n".join([example.meta["setup"], *example.meta["tests"], ""])
+        wanted = Trial("", tests, example.answer, imports(example.answer))
+        code = future_first(code_of(text, *_called_first(wanted.names, example.answer)))
+        return replace(wanted, program=code)
+
+
+def _called_first(names: list[str], reference: str) -> list[str]:
+    """Functions before the other names: the first one is what a text is searched for."""
+    return sorted(names, key=lambda name: not defines(reference, name))
 
 
 def _setup(row: Row) -> str:

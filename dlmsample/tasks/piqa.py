@@ -5,22 +5,75 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick, read_rows
-from dlmsample.tasks.extract import after_phrase, answer_tag, last_boxed
 
-# A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count.
-_OPENING = re.compile(r"[\s*_(\[\"'`$]*+(?:(?:option|choice|solution)[\s*_(]++)?\(?([AB])(?![\w'])(?!\s++[a-z])", re.I)
+# A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count, and what
+# follows a letter that is talked about ("(A) is wrong") is a statement.
+_VERB = r"\s(?:is|was|would|will|seems|may|might|could|can|has|does|doesn't|isn't|won't)\b"
+_TALKED_ABOUT = rf"(?!\W{{0,4}}(?:,[^,.\n]{{1,100}},|\s\([^()\n]{{1,200}}\))?{_VERB})"
+_OPENING = re.compile(
+    rf"[\s*_(\[\"'`$]*+(?:(?:option|choice|solution)[\s*_(]++)?\(?([AB])(?!\w|'\w)(?!\s++[a-z]){_TALKED_ABOUT}", re.I
+)
 # A letter that is marked as a choice, anywhere.
 _MARKED = re.compile(r"\(([AB])\)|\*\*([AB])\b|\b(?:[Oo]ption|[Cc]hoice|[Ss]olution)\s([AB])\b|(?:\n|^)\s?([AB])[.):]")
+
+_NOUN = r"(?:option|choice|solution|answer|method|way|approach|one)"
+_AFTER_A = r"because|since|as|for|over|and|is|isn't|was|wasn't|would|seems|sounds|here"
+_LETTER = (
+    rf"(?:(?:the\s)?{_NOUN}\s)?[*(\"'`]{{0,3}}(?P<letter>"
+    rf"[Bb](?!\w|'\w)|A(?!\w|'\w)(?!\s(?!(?:{_AFTER_A})\b)[a-z])|a(?!\w|'\w)(?!\s\w))"
+)
+_GOOD = r"correct|right|best|better|preferable|appropriate|suitable|safer|safest|valid|true|ideal|more|most|answer"
+_BAD = r"incorrect|wrong|worse|worst|inappropriate|unsuitable|invalid|false|less|impractical|unsafe"
+_STATEMENTS = (
+    # The correct option is B.
+    re.compile(
+        rf"\b(?:{_GOOD})\s{_NOUN}\s?(?:is|was|would\sbe|should\sbe|:)\s?:?\s?(?P<no>not\s)?{_LETTER}", re.IGNORECASE
+    ),
+    # I choose B.
+    re.compile(
+        r"(?P<no>\b(?:not|never)\s|n't\s)?\b(?:choose|chose|pick|picked|select|selected|prefer|recommend|go(?:ing)?\swith)\s"
+        + _LETTER,
+        re.IGNORECASE,
+    ),
+    # B is the correct choice; option A (a tin can) is not right.
+    re.compile(
+        rf"(?<!nor\s)(?<!neither\s)(?<!\w){_LETTER}[*)\"'`]{{0,3}}(?:\s\([^()\n]{{0,200}}\)|,[^,.\n]{{0,100}},)?\s"
+        rf"(?:is|was|would\sbe|seems|sounds)(?P<no>\snot|n't)?\s(?:to\sbe\s)?(?:clearly\s|definitely\s|the\s|a\s|an\s|much\s){{0,3}}"
+        rf"(?:(?P<good>{_GOOD})|(?P<bad>{_BAD}))\b",
+        re.IGNORECASE,
+    ),
+)
+
+
+def stated(text: str) -> str | None:
+    """The letter that sentences of a text choose: the last one that is called right, else the other one where exactly
+    one is called wrong; None: no sentence does.
+
+    Example:
+        >>> stated("The correct option is B."), stated("A is incorrect."), stated("B is not right, so I choose A.")
+        ('B', 'B', 'A')
+    """
+    found = [match for pattern in _STATEMENTS for match in pattern.finditer(" ".join(text.split()))]
+    right: dict[bool, list[str]] = {True: [], False: []}
+    for match in sorted(found, key=lambda match: match.start()):
+        holds = (match["no"] is None) == (match.groupdict().get("bad") is None)
+        right[holds].append(match["letter"].upper())
+    if right[True]:
+        return right[True][-1]
+    wrong = set(right[False])
+    return None if len(wrong) != 1 else "B" if wrong == {"A"} else "A"
 
 
 def choice(text: str, first: str, second: str) -> str | None:
     r"""``"A"``, ``"B"``, or None: which of the two solutions a text chooses.
 
-    In this order: a letter in the last ``\boxed{}`` or ``<answer>``; a letter after the last "answer is" or "answer:";
-    a letter at the very start ("B", "B.", "(B)", "Option B", not the article "A cup"); the first letter that is
-    marked as a choice; the one solution whose words stand in the text.
+    In this order: a letter in the last ``<answer>`` or ``\boxed{}``; a letter after the last "answer is" or "answer:";
+    a letter at the very start ("B", "B.", "(B)", "Option B", not the article "A cup"); a sentence that calls one of the
+    letters right or wrong (see ``stated``); the first letter that is marked as a choice; the one solution whose words
+    stand in the text.
 
     Example:
         >>> choice("(B) because it holds", "a", "b"), choice("The answer is **A**.", "a", "b")
@@ -28,10 +81,13 @@ def choice(text: str, first: str, second: str) -> str | None:
         >>> choice("A cup of rice.", "A cup of rice.", "A cup of milk."), choice("Both work.", "x", "y")
         ('A', None)
     """
-    for part in (last_boxed(text), answer_tag(text), after_phrase(text), text):
+    for part in (answer_tag(text), last_boxed(text), after_phrase(text), text):
         found = _OPENING.match(part.removeprefix("\\text{")) if part else None
         if found:
             return found[1].upper()
+    letter = stated(text)
+    if letter:
+        return letter
     marked = _MARKED.search(text)
     if marked:
         return next(letter for letter in marked.groups() if letter)
@@ -71,7 +127,7 @@ class PIQA(Benchmark):
         labels = path.with_name(f"{path.stem}-labels.lst")
         if not labels.is_file():
             raise ValueError(f"{path} has no labels: put {labels.name} beside it")
-        right = labels.read_text(encoding="utf-8").split()
+        right = labels.read_text(encoding="utf-8-sig").split()
         if len(right) != len(rows) or set(right) - {"0", "1"}:
             raise ValueError(f"{labels} must hold 0 or 1 for each of the {len(rows)} rows of {path.name}")
         return [{**row, "label": int(label)} for row, label in zip(rows, right, strict=True)]

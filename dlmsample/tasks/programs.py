@@ -3,72 +3,64 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import importlib.util
 import re
+import warnings
 from abc import abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any
 
+from dlmsample.tasks.answers.python import bound, imports, parsed, parses, top_level
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Folder
-from dlmsample.tasks.sandbox import Limits, Run, check, run
+from dlmsample.tasks.sandbox import Limits, Run, check, judge
 
-_FENCE = re.compile(r"^[ \t]{0,8}```[^\n`]*+$", re.MULTILINE)
 _LONGEST = 100_000
+_ABSENT = re.compile(r"^ModuleNotFoundError: No module named '(\w+)", re.MULTILINE)
 
 
-def fenced(text: str) -> list[str]:
-    """The contents of Markdown code blocks, in order; one that is never closed reaches to the end.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A text's ``program`` and the published ``tests``, which run after ``given``, in a process of their own.
 
-    Example:
-        >>> fenced("Sure:\\n```python\\nx = 1\\n```\\nand\\n```\\ny = 2")
-        ['x = 1\\n', 'y = 2']
+    ``reference`` is published code that has the names which the tests use.
     """
-    fences = list(_FENCE.finditer(text))
-    ends = [fence.start() for fence in fences[1::2]] + [len(text)]
-    return [text[fence.end() + 1 : end] for fence, end in zip(fences[::2], ends, strict=False)]
 
+    program: str
+    tests: str
+    reference: str
+    given: str = ""
 
-def code_of(text: str, name: str | None = None) -> str:
-    """The code in a text: the first block that defines ``name`` (None: the first block), else the first block, else
-    what stands between ``[BEGIN]`` and ``[DONE]``, else the whole text.
+    @property
+    def names(self) -> list[str]:
+        """The names that the tests take from the program: those that they neither bind nor find in Python, and those of
+        Python's that the reference defines anew.
 
-    Example:
-        >>> code_of("```\\nf(1)\\n```\\n```python\\ndef f(x):\\n    return x\\n```", "f")
-        'def f(x):\\n    return x\\n'
-    """
-    blocks = fenced(text)
-    for block in blocks:
-        if name is None or defines(block, name):
-            return block
-    if blocks:
-        return blocks[0]
-    return text.partition("[BEGIN]")[2].partition("[DONE]")[0] if "[BEGIN]" in text else text.partition("[DONE]")[0]
+        Errors: ValueError: the tests are no Python.
 
-
-def defines(code: str, name: str) -> bool:
-    """Whether a line of the code begins the function ``name``.
-
-    Example:
-        >>> defines("def f(x): return x", "f"), defines("def ff(x): return x", "f")
-        (True, False)
-    """
-    return re.search(rf"^(?:async )?def {re.escape(name)}\b", code, re.MULTILINE) is not None
-
-
-def parses(code: str) -> bool:
-    """Whether it is Python, told without running it."""
-    try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        Example:
+            >>> Trial("", "assert abs(sum(1, 2) - f(3)) < e", "def sum(a, b): return a + b").names
+            ['e', 'f', 'sum']
+        """
+        tree = parsed(self.tests)
+        if tree is None:
+            raise ValueError(f"published tests that are no Python: {self.tests[:80]!r}")
+        read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - bound(tree)
+        reference = parsed(self.reference)
+        published = top_level(reference) if reference else set()
+        return sorted(name for name in read if name in published or not hasattr(builtins, name))
 
 
 class ProgramTask(Benchmark):
     """A benchmark whose answers are programs and whose scorer runs them against tests.
 
     Generated code runs only with ``allow_code_execution=True``, and then only in the sandbox
-    (``dlmsample.tasks.sandbox``), for at most ``timeout`` seconds; the examples can be read without. Errors: ValueError
-    from ``prepare`` and ``score``: not allowed, or no confinement here.
+    (``dlmsample.tasks.sandbox``), for at most ``timeout`` seconds; the examples can be read without. It is imported as
+    a module, and the tests run in another process, which sees what it returns as data: a program cannot say that it
+    passed. This makes one rule stricter than the official harness: an object of the program's own class is equal to
+    nothing but itself, whatever its ``__eq__`` says. Errors: ValueError from ``prepare`` and ``score``: not allowed,
+    or no confinement here.
     """
 
     def __init__(
@@ -91,8 +83,8 @@ class ProgramTask(Benchmark):
         self.allow_code_execution, self.timeout = allow_code_execution, float(timeout)
 
     @abstractmethod
-    def program(self, example: Example, text: str) -> tuple[str, str]:
-        """The code taken from a text, and the whole program that tests it."""
+    def trial(self, example: Example, text: str) -> Trial:
+        """The program of a text with its tests."""
 
     def prepare(self) -> None:
         """Errors: ValueError: running code is not allowed, or it cannot be confined here."""
@@ -104,15 +96,56 @@ class ProgramTask(Benchmark):
         check()
 
     def verdict(self, example: Example, text: str) -> Run:
-        """Run a text's program with its tests; says how it ended. Errors: as ``prepare``."""
+        """Run a text's program against its tests; says how it ended.
+
+        Errors: ValueError: as ``prepare``; the tests pass to the program what another process cannot get.
+        """
         self.prepare()
-        code, program = self.program(example, text)
-        if len(code) > _LONGEST:
+        return self._verdict(self.trial(example, text))
+
+    def _verdict(self, trial: Trial) -> Run:
+        if len(trial.program) > _LONGEST:
             return Run(False, "failed", "the program is too long")
-        if not parses(program):
+        if not parses(trial.program):
             return Run(False, "failed", "SyntaxError")
-        return run(program, Limits(seconds=self.timeout))
+        # The published harness runs program and tests in one namespace, so the tests' imports are the program's too.
+        program = f"{trial.program}\n\n{imports(trial.tests)}"
+        run = judge(program, trial.tests, trial.given, trial.names, Limits(seconds=self.timeout))
+        return run if run.passed else replace(run, output=run.output + "".join(map(unreadable, missing(run.output))))
 
     def score(self, example: Example, text: str) -> Score:
-        """All tests pass. Errors: as ``prepare``."""
-        return Score(self.verdict(example, text).passed, self.program(example, text)[0])
+        """All tests pass. Warns of a package that is installed here and cannot be read in the sandbox.
+
+        Errors: as ``verdict``.
+        """
+        self.prepare()
+        trial = self.trial(example, text)
+        run = self._verdict(trial)
+        for package in missing(run.output) if not run.passed else ():
+            if said := unreadable(package):
+                warnings.warn(said, RuntimeWarning, stacklevel=2)
+        return Score(run.passed, trial.program)
+
+
+def missing(output: str) -> list[str]:
+    """The modules that a program asked for and did not find.
+
+    Example:
+        >>> missing("Traceback\\nModuleNotFoundError: No module named 'pandas.core'")
+        ['pandas']
+    """
+    return sorted(set(_ABSENT.findall(output)))
+
+
+def unreadable(package: str) -> str:
+    """What to say of a package that this process can import and the sandbox cannot; empty: this one cannot either."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError, AttributeError):
+        spec = None
+    if spec is None:
+        return ""
+    return (
+        f"package {package} is installed here, but not where the sandbox may read (a site-packages folder): programs "
+        "that import it fail; install it there, not as a path or an editable tree"
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from math import isqrt
 
+from dlmsample.tasks.answers.marks import answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Row
-from dlmsample.tasks.extract import answer_tag, last_boxed
 
 _PROMPT = """Please solve the following 4x4 Sudoku puzzle. The puzzle is provided as a 16-character string reading \
 left-to-right, top-to-bottom, where '0' represents empty cells.

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import string
 
+from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
 from dlmsample.tasks.benchmark import Benchmark, Hub, Row, pick
-from dlmsample.tasks.extract import after_phrase, answer_tag, last_boxed
 
 _PROMPT = (
     "Answer these questions, your answer should be as simple as possible, "
     "start your answer with the prompt 'The answer is '.\nQ: {question}?"
 )
 _ARTICLE = re.compile(r"\b(?:an|a|the)\b")
+_FONT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|emph)\s?\{([^{}]*+)\}")
 _PUNCTUATION = dict.fromkeys(map(ord, string.punctuation + "‘’´`"), " ")
 
 
@@ -39,9 +40,21 @@ def short_answer(text: str) -> str | None:
     """
     marked = last_boxed(text) or answer_tag(text) or after_phrase(text)
     if marked:
-        return marked
+        return plain(last_boxed(marked) or marked) or None
     line = text.lstrip().partition("\n")[0].strip()
     return line.removeprefix("A:").strip() or None
+
+
+def plain(marked: str) -> str:
+    r"""Without LaTeX's fonts and signs around words.
+
+    Example:
+        >>> plain(r"$\text{\textit{Mark} Twain}$")
+        'Mark Twain'
+    """
+    for _ in range(3):
+        marked = _FONT.sub(r"\1", marked)
+    return marked.replace("\\", "").strip("$ ")
 
 
 def aliases(row: Row) -> list[str]:

@@ -76,6 +76,42 @@ def test_bad_files_are_named(content: str, message: str, tmp_path: Path) -> None
         load("gsm8k", data_dir=tmp_path)
 
 
+_ENDS = [chr(code) for code in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85, 0x2028, 0x2029)]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "byte order mark"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_only_a_newline_ends_a_row_and_a_byte_order_mark_is_none_of_it(mark: str, end: str, tmp_path: Path) -> None:
+    """Every other character that Unicode or Python calls a line's end stays in the text."""
+    rows = [{"question": f"a{char}b", "answer": "#### 1"} for char in (*_ENDS, "\ufeff")]
+    text = "".join(json.dumps(row, ensure_ascii=ord(row["question"][1]) < 32) + end for row in rows)
+    (tmp_path / "test.jsonl").write_bytes((mark + text).encode())
+    task = load("gsm8k", data_dir=tmp_path)
+    assert [example.prompt.rpartition("\n\n")[2] for example in task] == [row["question"] for row in rows]
+    (tmp_path / "4x4_test_sudoku.csv").write_bytes(f"{mark}Puzzle,Solution{end}1,2{end}".encode())
+    assert load("sudoku", data_dir=tmp_path)[0].answer == "2"
+    (tmp_path / "sanitized-mbpp.json").write_bytes(
+        (mark + json.dumps([{"prompt": "p\u2028", "code": "x", "task_id": 11, "test_list": ["assert x"]}])).encode()
+    )
+    assert load("mbpp", data_dir=tmp_path, version="sanitized")[0].meta["task_id"] == 11
+    (tmp_path / "valid.jsonl").write_bytes(f'{mark}{{"goal": "g", "sol1": "x", "sol2": "y"}}{end}'.encode())
+    (tmp_path / "valid-labels.lst").write_bytes(f"{mark}1{end}".encode())
+    assert load("piqa", data_dir=tmp_path)[0].answer == "B"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("test.jsonl", '{"question": "q", "answer": "1"}\n{"question": "q", "answer": "1", "answer": "2"}\n'),
+        ("test.jsonl", '{"question": "q", "answer": "1"}\n{"question": "q", "answer": {"answer": 1, "answer": 1}}\n'),
+    ],
+)
+def test_a_key_that_is_there_twice_is_named(file: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(content)
+    with pytest.raises(ValueError, match=r"test\.jsonl, line 2: the key 'answer' is there twice"):
+        load("gsm8k", data_dir=tmp_path)
+
+
 def test_bytes_that_are_no_text_are_named(tmp_path: Path) -> None:
     (tmp_path / "test.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(ValueError, match=r"test\.jsonl cannot be read"):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from dlmsample.tasks import Example, load, math_judge
+from dlmsample.tasks import Example, load
+from dlmsample.tasks.equivalence import helper
 from dlmsample.tasks.math500 import Math500, final_expression
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("math_verify") is None, reason="needs math-verify")
@@ -57,6 +58,46 @@ def test_the_reference_is_correct(task: Math500) -> None:
         (r"\text{even}", r"\boxed{\text{even}}", True),
         ("70000", r"\boxed{70,\!000}", True),
         (r"90^\circ", r"\boxed{90}", True),
+        (r"\frac{1}{2}", r"<answer>\[ \frac{1}{2} \]</answer>", True),
+        (r"\frac{1}{2}", r"<answer>\( \frac{1}{2} \).</answer>", True),
+        (r"\frac{1}{2}", r"<answer>$$\frac{1}{2}$$</answer>", True),
+        (r"\frac{1}{2}", r"<answer>It is \( \frac{1}{2} \)</answer>", True),
+        ("5", "**5**", True),
+        ("5", "So the answer is **5**.", True),
+        ("5", "<answer>**5**</answer>", True),
+        ("5", r"\boxed{\text{Answer: }5}", True),
+        ("5", r"\boxed{\text{Answer: 5}}", True),
+        ("5", r"\boxed{\text{The final answer is } 5}", True),
+        ("x+1", "<answer>Answer: x + 1</answer>", True),
+        ("5", r"<answer>5</answer>, since \boxed{6} is too much", True),
+        ("6", r"<answer>5</answer>, since \boxed{6} is too much", False),
+        (r"\$36", r"\boxed{\$36}", True),
+        (r"\$36", r"<answer>\[ 36 \]</answer>", True),
+        ("52_8", r"\boxed{52_8}", True),
+        ("52_8", r"\boxed{52_{8}}", True),
+        ("52_8", r"\boxed{52_{\text{eight}}}", True),
+        ("52_8", r"\boxed{52 \text{ (base 8)}}", True),
+        ("52_8", r"\boxed{6_8 \cdot 7_8 = 52_8}", True),
+        ("52_8", r"so $6_8 \cdot 7_8 = 52_8$.", True),
+        ("52_8", r"\boxed{52_3}", False),
+        ("52_8", r"\boxed{52}", False),
+        ("52_8", r"\boxed{42}", False),
+        ("42", r"\boxed{42_8}", False),
+        ("42", r"\boxed{42_{10}}", True),
+        ("2^{-99}", r"\boxed{\frac{1}{2^{99}}}", True),
+        ("2^{-99}", r"\boxed{2^{-98}}", False),
+        (r"\frac{1}{2^{98}}", r"\boxed{\frac{1}{2^{99}}}", False),
+        (r"1+2^{-99}", r"\boxed{1+2^{-98}}", False),
+        ("10^{-20}", r"\boxed{10^{-19}}", False),
+        ("10^{-20}", r"\boxed{x = 10^{-19}}", False),
+        ("10^{-20}", r"\boxed{x = 10^{-20}}", True),
+        ("0.0000001", r"\boxed{0.0000002}", False),
+        (r"\frac{\pi}{10^{20}}", r"\boxed{\pi \cdot 10^{-20}}", True),
+        (r"\frac{\pi}{10^{20}}", r"\boxed{\pi \cdot 10^{-19}}", False),
+        ("(2^{-99}, 1)", r"\boxed{(2^{-98}, 1)}", False),
+        (r"\begin{pmatrix} 2^{-99} \\ 1 \end{pmatrix}", r"\boxed{\begin{pmatrix} 2^{-98} \\ 1 \end{pmatrix}}", False),
+        (r"50\%", r"\boxed{50}", True),
+        (r"\frac{1}{3}", r"\boxed{0.333333}", True),
     ],
 )
 def test_equivalence(answer: str, text: str, correct: bool, task: Math500) -> None:
@@ -64,8 +105,41 @@ def test_equivalence(answer: str, text: str, correct: bool, task: Math500) -> No
 
 
 @needs_library
+@pytest.mark.parametrize("base", range(2, 17))
+def test_a_number_in_another_base_is_another_number(base: int, task: Math500) -> None:
+    """Every base against every other, with the same digits; the base must be named, and any spelling will do."""
+    digits = "101"
+    for other in range(2, 17):
+        for said in (
+            f"{digits}_{other}",
+            f"{digits}_{{{other}}}",
+            rf"{digits}_{{\text{{{other}}}}}",
+            f"({digits})_{{{other}}}",
+        ):
+            assert task.score(gold(f"{digits}_{{{base}}}"), rf"\boxed{{{said}}}").correct is (base == other)
+    assert not task.score(gold(f"{digits}_{base}"), rf"\boxed{{{digits}}}").correct
+    assert task.score(gold(str(int(digits, base))), rf"\boxed{{{digits}_{{{base}}}}}").correct
+
+
+@needs_library
+@pytest.mark.parametrize("base", [2, 3, 10])
+def test_powers_are_told_apart_however_small(base: int, task: Math500, full: bool) -> None:
+    """Neighbouring powers differ, in each way of writing them; the same one is equal in all."""
+    for power in range(1, 121, 7 if full else 17):
+        ways = [
+            rf"{base}^{{-{power}}}",
+            rf"\frac{{1}}{{{base}^{{{power}}}}}",
+            rf"\left(\frac{{1}}{{{base}}}\right)^{{{power}}}",
+        ]
+        for way in ways:
+            assert task.score(gold(way), rf"\boxed{{{ways[power % 3]}}}").correct
+            for near in (power - 1, power + 1):
+                assert not task.score(gold(way), rf"\boxed{{{base}^{{-{near}}}}}").correct
+
+
+@needs_library
 def test_what_never_returns_is_wrong_and_the_next_is_judged(task: Math500, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_judge, "SECONDS", 1.0)
+    monkeypatch.setattr(helper, "SECONDS", 1.0)
     before = time.monotonic()
     for text in (r"\boxed{9^{9^{9^{9^9}}}}", r"\boxed{10^{10^{10}}!}", r"\boxed{" + "(" * 900 + "1" + ")" * 900 + "}"):
         assert not task.score(gold("7"), text).correct
@@ -79,8 +153,8 @@ def test_what_never_returns_is_wrong_and_the_next_is_judged(task: Math500, monke
 @needs_library
 def test_a_helper_that_died_is_replaced(task: Math500) -> None:
     assert task.score(gold("7"), r"\boxed{7}").correct
-    math_judge._running[0].process.kill()
-    math_judge._running[0].process.wait()
+    helper._running[0].process.kill()
+    helper._running[0].process.wait()
     assert task.score(gold("7"), r"\boxed{7}").correct
 
 
@@ -100,8 +174,8 @@ def test_threads_and_forked_processes_get_right_answers(task: Math500) -> None:
 
 
 def test_without_the_library_it_is_asked_for(task: Math500, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_judge, "_running", [])
-    monkeypatch.setattr(math_judge.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(helper, "_running", [])
+    monkeypatch.setattr(helper.importlib.util, "find_spec", lambda name: None)
     for attempt in (task.prepare, lambda: task.score(gold("1"), r"\boxed{1}")):
         with pytest.raises(ValueError, match=r"pip install 'dlmsample\[tasks\]'"):
             attempt()
@@ -110,4 +184,4 @@ def test_without_the_library_it_is_asked_for(task: Math500, monkeypatch: pytest.
 def test_marks() -> None:
     assert final_expression(r"\boxed{} <answer>\boxed{}</answer>") is None
     assert final_expression("x") is None
-    assert os.path.exists(Path(math_judge.__file__).with_name("math_worker.py"))
+    assert os.path.exists(Path(helper.__file__).with_name("worker.py"))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from dlmsample.tasks import Example, load
+from dlmsample.tasks.answers.code import code_of
 from dlmsample.tasks.humaneval import body, completed
-from dlmsample.tasks.programs import ProgramTask, code_of
+from dlmsample.tasks.programs import ProgramTask, Trial
 from dlmsample.tasks.sandbox import SandboxError, check
 
 PROMPT = 'import math\n\n\ndef helper(x):\n    return x\n\n\ndef twice(x):\n    """ Twice x. """\n'
@@ -119,6 +120,77 @@ def test_code_in_text() -> None:
     assert code_of("```\na\n```\n```python\ndef f(): 1\n```", "f") == "def f(): 1\n"
     assert code_of("```\na\n```\n```\nb\n```", "f") == "a\n"
     assert code_of("  ```py\na\n  ```") == "a\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("name", ["humaneval", "mbpp"])
+def test_packages_of_other_folders_are_there_or_missed_aloud(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder of installed packages can be read; a source tree that a path file names cannot, and that is said."""
+    loaded, example = task(name, tmp_path, allow_code_execution=True)
+    text = "```python\nimport {0}\ndef twice(x):\n    return x * {0}.TWO\n```"
+    for folder, package in (("site-packages", "two_there"), ("tree", "two_elsewhere")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{package}.py").write_text("TWO = 2\n")
+        monkeypatch.syspath_prepend(tmp_path / folder)
+    assert loaded.score(example, text.format("two_there")).correct
+    with pytest.warns(
+        RuntimeWarning, match="package two_elsewhere is installed here, but not where the sandbox may read"
+    ):
+        assert not loaded.score(example, text.format("two_elsewhere")).correct
+    assert "package two_elsewhere is" in loaded.verdict(example, text.format("two_elsewhere")).output
+    assert "is installed here" not in loaded.verdict(example, text.format("two_nowhere")).output
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("name", ["humaneval", "mbpp"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os; os._exit(0)",
+        "import sys; sys.exit(0)",
+        "return type('E', (), {'__eq__': lambda self, other: True})()",
+        "return type('E', (int,), {'__eq__': lambda self, other: True})()",
+        "import sys\n    sys._getframe(1).f_globals.clear()\n    return 0",
+        "return True",
+    ],
+)
+def test_no_program_forges_its_verdict(name: str, body: str, tmp_path: Path) -> None:
+    loaded, example = task(name, tmp_path, allow_code_execution=True)
+    assert not loaded.score(example, f"```python\ndef twice(x):\n    {body}\n```").correct
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_programs_are_modules(tmp_path: Path) -> None:
+    program = """
+from __future__ import annotations
+import inspect, pickle
+from dataclasses import dataclass
+
+@dataclass
+class Pair:
+    first: int
+    second: Pair | None = None
+
+def twice(x):
+    assert pickle.loads(pickle.dumps(Pair(1))) == Pair(1)
+    assert "return 2 * x" in inspect.getsource(twice)
+    return 2 * x
+"""
+    for name in ("humaneval", "mbpp"):
+        loaded, example = task(name, tmp_path, allow_code_execution=True)
+        done = loaded.verdict(example, f"~~~python{program}~~~")
+        assert done.passed, done.output
+
+
+def test_names_that_tests_need() -> None:
+    reference = "import sys\nclass Node: pass\ndef sum(a, b): return a + b\n"
+    tests = "import math\nroot = Node()\nassert sum(1, 2) == math.floor(3) == len(x for x in y) and sys"
+    assert Trial("", tests, reference).names == ["Node", "sum", "sys", "y"]
+    assert Trial("", tests, "def").names == ["Node", "sys", "y"]
+    with pytest.raises(ValueError, match="published tests that are no Python"):
+        _ = Trial("", "assert", "").names
 
 
 def test_what_continues_a_function() -> None:

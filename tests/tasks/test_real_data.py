@@ -27,6 +27,9 @@ SIZES = {
     ("sudoku", "test"): 500,
     ("humaneval", "test"): 164,
     ("mbpp", "test"): 500,
+    ("mbpp", "prompt"): 10,
+    ("mbpp", "train"): 374,
+    ("mbpp", "valid"): 90,
 }
 
 
@@ -47,12 +50,13 @@ def test_every_published_row_is_read_and_its_reference_is_correct(name: str, spl
     assert wrong == unsolvable
 
 
-def test_sanitized_mbpp() -> None:
+def test_sanitized_mbpp(full: bool) -> None:
     if not (DATA / "mbpp").is_dir():
         pytest.skip("no folder mbpp")
     task = load("mbpp", data_dir=DATA, version="sanitized", allow_code_execution=True)
     assert len(task) == 257
-    assert all(task.score(example, example.reference).correct for example in task[::50])
+    wrong = [example for example in task[:: 1 if full else 50] if not task.score(example, example.reference).correct]
+    assert {example.meta["task_id"] for example in wrong} <= {123}  # see above
 
 
 #: File of recorded generations -> how many there are, how many are right by our rules.

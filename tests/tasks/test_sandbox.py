@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from dlmsample.tasks import sandbox
-from dlmsample.tasks.sandbox import Limits, Run, SandboxError, parent
+from dlmsample.tasks.sandbox import Limits, Run, SandboxError, parent, process
 
 ROOT = os.name == "posix" and os.getuid() == 0
 Confined = Callable[..., Run]
+JAILED = ("kernel.py", "wire.py", "serve.py", "judge.py", "jail.py")
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["namespaces", "user id alone"])
@@ -43,13 +44,13 @@ def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     start, jails, folders = subprocess.Popen, [], []
 
     def noted(*arguments: Any, **options: Any) -> Any:
-        process = start(*arguments, **options)
+        started = start(*arguments, **options)
         if "pass_fds" in options:
-            jails.append(process.pid)
+            jails.append(started.pid)
             folders.append(options["cwd"])
-        return process
+        return started
 
-    monkeypatch.setattr(parent.subprocess, "Popen", noted)
+    monkeypatch.setattr(subprocess, "Popen", noted)
     monkeypatch.setenv("DLMSAMPLE_SECRET", "of the caller")
     yield
     assert not any(Path(folder).exists() for folder in folders)
@@ -59,9 +60,9 @@ def _nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def strangers() -> set[int]:
     """The users of all processes."""
     found = set()
-    for process in Path("/proc").glob("[0-9]*"):
+    for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            found.add(process.stat().st_uid)
+            found.add(folder.stat().st_uid)
     return found
 
 
@@ -294,10 +295,10 @@ def test_an_ordinary_user_is_confined_or_refused() -> None:
 
 def test_refused_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     broken = tmp_path / "jail.py"
-    for name in ("kernel.py", "jail.py"):
-        source = parent._JAIL.with_name(name).read_text()
+    for name in JAILED:
+        source = process.JAIL.with_name(name).read_text()
         broken.with_name(name).write_text(source.replace("_CREATE_RULESET, _ADD_RULE", "_ADD_RULE, _CREATE_RULESET"))
-    monkeypatch.setattr(parent, "_JAIL", broken)
+    monkeypatch.setattr(process, "JAIL", broken)
     with pytest.raises(SandboxError, match=r"is not run, because it cannot be confined here: .*Landlock"):
         parent._run(f"open({str(tmp_path / 'ran')!r}, 'w')", Limits())
     assert not (tmp_path / "ran").exists()
@@ -311,9 +312,9 @@ def test_refused_where_a_step_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     ],
 )
 def test_refused_where_the_proof_fails(step: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("kernel.py", "jail.py"):
-        (tmp_path / name).write_text(parent._JAIL.with_name(name).read_text().replace(step, "pass"))
-    monkeypatch.setattr(parent, "_JAIL", tmp_path / "jail.py")
+    for name in JAILED:
+        (tmp_path / name).write_text(process.JAIL.with_name(name).read_text().replace(step, "pass"))
+    monkeypatch.setattr(process, "JAIL", tmp_path / "jail.py")
     monkeypatch.setattr(parent, "_proved", set())
     with pytest.raises(SandboxError, match=f"does not hold here: SystemError: {says}"):
         sandbox.run("pass")

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from dlmsample.tasks import Example, Task, load
+from dlmsample.tasks import Example, Task, load, piqa, triviaqa
 from dlmsample.tasks.countdown import evaluate, solve
 
 ROWS: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -64,6 +66,7 @@ def test_gsm8k(tmp_path: Path) -> None:
         (0, "答：9页，8页，7页", False),
         (0, "答案是9.0。", True),
         (0, "答案是9.2。", False),
+        (0, "答案是9。\r\n", True),
         (1, "答案是$\\frac{2}{6}$", True),
         (1, "答案是6分之2", True),
         (1, "答案是1/3。", True),
@@ -91,7 +94,13 @@ def test_cmath_strict_takes_the_last_number_alone(tmp_path: Path) -> None:
         ("The answer is Mark Twain.", True),
         ("A: mark  twain", True),
         ("Mark Twain\nHe also wrote other books.", True),
-        ("\\boxed{\\text{Mark Twain}}", False),
+        ("\\boxed{\\text{Mark Twain}}", True),
+        ("\\boxed{\\textbf{Mark} \\text{Twain}}", True),
+        ("\\boxed{\\mathrm{Mark\\ Twain}}", True),
+        ("The answer is \\text{Mark Twain}.", True),
+        ("<answer>\\boxed{\\text{Mark Twain}}</answer>", True),
+        ("\\boxed{\\text{Samuel}}", False),
+        ("\\boxed{\\text{}}", False),
         ("\\boxed{Twain, Mark}", True),
         ("The answer is the American author Mark Twain.", False),
         ("The answer is Samuel.", False),
@@ -133,12 +142,88 @@ def test_triviaqa_reads_the_official_form(tmp_path: Path) -> None:
         ("Neither", None),
         ("A tin can? Use a tin can. Or use a trash bag.", None),
         ("C", None),
+        ("The correct option is B.", "B"),
+        ("The correct choice is (A).", "A"),
+        ("The best solution would be **B**.", "B"),
+        ("the better one is b.", "B"),
+        ("I choose B.", "B"),
+        ("I would pick option A because it holds.", "A"),
+        ("I'd go with B, since a can is hard.", "B"),
+        ("I would not choose A.", "B"),
+        ("B is the correct choice.", "B"),
+        ("Option A is incorrect. Option B is correct.", "B"),
+        ("Option B is correct. Option A is incorrect.", "B"),
+        ("(A) is wrong; (B) is right.", "B"),
+        ("**A** is not correct, **B** is.", "B"),
+        ("A is incorrect.", "B"),
+        ("Option B (use a trash bag) is the right one.", "B"),
+        ("Solution A, a tin can, is not the best choice.", "B"),
+        ("B is better than A", "B"),
+        ("The correct option is not A.", "B"),
+        ("The correct option is a tin can.", None),
+        ("I choose A tin can, or a trash bag", None),
+        ("Neither A nor B is correct.", None),
+        ("A and B are both right.", None),
+        ("A is incorrect. B is incorrect.", None),
+        ("B. Option A is correct for cats only.", "B"),
+        ("A is correct... no: B is correct.", "B"),
+        ("<answer>B</answer> is better than \\boxed{A}", "B"),
     ],
 )
 def test_piqa(text: str, chosen: str | None, tmp_path: Path) -> None:
     task, example = one("piqa", tmp_path)
     score = task.score(example, text)
     assert (score.extracted, score.correct) == (chosen, chosen == "B")
+
+
+_CALLS = [
+    "{}",
+    "({})",
+    "**{}**",
+    "Option {}",
+    "option {}",
+    "Solution {}",
+    "The choice {}",
+    "Option {} (see above)",
+    "'{}'",
+]
+_RIGHT = ["is correct", "is the right one", "is the better choice", "would be the best option", "is more suitable"]
+_WRONG = ["is incorrect", "is wrong", "is not correct", "is the worse choice", "isn't right", "would be less practical"]
+_PICKS = [
+    "I choose {}.",
+    "So I would pick {}",
+    "I'd go with {}!",
+    "The correct option is {}.",
+    "The best choice is: {}",
+]
+
+
+@pytest.mark.parametrize("chosen", ["A", "B"])
+@pytest.mark.parametrize("call", _CALLS)
+def test_piqa_in_every_wording(chosen: str, call: str) -> None:
+    """Whatever the letter is called and whichever side is spoken of first, the one that is called right is chosen."""
+    this, other = call.format(chosen), call.format({"A": "B", "B": "A"}[chosen])
+    for right in _RIGHT:
+        assert piqa.choice(f"{this} {right}.", "x", "y") == chosen
+        for wrong in _WRONG:
+            assert piqa.choice(f"{other} {wrong}. {this} {right}.", "x", "y") == chosen, (right, wrong)
+            assert piqa.choice(f"{this} {right}, {other} {wrong}.", "x", "y") == chosen, (right, wrong)
+    for wrong in _WRONG:
+        assert piqa.choice(f"{other} {wrong}.", "x", "y") == chosen, wrong
+    for pick in _PICKS:
+        assert piqa.choice(f"Let us see. {pick.format(this)}", "x", "y") == chosen, pick
+        assert piqa.choice(pick.format(this), "x", "y") == chosen, pick
+
+
+@given(st.lists(st.sampled_from(["mark", "Twain", "the", "&", "O'Hara", "no. 5", "é"]), min_size=1, max_size=4))
+def test_triviaqa_in_every_font(words: list[str]) -> None:
+    name = " ".join(words)
+    if not triviaqa.normalised(name):
+        return
+    for font in ("{}", r"\text{{{}}}", r"\textbf{{{}}}", r"\mathrm{{{}}}", r"$\text{{{}}}$", r"\text{{\textit{{{}}}}}"):
+        for mark in (r"\boxed{{{}}}", "<answer>{}</answer>", "The answer is {}", "so\nAnswer: {}"):
+            found = triviaqa.short_answer(mark.format(font.format(name)))
+            assert triviaqa.normalised(found or "") == triviaqa.normalised(name), (font, mark, found)
 
 
 def test_piqa_labels_lie_beside_the_questions(tmp_path: Path) -> None:
@@ -161,6 +246,8 @@ def test_piqa_labels_lie_beside_the_questions(tmp_path: Path) -> None:
         ("\\boxed{30 - (100 - 93) = 23}", True),
         ("\\boxed{$30 + 93 - 100$}", True),
         ("<answer>30+93-100</answer>", True),
+        ("<answer>30+93-100</answer> and not \\boxed{30+93+100}", True),
+        ("<answer>\\boxed{30+93+100}</answer> and not \\boxed{30+93-100}", False),
         ("\\boxed{30 + 93 − 100}", True),
         ("\\boxed{23}", False),
         ("\\boxed{30 + 93 - 100 + 0}", False),

@@ -1,9 +1,11 @@
-"""Runs one program in confinement. A program, started by ``parent`` with a JSON order on standard input.
+"""Does one piece of work in confinement. A program, started by ``process`` with a JSON order on standard input.
 
 The outer process leaves for new namespaces, starts the inner one, holds the clock, and at the end kills everything that
-the inner one started. The inner one gives up its rights (``kernel``), runs the program and, if it came to its end,
-writes the order's secret word to the result pipe: exiting early, with whatever code, is no success. What prevents the
-confinement is written there instead, after "!", and the program does not run.
+the inner one started. The inner one gives up its rights (``kernel``), writes "." to the result pipe, does the work
+that the order names (``WORK``) and, if it came to its end, writes the order's secret word there: exiting early, with
+whatever code, is no success. What prevents the confinement is written instead of the ".", after "!", and nothing is
+run; what the tests cannot pass to the program, after ".?". A program that runs alone can find its own secret; only the
+work ``judge``, in whose process no such program runs, gives a verdict that nobody can forge.
 """
 
 from __future__ import annotations
@@ -17,11 +19,14 @@ import sys
 import sysconfig
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 kernel = importlib.import_module("kernel")
+serve = importlib.import_module("serve")
+judge = importlib.import_module("judge")
 sys.path.pop(0)
 
 TIMED_OUT = 124
@@ -140,27 +145,40 @@ def become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
+def alone(program: str) -> None:
+    """Import the program, and that is all."""
+    serve.load(program)
+
+
+#: What an order may name as its work; the arguments are the order's.
+WORK: dict[str, Callable[..., None]] = {"alone": alone, "serve": serve.work, "judge": judge.work}
+
+
 def inner(order: dict[str, Any], user: int, own_spaces: bool) -> NoReturn:
-    """Give up all rights, run the program, end."""
+    """Give up all rights, do the work, end."""
     try:
         confine(order, user, own_spaces)
-    except Exception as error:  # the program must not run after a step that failed
+    except Exception as error:  # nothing must run after a step that failed
         refuse(order, str(error))
         os._exit(1)
-    program, result, secret = order["program"], order["result"], order["secret"]
+    work, arguments, result, secret = WORK[order["work"]], order["arguments"], order["result"], order["secret"]
     order.clear()
+    os.write(result, b".")  # from here on a "!" is the program's
+    if not secret:
+        os.close(result)
     process = os.getpid()
     try:
-        # A name of its own: what stands under `if __name__ == "__main__"` is a demonstration.
-        exec(compile(program, "<solution>", "exec"), {"__name__": "solution"})
-    except BaseException:
+        work(**arguments)
+    except BaseException as error:
+        if secret and isinstance(error, judge.Untransferable):
+            os.write(result, f"?{error}".encode()[:500])
         with suppress(BaseException):
             traceback.print_exc()
             sys.stderr.flush()
         os._exit(1)
     with suppress(BaseException):
         sys.stdout.flush()
-    if os.getpid() == process:  # a forked copy that comes to the end says nothing
+    if secret and os.getpid() == process:  # a forked copy that comes to the end says nothing
         os.write(result, secret.encode())
     os._exit(0)
 
@@ -177,10 +195,11 @@ def confine(order: dict[str, Any], user: int, own_spaces: bool) -> None:
     os.chdir(scratch)
     for name, amount in order["limits"].items():
         resource.setrlimit(getattr(resource, name), (amount, amount))
-    rules = kernel.landlock([*python_folders(), *_SYSTEM], [scratch], ["/dev/null"])
+    libraries = [*python_folders(), *order["libraries"]]
+    rules = kernel.landlock([*libraries, *_SYSTEM], [scratch], ["/dev/null"])
     if not user:
         # Python below root's own folder, which others cannot enter: Landlock still decides what can be read there.
-        hidden = any(not open_to_all(path) for path in python_folders())
+        hidden = any(not open_to_all(path) for path in libraries)
         if hidden:
             kernel.keep_capabilities()
         become(outside)
@@ -192,7 +211,8 @@ def confine(order: dict[str, Any], user: int, own_spaces: bool) -> None:
     kernel.restrict_files(rules)
     kernel.filter_calls()
     roots = tuple(python_folders())
-    sys.path[:] = [path for path in sys.path if os.path.realpath(path).startswith(roots)]
+    own = [path for path in sys.path if os.path.realpath(path).startswith(roots)]
+    sys.path[:] = [*own, *(path for path in order["libraries"] if path not in own)]
 
 
 def refuse(order: dict[str, Any], why: str) -> int:

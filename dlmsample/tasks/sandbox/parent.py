@@ -1,64 +1,69 @@
-"""The caller's side of the sandbox: start the jail, read what comes out, prove once that it holds."""
+"""The caller's side of the sandbox: prove once that it holds, run programs, judge them."""
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-import selectors
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-_JAIL = Path(__file__).with_name("jail.py")
-_TIMED_OUT = 124
+from dlmsample.tasks.sandbox.process import Jail, Limits, SandboxError, read_until_closed
+
 _START_SECONDS = 30.0
-"""What the jail may take beyond the program's own time, on a loaded machine, before it is given up."""
-
-
-class SandboxError(ValueError):
-    """The program was not run, because it could not be confined here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a program may use: seconds of the clock, bytes of memory (each process) and of files, processes, output.
-
-    Example:
-        >>> Limits(seconds=3.0).processes
-        8
-    """
-
-    seconds: float = 10.0
-    memory: int = 1 << 30
-    processes: int = 8
-    files: int = 64 << 20
-    output: int = 64 << 10
+"""What a jail may take beyond its own time, on a loaded machine, before it is given up."""
+_JUDGE_SECONDS = 5.0
+"""What the judge may take beyond the program's time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """How a program ended: ``passed`` (it came to its end), else ``reason`` "failed" or "timeout"; its output."""
+    """How a program ended: ``passed``, else ``reason`` "failed" or "timeout"; its output."""
 
     passed: bool
     reason: str
     output: str
 
 
+def judge(program: str, tests: str, given: str = "", names: Sequence[str] = (), limits: Limits | None = None) -> Run:
+    """Run ``tests`` on a program that nobody has read, and say whether they came to their end without an exception.
+
+    The program is imported as a module in one confined process (see :func:`run`), the tests run in another one. In
+    their namespace ``given`` is run first, then ``names`` are taken from the program; calling them asks the program's
+    process, and what it returns arrives as data (``wire``). So the verdict is reached where the program is not: its
+    process holds neither the tests, nor what they expect, nor the word that says "passed".
+
+    What remains: a program can still return what the tests expect because it knows them, as any answer can. Objects of
+    the program's own classes are equal to nothing but themselves, whatever their ``__eq__`` says; tests cannot pass
+    functions or objects of their own classes (the tests then fail). ``limits`` hold for each of the two processes; the
+    judge gets a little more time.
+
+    Errors: SandboxError: it cannot be confined here; nothing ran.
+
+    Example:
+        >>> judge("def f(x):\\n    return 2 * x", "assert f(2) == 4", names=["f"]).reason  # doctest: +SKIP
+        'passed'
+    """
+    check()
+    return _judge(program, tests, given, names, limits or Limits())
+
+
 def run(program: str, limits: Limits | None = None) -> Run:
     """Run a Python program in confinement and say whether it came to its end without an exception.
 
     A process of its own: with new namespaces (processes, network, mounts) where the system gives them; as root under a
-    user id that nobody else has; Landlock lets it read Python's libraries and write its empty scratch folder, nothing
-    else, and start no other program; seccomp refuses sockets and everything that leads out; limits on time, memory,
-    processes and file sizes. At the end everything that it started is killed. Standard input is empty; of standard
-    output and error the first ``limits.output`` bytes are kept. Without the new mounts (root in a container that lacks
-    them) files together are limited by their number and size only.
+    user id that nobody else has; Landlock lets it read the libraries of Python and of installed packages and write its
+    empty scratch folder, nothing else, and start no other program; seccomp refuses sockets and everything that leads
+    out; limits on time, memory, processes and file sizes. At the end everything that it started is killed. Standard
+    input is empty; of standard output and error the first ``limits.output`` bytes are kept. Without the new mounts
+    (root in a container that lacks them) files together are limited by their number and size only.
+
+    ``passed`` is what the program's own process says, so a program that wants to can say it: a verdict on a program
+    that may lie is :func:`judge`'s.
 
     Errors: SandboxError: it cannot be confined here (see :func:`check`, which the first call runs); nothing ran.
 
@@ -147,104 +152,45 @@ def _prove(namespaces: bool = True) -> None:
         head = "".join(f"{name} = {value!r}\n" for name, value in names.items())
         done = _run(head + _ATTEMPTS, limits, namespaces)
     if not done.passed:
-        last = (done.output.strip().splitlines() or [done.reason])[-1]
+        last = (done.output.strip().split("\n") or [done.reason])[-1]
         raise SandboxError(f"generated code is not run, because the sandbox does not hold here: {last}")
 
 
 def _run(program: str, limits: Limits, namespaces: bool = True) -> Run:
-    secret = secrets.token_hex(16)
-    read, write = os.pipe()
-    with tempfile.TemporaryDirectory(prefix="dlmsample-", ignore_cleanup_errors=True) as scratch:
-        order = {
-            "program": program,
-            "scratch": os.path.realpath(scratch),
-            "scratch_bytes": limits.files,
-            "seconds": limits.seconds,
-            "namespaces": namespaces,
-            "parent": os.getpid(),
-            "result": write,
-            "secret": secret,
-            "limits": _limits(limits),
-        }
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-B", str(_JAIL)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(write,),
-                cwd=scratch,
-                env=_environment(scratch),
-                start_new_session=True,
-            )
-        finally:
-            os.close(write)
-        try:
-            output, result = _converse(process, json.dumps(order).encode(), read, limits)
-        except BaseException:  # an interrupt, above all: do not wait for the program
-            process.terminate()
-            raise
-        finally:
-            _end(process)
-            os.close(read)
-    if result.startswith("!"):
-        raise SandboxError(f"generated code is not run, because it cannot be confined here: {result[1:]}")
-    passed = result == secret
-    reason = "passed" if passed else "timeout" if process.returncode in (_TIMED_OUT, -signal.SIGKILL) else "failed"
-    return Run(passed, reason, output)
+    with Jail("alone", {"program": program}, limits, judging=True, namespaces=namespaces) as jail:
+        jail.begin()
+        read_until_closed([jail], time.monotonic() + limits.seconds + _START_SECONDS)
+    return _ended(jail)
 
 
-def _limits(limits: Limits) -> dict[str, int]:
-    return {
-        "RLIMIT_AS": limits.memory,
-        "RLIMIT_CPU": int(limits.seconds) + 1,
-        "RLIMIT_NPROC": limits.processes,
-        "RLIMIT_FSIZE": limits.files,
-        "RLIMIT_NOFILE": 64,
-        "RLIMIT_CORE": 0,
-        "RLIMIT_MEMLOCK": 0,
-    }
+def _judge(program: str, tests: str, given: str, names: Sequence[str], limits: Limits, namespaces: bool = True) -> Run:
+    patient = replace(limits, seconds=limits.seconds + _JUDGE_SECONDS)
+    with ExitStack() as stack:
+        with ExitStack() as ends:  # of the two pipes between them: each process keeps its own, the caller none
+            asked, questions = _pipe(ends)
+            answered, answers = _pipe(ends)
+            served = {"program": program, "questions": asked, "answers": answers}
+            order = {"tests": tests, "given": given, "names": list(names), "questions": questions, "answers": answered}
+            serving = Jail("serve", served, limits, keeps=(asked, answers), namespaces=namespaces)
+            stack.enter_context(serving)
+            judging = Jail("judge", order, patient, judging=True, keeps=(questions, answered), namespaces=namespaces)
+            stack.enter_context(judging)
+        serving.begin()
+        judging.begin()
+        read_until_closed([serving, judging], time.monotonic() + patient.seconds + _START_SECONDS)
+    return _ended(judging, serving)
 
 
-def _environment(scratch: str) -> dict[str, str]:
-    """Nothing of the caller's: no keys, no paths."""
-    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {"HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", **one_thread}
+def _pipe(ends: ExitStack) -> tuple[int, int]:
+    both = os.pipe()
+    for end in both:
+        ends.callback(os.close, end)
+    return both
 
 
-def _converse(process: subprocess.Popen[bytes], order: bytes, result: int, limits: Limits) -> tuple[str, str]:
-    """Give the order, then read both pipes until they close or the time is over; what is too much is dropped."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        process.stdin.write(order)
-        process.stdin.close()
-    except BrokenPipeError:
-        pass
-    deadline = time.monotonic() + limits.seconds + _START_SECONDS
-    kept = {process.stdout.fileno(): bytearray(), result: bytearray()}
-    with selectors.DefaultSelector() as waiting:
-        for source in kept:
-            waiting.register(source, selectors.EVENT_READ)
-        while waiting.get_map() and time.monotonic() < deadline:
-            for key, _ in waiting.select(timeout=deadline - time.monotonic()):
-                data = os.read(key.fd, 65536)
-                kept[key.fd] += data[: max(0, limits.output - len(kept[key.fd]))]
-                if not data:
-                    waiting.unregister(key.fd)
-    output, word = (bytes(part).decode("utf-8", "replace") for part in kept.values())
-    return output, word
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let the jail end by itself; ask it to; make it."""
-    for ask in (None, process.terminate, process.kill):
-        if ask is not None:
-            ask()
-        try:
-            process.wait(timeout=5)
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    if process.stdout is not None:
-        process.stdout.close()
+def _ended(last: Jail, *others: Jail) -> Run:
+    """What the last of the jails says, with the output of all. Errors: SandboxError: one was not confined."""
+    passed = [jail.passed for jail in (*others, last)][-1]
+    late = any(jail.timed_out for jail in (*others, last))
+    output = "".join(jail.output for jail in (*others, last))
+    return Run(passed, "passed" if passed else "timeout" if late else "failed", output)

@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 import pytest
 
-from dlmsample.tasks import cmath, countdown, extract, gsm8k, humaneval, math500, piqa, programs, sudoku, triviaqa
+from dlmsample.tasks import (
+    cmath,
+    countdown,
+    gsm8k,
+    humaneval,
+    math500,
+    piqa,
+    sudoku,
+    triviaqa,
+)
+from dlmsample.tasks.answers import code, marks, quantity
 
 
 @pytest.mark.parametrize(
@@ -45,24 +55,24 @@ def test_final_number(text: str, number: str | None) -> None:
 
 
 def test_numbers_are_compared_by_value_and_may_be_long() -> None:
-    assert extract.same_number("007.0", "7")
-    assert extract.same_number("9" * 5000, "9" * 5000)
-    assert not extract.same_number("9" * 5000, "9" * 4999 + "8")
-    assert not extract.same_number("seven", "7")
+    assert quantity.same_number("007.0", "7")
+    assert quantity.same_number("9" * 5000, "9" * 5000)
+    assert not quantity.same_number("9" * 5000, "9" * 4999 + "8")
+    assert not quantity.same_number("seven", "7")
 
 
 def test_boxes_nest_and_skip_escaped_braces() -> None:
-    assert extract.boxed(r"\boxed{\{1, 2\}} \boxed {x}\fbox{y}") == [r"\{1, 2\}", "x", "y"]
-    assert extract.boxed(r"\boxed{a \boxed{b} c}") == [r"a \boxed{b} c", "b"]
-    assert extract.boxed("} } \\boxed{") == []
-    assert extract.last_boxed("no") is None
+    assert marks.boxed(r"\boxed{\{1, 2\}} \boxed {x}\fbox{y}") == [r"\{1, 2\}", "x", "y"]
+    assert marks.boxed(r"\boxed{a \boxed{b} c}") == [r"a \boxed{b} c", "b"]
+    assert marks.boxed("} } \\boxed{") == []
+    assert marks.last_boxed("no") is None
 
 
 def test_answer_tags() -> None:
-    assert extract.answer_tag("<answer>\n 5 \n</answer>") == "5"
-    assert extract.answer_tag("</answer> <answer>5") == "5"
-    assert extract.answer_tag("<answer>\\boxed{}</answer>") is None
-    assert extract.answer_tag("</answer>") is None
+    assert marks.answer_tag("<answer>\n 5 \n</answer>") == "5"
+    assert marks.answer_tag("</answer> <answer>5") == "5"
+    assert marks.answer_tag("<answer>\\boxed{}</answer>") is None
+    assert marks.answer_tag("</answer>") is None
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def test_answer_tags() -> None:
     ],
 )
 def test_after_phrase(text: str, rest: str | None) -> None:
-    assert extract.after_phrase(text) == rest
+    assert marks.after_phrase(text) == rest
 
 
 _N = 20_000
@@ -103,7 +113,7 @@ FINDERS: list[Callable[[str], object]] = [
     lambda text: piqa.choice(text, "tin can", "trash bag"),
     countdown.final_expression,
     lambda text: sudoku.final_grid(text, 16),
-    lambda text: programs.code_of(text, "f"),
+    lambda text: code.code_of(text, "f"),
     humaneval.body,
     lambda text: humaneval.completed("def f(x):\n", "f", text),
 ]

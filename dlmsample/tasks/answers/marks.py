@@ -3,16 +3,8 @@ r"""Finding the final answer in a model's text. Every function reads the text on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*+\{|\\.|[{}]", re.DOTALL)
-# Thousands in groups of three, or plain digits, or a bare fraction. The quantifiers give nothing back.
-_NUMBER = re.compile(
-    r"(?<![0-9.])(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?\$)?(?P<money>(?<=\$)[-\u2212])?"
-    r"(?P<digits>(?:[0-9]{1,3}+(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?+|\.[0-9]++)"
-)
-_TEX_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|\\[,!;: ])(?=[0-9])")
 _PHRASE = re.compile(r"\banswer(?:\s{0,3}+is\b|\s?:)\s{0,3}+:?", re.IGNORECASE)
 
 
@@ -63,6 +55,18 @@ def answer_tag(text: str) -> str | None:
     return next((part for part in parts if part not in _EMPTY), None)
 
 
+def marked_answer(text: str) -> str | None:
+    r"""What a text marks as its answer where the prompt asks for ``<answer>``: that tag, whatever follows it, else the
+    last ``\boxed{}``; of a tag with a box in it, the box. None: there is neither.
+
+    Example:
+        >>> marked_answer(r"\boxed{1} <answer>so \boxed{2}</answer> since \boxed{3}"), marked_answer(r"\boxed{4}")
+        ('2', '4')
+    """
+    tag = answer_tag(text)
+    return (last_boxed(tag) or tag) if tag else last_boxed(text)
+
+
 def after_phrase(text: str) -> str | None:
     """The rest of the line after the last "answer is" or "answer:" that something follows; None: there is none.
 
@@ -77,45 +81,3 @@ def after_phrase(text: str) -> str | None:
 def _last(pattern: re.Pattern[str], text: str, count: int) -> list[re.Match[str]]:
     """The last ``count`` matches, the last first."""
     return list(pattern.finditer(text))[: -count - 1 : -1]
-
-
-def numbers(text: str) -> Iterator[str]:
-    r"""Every number of the text in plain form: no dollar signs, no commas between thousands, no plus sign.
-
-    A minus after a letter, a digit or a closing bracket is an operator, not a sign.
-
-    Example:
-        >>> list(numbers(r"7 - 5-3, -$1,234.50, $-2, 70{,}000 and .5"))
-        ['7', '5', '3', '-1234.50', '-2', '70000', '.5']
-    """
-    for found in _NUMBER.finditer(_TEX_COMMA.sub("", text)):
-        sign = found["sign"] or ""
-        before = found.string[: found.start()].rstrip()[-1:] if sign.endswith(" ") else ""
-        minus = "-" if found["money"] or (sign and not (before.isalnum() or before in tuple(")]}"))) else ""
-        yield minus + found["digits"].replace(",", "")
-
-
-def last_number(text: str) -> str | None:
-    """The last number of the text; None: there is none.
-
-    Example:
-        >>> last_number("She pays 3 * 6 = $18.")
-        '18'
-    """
-    last = None
-    for last in numbers(text):  # noqa: B007
-        pass
-    return last
-
-
-def same_number(first: str | None, second: str) -> bool:
-    """Whether both are numbers of exactly the same value, whatever their length.
-
-    Example:
-        >>> same_number("18.00", "18"), same_number("18.01", "18"), same_number(None, "18")
-        (True, False, False)
-    """
-    try:
-        return first is not None and Decimal(first) == Decimal(second)
-    except InvalidOperation:
-        return False

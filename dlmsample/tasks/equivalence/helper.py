@@ -17,7 +17,7 @@ SECONDS = 10.0
 """Time for one pair of expressions; the helper's start is not counted."""
 
 _START_SECONDS = 120.0
-_WORKER = Path(__file__).with_name("math_worker.py")
+_WORKER = Path(__file__).with_name("worker.py")
 _REMEDY = "math500 needs math-verify: pip install 'dlmsample[tasks]'"
 
 
