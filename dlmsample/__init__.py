@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from dlmsample import tasks as tasks
     from dlmsample.models.base import Denoiser as Denoiser
     from dlmsample.models.load import load as load
+    from dlmsample.policies import detect as detect
+    from dlmsample.policies import edit as edit
+    from dlmsample.policies import fill as fill
     from dlmsample.policies.base import Policy as Policy
+    from dlmsample.policies.chain import chain as chain
     from dlmsample.policies.d3im import D3IM as D3IM
     from dlmsample.policies.dsc import DSC as DSC
     from dlmsample.policies.t2m import T2M as T2M
@@ -45,16 +49,18 @@ _EXPORTS = {
     "Sampler": "sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
+    "chain": "policies.chain",
     "list_policies": "registry",
     "load": "models.load",
     "policy": "registry",
 }
-__all__ = [*_EXPORTS, "tasks"]
+_MODULES = {"detect": "policies.detect", "edit": "policies.edit", "fill": "policies.fill", "tasks": "tasks"}
+__all__ = [*_EXPORTS, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tasks":
-        return import_module("dlmsample.tasks")
+    if name in _MODULES:
+        return import_module(f"dlmsample.{_MODULES[name]}")
     if name in _EXPORTS:
         return getattr(import_module(f"dlmsample.{_EXPORTS[name]}"), name)
     raise AttributeError(f"module 'dlmsample' has no attribute {name!r}")

@@ -19,6 +19,9 @@ _POLICIES = {
     "dsc": "dlmsample.policies.dsc:DSC",
 }
 
+#: Made from pieces and not by name: no rule of its own to list, but read back by this name from its dump.
+_COMPOSED = {"chain": "dlmsample.policies.chain:Chain"}
+
 
 def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> ValueError:
     """The error for a wrong name: what it was, the nearest right one, all right ones, and what to do.
@@ -55,8 +58,8 @@ def policy_class(name: str) -> Any:
     Raises:
         ValueError: no such policy.
     """
-    if name in _POLICIES:
-        return resolve(_POLICIES[name])
+    if name in _POLICIES or name in _COMPOSED:
+        return resolve((_POLICIES | _COMPOSED)[name])
     for entry in entry_points(group=POLICY_GROUP):
         if entry.name == name:
             return entry.load()
