@@ -18,7 +18,7 @@ from torch import Tensor
 from dlmsample.batch import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.reader import Features, Layout
-from dlmsample.types import Block, Prediction
+from dlmsample.types import Block, EditInfo, Prediction
 
 #: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
 KEPT = 64
@@ -103,9 +103,10 @@ def _made(settings: Settings, ids: Any, width: int, one_prompt_block: bool, back
 
 
 def _change(
-    outcome: Tensor, block: Any, after: Tensor, pred: Any, start: Tensor, step: Tensor
+    outcome: Tensor, block: Any, after: Tensor, pred: Any, start: Tensor, step: Tensor, info: Any
 ) -> tuple[Tensor, Change]:
-    return outcome, Change(Block(*block), after, Prediction(*pred), start, step)
+    why = None if info is None else EditInfo(*info)
+    return outcome, Change(Block(*block), after, Prediction(*pred), start, step, why)
 
 
 def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callable[..., tuple[Any, ...]]:
@@ -117,7 +118,8 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
         # named tuples made here cannot be returned by compilers before torch 2.12
         block, pred = change.block._replace(key=rows.key), change.pred
-        return outcome, tuple(block), change.after, tuple(pred), change.start, change.step
+        info = None if change.info is None else tuple(change.info)
+        return outcome, tuple(block), change.after, tuple(pred), change.start, change.step, info
 
     # torch.compile counts what it compiles, and remembers which sizes change, by code object and name
     code = update.__code__.replace(co_name=f"update_{settings.policy.name}_{next(_NUMBER)}")

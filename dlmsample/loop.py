@@ -160,7 +160,10 @@ class _Batch:
             self._seats[seat.slot], seat.slot = None, None
             happened: Sequence[Event] = ()
             if self._record:
-                happened = events(seat.ticks, seat.starts[0], slots.room.width, slots.plan.settings.mask_id)
+                settings = slots.plan.settings
+                happened = events(
+                    seat.ticks, seat.starts[0], slots.room.width, settings.mask_id, settings.policy.reasons
+                )
             yield seat.job.number, Result(canvas[: len(seat.job.canvas)], counts, seat.prefill, happened, seat.cut)
 
     def _refill(self, waiting: _Waiting) -> None:
