@@ -20,7 +20,7 @@ class Suspects(NamedTuple):
     """What a detector says of every position of the block; all ``[row, pos]``."""
 
     flag: Tensor  #: bool, visible positions that are suspicious
-    order: Tensor  #: float, the lower, the more suspicious; also meaningful where ``flag`` is False
+    order: Tensor  #: float, the lower, the more suspicious; a flagged position comes before one that is not
     score: Tensor  #: float32, the number that was compared with the threshold, for the trace
 
 
@@ -77,7 +77,8 @@ class T2TRemask(Detector):
     threshold: Probability = 0.9
 
     def judge(self, memory: Any, block: Block, pred: Prediction) -> Suspects:
-        return Suspects(disagrees(block, pred, self.threshold), pred.odds, pred.prob)
+        order = torch.where(pred.token == block.tokens, torch.inf, pred.odds)
+        return Suspects(disagrees(block, pred, self.threshold), order, pred.prob)
 
 
 class Previous(NamedTuple):
