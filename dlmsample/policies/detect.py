@@ -27,8 +27,8 @@ class Suspects(NamedTuple):
 class Detector(Piece):
     """A rule that flags visible tokens. A detector that looks back keeps what it needs in its memory.
 
-    Subclasses are frozen pydantic dataclasses with a ``rule`` name; like a policy's step, ``judge`` and ``remember``
-    are pure, run without host synchronisation and treat every row alone.
+    Subclasses are frozen dataclasses with a ``rule`` name, here pydantic's, which validate their options. Like a
+    policy's step, ``judge`` and ``remember`` are pure, run without host synchronisation and treat every row alone.
     """
 
     def init(self, block: Block) -> Any:

@@ -70,7 +70,7 @@ class Edits(NamedTuple):
 
 
 class Edit(Piece):
-    """A rule that revises visible tokens. Subclasses are frozen pydantic dataclasses, ``init`` and ``step`` pure."""
+    """A rule that revises visible tokens. Subclasses are frozen dataclasses; ``init`` and ``step`` are pure."""
 
     @property
     def reason(self) -> str | None:

@@ -137,7 +137,7 @@ def _needed(value: Tensor | None, name: str) -> Tensor:
 
 
 class Fill(Piece):
-    """A rule that says which masked positions become tokens. Subclasses are frozen pydantic dataclasses."""
+    """A rule that says which masked positions become tokens. Subclasses are frozen dataclasses."""
 
     @abstractmethod
     def choose(self, block: Block, pred: Prediction) -> Tensor:

@@ -21,7 +21,7 @@ Positive = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Piece(ABC):
-    """A part of a decoding rule. Subclasses are frozen pydantic dataclasses, so two with equal options are equal."""
+    """A part of a decoding rule. Subclasses are frozen dataclasses, so two with equal options are equal."""
 
     rule: ClassVar[str]  #: the name by which a dump tells it from its siblings
 
