@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.denoiser import Denoiser as Denoiser
     from dlmsample.models.loading import load as load
+    from dlmsample.policies import detect as detect
+    from dlmsample.policies import edit as edit
+    from dlmsample.policies import fill as fill
     from dlmsample.policies.base import Policy as Policy
+    from dlmsample.policies.chain import chain as chain
     from dlmsample.policies.d3im import D3IM as D3IM
     from dlmsample.policies.dsc import DSC as DSC
     from dlmsample.policies.registry import list_policies as list_policies
@@ -48,13 +52,15 @@ _EXPORTS = {
     "list_policies": "policies.registry",
     "load": "models.loading",
     "policy": "policies.registry",
+    "chain": "policies.chain",
 }
-__all__ = [*_EXPORTS, "tasks"]
+_MODULES = {"detect": "policies.detect", "edit": "policies.edit", "fill": "policies.fill", "tasks": "tasks"}
+__all__ = [*_EXPORTS, *_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "tasks":
-        return import_module("dlmsample.tasks")
+    if name in _MODULES:
+        return import_module(f"dlmsample.{_MODULES[name]}")
     if name in _EXPORTS:
         return getattr(import_module(f"dlmsample.{_EXPORTS[name]}"), name)
     raise AttributeError(f"module 'dlmsample' has no attribute {name!r}")

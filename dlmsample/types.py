@@ -65,11 +65,19 @@ class Block(NamedTuple):
         return (tokens[..., None] == self.eos_ids).any(-1)
 
 
+class EditInfo(NamedTuple):
+    """Why a policy replaced or remasked tokens, for the trace; read only where a visible token changed."""
+
+    reason: Tensor | int  #: int64 ``[row, pos]``, index into the policy's ``reasons``; one int where all are the same
+    score: Tensor  #: float32 ``[row, pos]``, the number that decided, such as the standing token's probability
+
+
 class Update(NamedTuple):
     """What one policy step decided."""
 
     tokens: Tensor  #: int64 ``[row, pos]``, the block's next tokens (mask id = masked)
     done: Tensor  #: bool ``[row]``, the block is finished
+    info: EditInfo | None = None  #: why tokens were replaced or remasked; a policy may leave it out
 
 
 EventKind = Literal["fill", "replace", "remask"]
@@ -92,6 +100,8 @@ class Event:
     old: int
     new: int
     probability: float
+    reason: str | None = None  #: what asked for a replacement or remask, one of the policy's ``reasons``
+    score: float | None = None  #: the number that ``reason`` compared with its threshold
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,49 @@ def threshold_fill(masked: list[int], numbers: list[Numbers], ranked: list[int],
     return chosen if len(chosen) >= least else ranked[:least]
 
 
+def rank_by_score(score: str, masked: list[int], key: Tensor, numbers: list[Numbers]) -> list[int]:
+    """First to be filled first, by one of the fill scores."""
+    if score == "confidence":
+        return rank_by_confidence(masked, numbers)
+    if score == "margin":
+        return sorted(masked, key=lambda i: (-numbers[i].margin, i))
+    if score == "entropy":
+        return sorted(masked, key=lambda i: (numbers[i].entropy, i))
+    return sorted(masked, key=lambda i: (uniform(fold(key, RANDOM_FILL, i)).item(), i))
+
+
+def eos_last(ranked: list[int], numbers: list[Numbers], eos_ids: tuple[int, ...]) -> list[int]:
+    """The EOS rule of rankings: confidence -inf where the candidate is EOS, so after all others, lower positions first.
+
+    A step that fills every mask fills these too, so the rule needs no final step of its own.
+    """
+    ends = [i for i in ranked if numbers[i].token in eos_ids]
+    return [i for i in ranked if i not in ends] + sorted(ends)
+
+
+def without_early_eos(masked: list[int], numbers: list[Numbers], eos_ids: tuple[int, ...]) -> list[int]:
+    """The EOS rule of thresholds [ours]: an EOS cannot qualify while a masked position has another candidate."""
+    others = [i for i in masked if numbers[i].token not in eos_ids]
+    return others if others else masked
+
+
+def eos_ids_of(rule: str, block: Block) -> tuple[int, ...]:
+    """The ids that the EOS rule holds back."""
+    assert rule in ("none", "confidence")
+    return block.eos_ids if rule == "confidence" else ()
+
+
+def accept_by_entropy(ranked: list[int], numbers: list[Numbers], bound: float) -> list[int]:
+    """In order while the sum of the *previous* entropies is <= bound."""
+    chosen, total = [], 0.0
+    for i in ranked:
+        if total > f32(bound):
+            break
+        chosen.append(i)
+        total += numbers[i].entropy
+    return chosen
+
+
 # --------------------------------------------------------------------------------------------------- policies
 
 
@@ -200,6 +243,7 @@ class Unmask:
         entropy_bound: float | None = None,
         min_commit: int = 1,
         score: str = "confidence",
+        eos: str = "none",
     ):
         given = [x for x in (tokens_per_step, steps, threshold, entropy_bound) if x is not None]
         assert len(given) <= 1, "one of tokens_per_step, steps, threshold, entropy_bound"
@@ -208,6 +252,7 @@ class Unmask:
         self.tokens_per_step = 1 if not given else tokens_per_step
         self.steps, self.threshold, self.entropy_bound = steps, threshold, entropy_bound
         self.min_commit, self.score = min_commit, score
+        self.eos_ids = eos_ids_of(eos, block)
         self.longest = block.n
 
     def wants_forward(self, z: list[int]) -> bool:
@@ -218,16 +263,13 @@ class Unmask:
 
     def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
         masked = self.block.masked(z)
-        ranked = self.rank(masked, key, numbers)
+        ranked = eos_last(rank_by_score(self.score, masked, key, numbers), numbers, self.eos_ids)
+        allowed = without_early_eos(masked, numbers, self.eos_ids)
         if self.entropy_bound is not None:
-            chosen, total = [], 0.0
-            for i in sorted(masked, key=lambda i: (numbers[i].entropy, i)):
-                if total > f32(self.entropy_bound):  # the sum of the previous ones
-                    break
-                chosen.append(i)
-                total += numbers[i].entropy
+            ordered = rank_by_score("entropy", allowed, key, numbers)
+            chosen = accept_by_entropy(ordered, numbers, self.entropy_bound)
         elif self.threshold is not None:
-            chosen = threshold_fill(masked, numbers, ranked, self.threshold, self.min_commit)
+            chosen = threshold_fill(allowed, numbers, ranked, self.threshold, self.min_commit)
         elif self.steps is not None:
             block = self.block
             block_steps = share_of_steps(self.steps, block.a, block.b, block.total)
@@ -238,15 +280,6 @@ class Unmask:
         for i in chosen:
             after[i] = numbers[i].token
         return after
-
-    def rank(self, masked: list[int], key: Tensor, numbers: list[Numbers]) -> list[int]:
-        if self.score == "confidence":
-            return rank_by_confidence(masked, numbers)
-        if self.score == "margin":
-            return sorted(masked, key=lambda i: (-numbers[i].margin, i))
-        if self.score == "entropy":
-            return sorted(masked, key=lambda i: (numbers[i].entropy, i))
-        return sorted(masked, key=lambda i: (uniform(fold(key, RANDOM_FILL, i)).item(), i))
 
 
 class PostSteps:
@@ -279,9 +312,14 @@ class T2T:
         fill_threshold: float = 0.7,
         edit_threshold: float | None = 0.5,
         max_post_steps: int = 16,
+        max_edits: int | None = None,
+        eos: str = "none",
     ):
         self.block, self.fill_threshold, self.edit_threshold = block, fill_threshold, edit_threshold
-        self.post = PostSteps(block, edit_threshold is not None, max_post_steps)
+        self.post = PostSteps(block, edit_threshold is not None and max_edits != 0, max_post_steps)
+        self.max_edits = math.inf if max_edits is None else max_edits
+        self.edits: dict[int, int] = dict.fromkeys(block.editable, 0)
+        self.eos_ids = eos_ids_of(eos, block)
         self.wants_forward = self.post.wants_forward
         self.longest = block.n + max_post_steps
 
@@ -291,14 +329,17 @@ class T2T:
     def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
         after = list(z)
         masked = self.block.masked(z)
-        ranked = rank_by_confidence(masked, numbers)
-        for i in threshold_fill(masked, numbers, ranked, self.fill_threshold, 1):
+        ranked = eos_last(rank_by_confidence(masked, numbers), numbers, self.eos_ids)
+        allowed = without_early_eos(masked, numbers, self.eos_ids)
+        for i in threshold_fill(allowed, numbers, ranked, self.fill_threshold, 1):
             after[i] = numbers[i].token
         edited = False
         if self.edit_threshold is not None:
             for i in self.block.visible(z):
-                if numbers[i].prob > f32(self.edit_threshold) and numbers[i].token != z[i]:
+                differs = numbers[i].prob > f32(self.edit_threshold) and numbers[i].token != z[i]
+                if differs and self.edits[i] < self.max_edits:
                     after[i] = numbers[i].token
+                    self.edits[i] += 1
                     edited = True
         self.post.after_step(z, edited)
         return after
@@ -316,12 +357,14 @@ class T2M:
         min_per_step: int = 1,
         fill_threshold: float = 0.7,
         max_post_steps: int = 16,
+        eos: str = "none",
     ):
         defaults = {"low_prob": 0.3, "t2t_remask": 0.9, "logit_diff": 0.3}
         self.block, self.detector = block, detector
         self.threshold = f32(defaults[detector] if threshold is None else threshold)
         self.max_remasks, self.max_ratio, self.min_per_step = max_remasks, max_ratio, min_per_step
         self.fill_threshold = fill_threshold
+        self.eos_ids = eos_ids_of(eos, block)
         self.post = PostSteps(block, max_remasks > 0, max_post_steps)
         self.wants_forward = self.post.wants_forward
         self.remasks: dict[int, int] = dict.fromkeys(block.editable, 0)
@@ -334,8 +377,9 @@ class T2M:
     def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
         after = list(z)
         masked, visible = self.block.masked(z), self.block.visible(z)
-        ranked = rank_by_confidence(masked, numbers)
-        for i in threshold_fill(masked, numbers, ranked, self.fill_threshold, 1):
+        ranked = eos_last(rank_by_confidence(masked, numbers), numbers, self.eos_ids)
+        allowed = without_early_eos(masked, numbers, self.eos_ids)
+        for i in threshold_fill(allowed, numbers, ranked, self.fill_threshold, 1):
             after[i] = numbers[i].token
 
         flagged = []  # (badness: smallest is remasked first, position)
@@ -430,11 +474,13 @@ class DSC:
         threshold: float = 0.5,
         buffer: int | None = None,
         scorer: str = "head",
+        eos: str = "none",
     ):
         assert scorer in ("head", "random")
         self.block, self.tokens_per_step, self.stride = block, tokens_per_step, stride
         self.max_remasks, self.threshold, self.scorer = max_remasks, f32(threshold), scorer
         self.capacity = block.nominal_length // 2 if buffer is None else buffer
+        self.eos_ids = eos_ids_of(eos, block)
         self.recent: deque[int] = deque()  # the FIFO buffer H, oldest on the left
         self.remasks_left = 4 * block.n
         # the printed ceil(5n/k) + 1 forgets steps that fill fewer than k because fewer are masked
@@ -448,7 +494,8 @@ class DSC:
 
     def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
         after = list(z)
-        for i in rank_by_confidence(self.block.masked(z), numbers)[: self.tokens_per_step]:
+        ranked = eos_last(rank_by_confidence(self.block.masked(z), numbers), numbers, self.eos_ids)
+        for i in ranked[: self.tokens_per_step]:
             after[i] = numbers[i].token
         if step % self.stride == self.stride - 1:
             for i in self.choose_remasks(key, z):
@@ -477,7 +524,158 @@ class DSC:
         return errors
 
 
-POLICIES = {"unmask": Unmask, "t2t": T2T, "t2m": T2M, "d3im": D3IM, "dsc": DSC}
+class ChainFill:
+    """The fill rule of a chain: the positions to fill in this step."""
+
+    def __init__(self, block: Block, rule: str, options: dict):
+        self.block, self.rule, self.options = block, rule, dict(options)
+        self.eos_ids = eos_ids_of(self.options.pop("eos", "none"), block)
+        self.score = self.options.pop("score", "entropy" if rule == "entropy_bound" else "confidence")
+
+    def choose(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
+        block, options = self.block, self.options
+        masked = block.masked(z)
+        ranked = eos_last(rank_by_score(self.score, masked, key, numbers), numbers, self.eos_ids)
+        allowed = without_early_eos(masked, numbers, self.eos_ids)
+        if self.rule == "quota":
+            return ranked[: options.get("tokens_per_step", 1)]
+        if self.rule == "steps":
+            # after this step as many positions are filled as the even split has come to, at least one more than before
+            of_block = share_of_steps(options["steps"], block.a, block.b, block.total)
+            due = sum(quota(block.n, of_block, s) for s in range(step + 1))
+            return ranked[: max(1, due - len(block.visible(z)))]
+        if self.rule == "threshold":
+            return threshold_fill(allowed, numbers, ranked, options.get("threshold", 0.7), options.get("min_commit", 1))
+        assert self.rule == "entropy_bound"
+        return accept_by_entropy(rank_by_score(self.score, allowed, key, numbers), numbers, options["bound"])
+
+
+class ChainDetector:
+    """A detector: the suspicious positions of the canvas that the forward saw, the worst first."""
+
+    def __init__(self, block: Block, rule: str, threshold: float):
+        self.block, self.rule, self.threshold = block, rule, f32(threshold)
+        self.prev: dict[int, float | None] = dict.fromkeys(block.editable)
+
+    def suspects(self, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
+        found = []
+        for i in self.block.visible(z):
+            badness = self.badness(i, key, z, numbers[i])
+            if badness is not None:
+                found.append((badness, i))
+        return [i for _, i in sorted(found)]
+
+    def badness(self, i: int, key: Tensor, z: list[int], number: Numbers) -> float | None:
+        if self.rule == "low_prob":
+            return -number.current_odds if number.current_prob < self.threshold else None
+        if self.rule == "t2t_remask":
+            return number.odds if number.prob > self.threshold and number.token != z[i] else None
+        if self.rule == "logit_diff":
+            before = self.prev[i]
+            drop = -1.0 if before is None else f32(before - number.current_prob)
+            return -drop if drop > self.threshold else None
+        if self.rule == "random":
+            error = uniform(fold(key, RANDOM_ERROR, i)).item()
+        else:
+            assert self.rule == "head"
+            assert self.block.head is not None, "the detector 'head' needs the head argument"
+            error = f32(self.block.head(key, list(z))[i])
+        return -error if error > self.threshold else None
+
+    def remember(self, before: list[int], after: list[int], numbers: list[Numbers]) -> None:
+        """Keep the probability of every token that stands after the step."""
+        for i in self.block.editable:
+            placed = before[i] == self.block.mask_id
+            standing = numbers[i].prob if placed else numbers[i].current_prob
+            self.prev[i] = None if after[i] == self.block.mask_id else standing
+
+
+class ChainEdit:
+    """The edit rule of a chain: the tokens that visible positions become in this step."""
+
+    def __init__(self, block: Block, rule: str, options: dict):
+        defaults = {
+            "keep": {},
+            "replace": {"threshold": 0.5, "max_edits": None, "max_post_steps": 16},
+            "remask": {"max_per_position": 1, "max_share": 0.25, "min_per_step": 1, "max_post_steps": 16},
+            "buffered_remask": {"stride": 2, "max_per_step": 2, "buffer": None},
+        }
+        self.block, self.rule, self.o = block, rule, {**defaults[rule], **options}
+        detector = self.o.pop("detector", None)
+        self.detector = None if detector is None else ChainDetector(block, **detector)
+        self.times: dict[int, int] = dict.fromkeys(block.editable, 0)
+        self.recent: list[int] = []
+        self.remasks_left = 4 * block.n
+        limit = self.o.get("max_edits" if rule == "replace" else "max_per_position")
+        self.post = PostSteps(block, rule in ("replace", "remask") and limit != 0, self.o.get("max_post_steps", 0))
+
+    def changes(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> dict[int, int]:
+        if self.rule == "keep":
+            return {}
+        if self.rule == "replace":
+            return self.replace(z, numbers)
+        assert self.detector is not None
+        suspects = self.detector.suspects(key, z, numbers)
+        chosen = self.capped(suspects, z) if self.rule == "remask" else self.buffered(suspects, step)
+        return dict.fromkeys(chosen, self.block.mask_id)
+
+    def replace(self, z: list[int], numbers: list[Numbers]) -> dict[int, int]:
+        most = math.inf if self.o["max_edits"] is None else self.o["max_edits"]
+        changed = {}
+        for i in self.block.visible(z):
+            sure = numbers[i].prob > f32(self.o["threshold"])
+            if sure and numbers[i].token != z[i] and self.times[i] < most:
+                changed[i] = numbers[i].token
+                self.times[i] += 1
+        return changed
+
+    def capped(self, suspects: list[int], z: list[int]) -> list[int]:
+        cap = max(self.o["min_per_step"], math.floor(self.o["max_share"] * len(self.block.visible(z))))
+        chosen = [i for i in suspects if self.times[i] < self.o["max_per_position"]][:cap]
+        for i in chosen:
+            self.times[i] += 1
+        return chosen
+
+    def buffered(self, suspects: list[int], step: int) -> list[int]:
+        if step % self.o["stride"] != self.o["stride"] - 1:
+            return []
+        capacity = self.block.nominal_length // 2 if self.o["buffer"] is None else self.o["buffer"]
+        lately = self.recent[len(self.recent) - capacity :] if capacity < len(self.recent) else self.recent
+        looked_at = suspects[: self.o["max_per_step"]]
+        chosen = [i for i in looked_at if i not in lately][: self.remasks_left]
+        self.remasks_left -= len(chosen)
+        self.recent += chosen
+        return chosen
+
+
+class Chain:
+    """Any fill rule with any edit rule: both act on the canvas that the forward saw."""
+
+    def __init__(self, block: Block, *, fill: dict, edit: dict):
+        fill, edit = dict(fill), dict(edit)
+        self.block = block
+        self.fill = ChainFill(block, fill.pop("rule"), fill)
+        self.edit = ChainEdit(block, edit.pop("rule"), edit)
+        self.longest = 20 * block.n + 100
+        self.wants_forward = self.edit.post.wants_forward
+
+    def excluded(self, step: int) -> tuple[int, ...]:
+        return ()
+
+    def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
+        after = list(z)
+        for i in self.fill.choose(step, key, z, numbers) if self.block.masked(z) else []:
+            after[i] = numbers[i].token
+        changed = self.edit.changes(step, key, z, numbers)
+        for i, token in changed.items():
+            after[i] = token
+        if self.edit.detector is not None:
+            self.edit.detector.remember(z, after, numbers)
+        self.edit.post.after_step(z, bool(changed))
+        return after
+
+
+POLICIES = {"unmask": Unmask, "t2t": T2T, "t2m": T2M, "d3im": D3IM, "dsc": DSC, "chain": Chain}
 
 
 # ----------------------------------------------------------------------------------------------------- canvas

@@ -21,8 +21,22 @@ from tests.toys import EOS, MASK, VOCAB, random_model, scripted_model
 
 #: Options that make each policy's less usual branches run; every registered policy must be here.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
-    "unmask": [{}, {"steps": 5}, {"threshold": 0.4}, {"entropy_bound": 1.0}, {"score": "margin"}, {"score": "random"}],
-    "t2t": [{}, {"fill_threshold": 0.2, "edit_threshold": 0.0, "max_post_steps": 3}, {"edit_threshold": None}],
+    "unmask": [
+        {},
+        {"steps": 5},
+        {"threshold": 0.4},
+        {"entropy_bound": 1.0},
+        {"score": "margin"},
+        {"score": "random"},
+        {"tokens_per_step": 2, "eos": "confidence"},
+        {"threshold": 0.4, "eos": "confidence"},
+    ],
+    "t2t": [
+        {},
+        {"fill_threshold": 0.2, "edit_threshold": 0.0, "max_post_steps": 3},
+        {"edit_threshold": None},
+        {"fill_threshold": 0.2, "edit_threshold": 0.0, "max_edits": 1},
+    ],
     "t2m": [
         {},
         {"detector": "t2t_remask", "threshold": 0.2, "max_remasks": 3},
@@ -31,7 +45,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "d3im": [{"steps": 12}, {"steps": 30, "eos": "logit_all"}, {"steps": 6, "t2t": False}, {"steps": 6, "t2m": False}],
     "dsc": [{"scorer": "random"}, {"scorer": "random", "stride": 1, "max_remasks": 4, "buffer": 0, "threshold": 0.1}],
 }
-CASES = [ds.policy(name, **options) for name, variants in VARIANTS.items() for options in variants]
+#: Chains that are no named policy.
+CHAINS: list[Policy] = [
+    ds.chain(ds.fill.Steps(9, score="margin"), ds.edit.Remask(ds.detect.LowProb(0.4), max_per_position=2)),
+    ds.chain(ds.fill.EntropyBound(1.0, eos="confidence"), ds.edit.Replace(0.2, max_edits=2)),
+    ds.chain(ds.fill.Threshold(0.3, min_commit=2), ds.edit.BufferedRemask(ds.detect.LogitDiff(0.05), stride=1)),
+    ds.chain(ds.fill.Quota(3, score="random"), ds.edit.Remask(ds.detect.Random(0.2), max_share=1, max_post_steps=3)),
+    ds.chain(ds.fill.Steps(30), ds.edit.BufferedRemask(ds.detect.Random(0.0), stride=1, max_per_step=8, buffer=0)),
+]
+CASES = [ds.policy(name, **options) for name, variants in VARIANTS.items() for options in variants] + CHAINS
 every_policy = pytest.mark.parametrize("policy", CASES, ids=repr)
 PROMPTS = [[7, 9, 30], [5] * 11, list(range(10, 27)), [40, 41, 42, 43, 44, 45, 46, 47], [8]]
 

@@ -177,6 +177,8 @@ class _Drawing:
         remask = event.kind == "remask"
         title = f"{self.unit} {event.position + 1}: {self._said(event, whole=True)}"
         title += f", {'its ' if remask else ''}probability {event.probability:.3f}"
+        if event.score is not None:
+            title += f", because of {event.reason} {event.score:.3f}"
         return Piece(self._text([event.old if remask else event.new]), _TAGS[event.kind], title)
 
     def _said(self, event: Event, whole: bool = False) -> str:

@@ -173,7 +173,8 @@ class _Batch:
             self._running[running.slot], running.slot = None, None
             happened: Sequence[Event] = ()
             if self._record:
-                happened = events(running.ticks, running.starts[0], slots.extent.width, slots.config.settings.mask_id)
+                mask_id, reasons = slots.config.settings.mask_id, slots.config.settings.policy.reasons
+                happened = events(running.ticks, running.starts[0], slots.extent.width, mask_id, reasons)
             canvas = canvas[: len(running.request.canvas)]
             yield running.request.number, Decoded(canvas, counts, running.prefill, happened, running.cut)
 

@@ -12,7 +12,7 @@ from dlmsample import rng
 from dlmsample.models.attention.forwards import Features, Layout
 from dlmsample.policies.base import Policy
 from dlmsample.predict import predict
-from dlmsample.types import Block, Prediction
+from dlmsample.types import Block, EditInfo, Prediction
 
 #: What a tick did to a row, read back by the host: it stays in its block; it moved on to the next one; it is finished;
 #: its block is done and one more forward writes it to the cache.
@@ -69,6 +69,7 @@ class Change(NamedTuple):
     pred: Prediction
     start: Tensor  #: first canvas position of the block
     step: Tensor  #: the row's updates before this one, over all blocks
+    info: EditInfo | None = None  #: the policy's
 
 
 def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
@@ -186,7 +187,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     )
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
-    return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone())
+    return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info)
 
 
 def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:

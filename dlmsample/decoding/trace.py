@@ -22,17 +22,24 @@ class Tick(NamedTuple):
     number: Tensor  #: int64 ``[row, pos]``, of each editable position, counted from the answer's first
     start: Tensor  #: int64 ``[row]``, first canvas position of the block
     step: Tensor  #: int64 ``[row]``, the row's updates before this one
+    reason: Tensor  #: int64 ``[row, pos]``, index into the policy's ``reasons``; -1 where it gives none
+    score: Tensor  #: float32 ``[row, pos]``, the number that decided on an edit
 
     @classmethod
     def of(cls, change: Change) -> Tick:
         """What is kept of a change; copies, for the next forward may write where its tensors are."""
         block, pred = change.block, change.pred
         number = block.start[:, None] + block.editable.cumsum(-1) - 1
+        reason, score = (-1, torch.zeros_like(pred.prob)) if change.info is None else change.info
+        if not isinstance(reason, Tensor):
+            reason = torch.full_like(block.tokens, reason)
         kept = (block.tokens, change.after, pred.prob, pred.current_prob, number, change.start, change.step)
-        return cls(*(tensor.clone() for tensor in kept))
+        return cls(*(tensor.clone() for tensor in (*kept, reason, score)))
 
 
-def events(ticks: Sequence[tuple[Tick, int]], first: int, width: int, mask_id: int) -> list[Event]:
+def events(
+    ticks: Sequence[tuple[Tick, int]], first: int, width: int, mask_id: int, reasons: Sequence[str] = ()
+) -> list[Event]:
     """The events of one row, in order.
 
     Args:
@@ -40,19 +47,31 @@ def events(ticks: Sequence[tuple[Tick, int]], first: int, width: int, mask_id: i
         first: start of its first active block.
         width: positions of a block.
         mask_id: the mask id.
+        reasons: the policy's.
     """
     columns = [torch.stack([tick[field][row] for tick, row in ticks]).tolist() for field in range(len(Tick._fields))]
-    return [
-        Event(kind, step, (start - first) // width, number[at], old, new, p)
-        for before, after, prob, current, number, start, step in zip(*columns, strict=True)
-        for at, kind, old, new, p in _changes(before, after, prob, current, mask_id)
-    ]
+    found = []
+    for before, after, prob, current, number, start, step, reason, score in zip(*columns, strict=True):
+        for at, kind in _changes(before, after, mask_id):
+            explained = kind != "fill" and reason[at] >= 0
+            found.append(
+                Event(
+                    kind=kind,
+                    step=step,
+                    block=(start - first) // width,
+                    position=number[at],
+                    old=before[at],
+                    new=after[at],
+                    probability=current[at] if kind == "remask" else prob[at],
+                    reason=reasons[int(reason[at])] if explained else None,
+                    score=score[at] if explained else None,
+                )
+            )
+    return found
 
 
-def _changes(
-    before: list[int], after: list[int], prob: list[float], current: list[float], mask_id: int
-) -> Iterator[tuple[int, EventKind, int, int, float]]:
+def _changes(before: list[int], after: list[int], mask_id: int) -> Iterator[tuple[int, EventKind]]:
+    """The positions that changed, and how."""
     for at, (old, new) in enumerate(zip(before, after, strict=True)):
         if old != new:
-            kind: EventKind = "fill" if old == mask_id else "remask" if new == mask_id else "replace"
-            yield at, kind, old, new, current[at] if kind == "remask" else prob[at]
+            yield at, "fill" if old == mask_id else "remask" if new == mask_id else "replace"

@@ -11,7 +11,7 @@ from torch import Tensor
 from dlmsample.diagnose.canvas import Canvas
 from dlmsample.diagnose.report import Detection
 from dlmsample.heads.calibrate import auc, precision_recall
-from dlmsample.objectives.base import Ids
+from dlmsample.objectives.base import Batch, Ids
 from dlmsample.objectives.fca import FCA
 
 
@@ -23,7 +23,7 @@ def scores(canvas: Canvas, ids: Ids) -> tuple[Tensor, Tensor]:
 
     Source: arXiv:2601.06428, Sec. 4.2.
     """
-    made = FCA().corrupt(canvas.clean, canvas.editable, canvas.keys, canvas.logits, canvas.blocks, ids=ids)
+    made = FCA().corrupt(Batch(canvas.clean, canvas.editable, canvas.keys, ids, canvas.blocks), canvas.logits)
     visible = made.sets["visible"]
     return canvas.error(made.input)[visible].float().cpu(), made.sets["wrong"][visible].cpu()
 

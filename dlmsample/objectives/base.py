@@ -43,6 +43,21 @@ class Ids(NamedTuple):
     vocab_size: int = 0
 
 
+class Batch(NamedTuple):
+    """Clean sequences and what a corruption must know of them; every tensor's first axis is the row."""
+
+    clean: Tensor
+    """int64 ``[row, pos]`` token ids."""
+    editable: Tensor
+    """bool ``[row, pos]``; False (prompt, padding) is neither corrupted nor supervised."""
+    keys: Tensor
+    """int64 ``[row]``, one key per sequence: all its draws come from it."""
+    ids: Ids
+    """The checkpoint's token ids."""
+    blocks: Tensor | None = None
+    """int ``[row, pos]`` block index of each position; None for a bidirectional model."""
+
+
 class Corrupted(NamedTuple):
     """One corrupted batch; every tensor is ``[row, pos]``."""
 
@@ -87,25 +102,12 @@ class Objective(Options, ABC):
         return frozenset({"logits"})
 
     @abstractmethod
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """Corrupt the editable positions of a clean batch.
 
         Args:
-            clean: int64 ``[row, pos]`` token ids.
-            editable: bool ``[row, pos]``; False (prompt, padding) is neither corrupted nor supervised.
-            keys: int64 ``[row]``, one key per sequence.
+            batch: the clean sequences.
             draft: the model's forward without gradient; None where the rule needs no draft.
-            blocks: int ``[row, pos]`` block index of each position, None for a bidirectional model.
-            ids: the checkpoint's token ids.
         """
 
     def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:

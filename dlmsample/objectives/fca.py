@@ -11,9 +11,9 @@ from torch import Tensor
 
 from dlmsample.objectives import draws as d
 from dlmsample.objectives.base import (
+    Batch,
     Corrupted,
     Draft,
-    Ids,
     Objective,
     Outputs,
     cross_entropy,
@@ -49,14 +49,15 @@ class FCA(Objective):
             ``needs`` names.
 
     Example:
+        >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
-        >>> out = FCA(artefacts="uniform").corrupt(clean, every, torch.tensor([1]), ids=Ids(2, (0, 1, 2), 40))
+        >>> out = FCA(artefacts="uniform").corrupt(Batch(clean, every, torch.tensor([1]), Ids(2, (0, 1, 2), 40)))
         >>> out.sets["wrong"].sum().item(), FCA().needs == {"error"}
         (2, True)
 
     Source: arXiv:2601.06428 (v1). t stays below 1 − Δt, beyond which there is no t' [choice]; the mean over visible
     positions, where Eq. 4.1 sums over all [choice]; the target is 1 for *wrong*, as Algorithm 1 uses it. N and gamma
-    are not printed. 1/t is cut at 1000. When ``blocks`` is given, each noisy block is a canvas of its own, with its t,
+    are not printed. 1/t is cut at 1000. In a batch with blocks each of them is a canvas of its own, with its t,
     t', L and artefacts [choice]; the means stay the sequence's.
     """
 
@@ -69,22 +70,14 @@ class FCA(Objective):
     def needs(self) -> frozenset[str]:
         return frozenset({"error"} if self.gamma is None else {"logits", "error"})
 
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`.
 
         ``weights`` are those of the binary cross-entropy on visible and of the cross-entropy on masked positions.
         Sets: ``masked``, ``visible`` = ``wrong`` + ``right``, and ``artefact``, the written positions.
         """
-        draws = Draws.of(keys, clean, blocks)
+        clean, editable, ids = batch.clean, batch.editable, batch.ids
+        draws = Draws.of(batch.keys, clean, batch.blocks)
         length = draws.size(editable)
         if self.steps is None:
             step, count = (2 / length.clamp(min=2)), length.clamp(max=2)
@@ -97,7 +90,7 @@ class FCA(Objective):
         visible = editable & ~masked
         among = {"self": masked | newly, "uniform": visible, "prism": newly}[self.artefacts]
         chosen = among & (draws.rank(draws.bits(d.ORDER), among) < count.clamp(min=1))
-        tokens = torch.where(chosen, self._artefacts(clean, masked | newly, draft, draws, ids), clean)
+        tokens = torch.where(chosen, self._artefacts(batch, masked | newly, draft, draws), clean)
         masked = masked & ~chosen
         visible = editable & ~masked
         wrong = visible & (tokens != clean)
@@ -108,11 +101,12 @@ class FCA(Objective):
         sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": chosen}
         return Corrupted(tokens.masked_fill(masked, ids.mask), clean, weights, sets)
 
-    def _artefacts(self, clean: Tensor, hidden: Tensor, draft: Draft | None, draws: Draws, ids: Ids) -> Tensor:
+    def _artefacts(self, batch: Batch, hidden: Tensor, draft: Draft | None, draws: Draws) -> Tensor:
         """int64 ``[row, pos]``: what would be written at each position."""
         if self.artefacts == "uniform":
-            return d.random_token(clean, draws.bits(d.TOKEN), ids)
-        return d.candidates("FCA", draft, clean.masked_fill(hidden, ids.mask), draws, ids, 1.0).token
+            return d.random_token(batch.clean, draws.bits(d.TOKEN), batch.ids)
+        earlier = batch.clean.masked_fill(hidden, batch.ids.mask)
+        return d.candidates("FCA", draft, earlier, draws, batch.ids, 1.0).token
 
     def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`Objective.loss`: binary cross-entropy, and with ``gamma`` cross-entropy at the masks.

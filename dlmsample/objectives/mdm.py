@@ -6,9 +6,8 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
-from dlmsample.objectives.base import Corrupted, Draft, Ids, Objective
+from dlmsample.objectives.base import Batch, Corrupted, Draft, Objective
 from dlmsample.objectives.draws import MASK, RATE, Draws
 
 
@@ -17,8 +16,8 @@ class MDM(Objective):
 
     Rule: ``t ~ U(0, 1)``, ``p = (1 - eps) t + eps``; each editable token becomes the mask id with
     probability p; the loss of a row is ``sum over masked of CE / p``, divided by the number of its editable
-    positions; the batch's is the mean over rows. ``t`` is drawn per sequence, and per block when ``blocks``
-    is given.
+    positions; the batch's is the mean over rows. ``t`` is drawn per sequence, and per block where
+    the batch has any.
 
     Args:
         eps: lowest mask probability, in (0, 1]; bounds the weight 1/p.
@@ -27,8 +26,9 @@ class MDM(Objective):
     each noisy block is a canvas of its own. No other deviation.
 
     Example:
+        >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, editable = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[False, True, True, True]])
-        >>> out = MDM(eps=1.0).corrupt(clean, editable, torch.tensor([3]), ids=Ids(mask=2))
+        >>> out = MDM(eps=1.0).corrupt(Batch(clean, editable, torch.tensor([3]), Ids(mask=2)))
         >>> out.input.tolist(), bool(out.weights.sum() == 1)
         ([[5, 2, 2, 2]], True)
     """
@@ -36,20 +36,12 @@ class MDM(Objective):
     name: ClassVar[str] = "mdm"
     eps: float = Field(default=1e-3, gt=0, le=1)
 
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``."""
-        draws = Draws.of(keys, clean, blocks)
+        clean, editable = batch.clean, batch.editable
+        draws = Draws.of(batch.keys, clean, batch.blocks)
         p = (1 - self.eps) * draws.per_canvas(RATE) + self.eps
         masked = editable & (draws.per_position(MASK) < p)
         length = editable.sum(1, keepdim=True).clamp(min=1)
         weights = torch.where(masked, 1 / (p * length), 0.0)
-        return Corrupted(clean.masked_fill(masked, ids.mask), clean, weights, {"masked": masked})
+        return Corrupted(clean.masked_fill(masked, batch.ids.mask), clean, weights, {"masked": masked})

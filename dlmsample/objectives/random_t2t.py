@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
-from dlmsample.objectives.base import Corrupted, Draft, Ids
+from dlmsample.objectives.base import Batch, Corrupted, Draft
 from dlmsample.objectives.draws import EDIT, EDIT_RATE, TOKEN, Draws, ShareRange, between, random_token
 from dlmsample.objectives.t2t import TokenToToken
 
@@ -30,35 +29,28 @@ class RandomT2T(TokenToToken):
         ValueError: an unknown option, or one out of range.
 
     Example:
+        >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, editable = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[False, True, True, True]])
         >>> rule = RandomT2T(mask_ratio=0, random_share=1)
-        >>> out = rule.corrupt(clean, editable, torch.tensor([3]), ids=Ids(mask=2, special=(0, 1, 2), vocab_size=40))
+        >>> ids = Ids(mask=2, special=(0, 1, 2), vocab_size=40)
+        >>> out = rule.corrupt(Batch(clean, editable, torch.tensor([3]), ids))
         >>> out.sets["wrong"].tolist(), round(float(out.weights.sum()), 4)
         ([[False, True, True, True]], 1.0)
 
     Source: LLaDA2.1 (arXiv:2602.08676) as told by arXiv:2606.17175. Both ranges and the three weights are ours (not
     printed), as is that a mask, special or padding id is never drawn. m and r are drawn per sequence, and per block
-    when ``blocks`` is given, where each noisy block is a canvas of its own. Its multi-turn forwards, unspecified,
+    where the batch has any, each of them being a canvas of its own. Its multi-turn forwards, unspecified,
     are left out.
     """
 
     name: ClassVar[str] = "random_t2t"
     random_share: ShareRange = (0.0, 0.3)
 
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``, ``wrong``, ``right``."""
-        draws = Draws.of(keys, clean, blocks)
-        masked = self.masked(editable, draws)
+        draws = Draws.of(batch.keys, batch.clean, batch.blocks)
+        masked = self.masked(batch.editable, draws)
         share = between(self.random_share, draws.per_canvas(EDIT_RATE))
-        replaced = editable & ~masked & (draws.per_position(EDIT) < share)
-        tokens = torch.where(replaced, random_token(clean, draws.bits(TOKEN), ids), clean)
-        return self.supervise(tokens, clean, editable, masked, ids)
+        replaced = batch.editable & ~masked & (draws.per_position(EDIT) < share)
+        tokens = torch.where(replaced, random_token(batch.clean, draws.bits(TOKEN), batch.ids), batch.clean)
+        return self.supervise(batch, tokens, masked)

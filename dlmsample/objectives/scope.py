@@ -6,10 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
 
 from dlmsample.objectives import draws as d
-from dlmsample.objectives.base import Corrupted, Draft, Ids, Objective, per_row_mean
+from dlmsample.objectives.base import Batch, Corrupted, Draft, Objective, per_row_mean
 from dlmsample.objectives.draws import Draws, Share, ShareRange, candidates, share_of
 
 _LOWEST_RATE = 1e-3  # of the plain branch: MDM's default, so that both mask the same positions
@@ -36,16 +35,17 @@ class SCOPE(Objective):
         ValueError: an unknown option, one out of range, or no ``draft`` though ``mdm_share`` is below 1.
 
     Example:
+        >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
         >>> always_six = lambda tokens: torch.eye(40)[torch.full_like(tokens, 6)]
         >>> rule = SCOPE(mdm_share=0, temperature=0, commit_rate=1)
-        >>> out = rule.corrupt(clean, every, torch.tensor([4]), always_six, ids=Ids(2, (0, 1, 2), 40))
+        >>> out = rule.corrupt(Batch(clean, every, torch.tensor([4]), Ids(2, (0, 1, 2), 40)), always_six)
         >>> supervised = out.sets["wrong_commit"] | out.sets["right_commit"]
         >>> bool((out.input[supervised] == 6).all()), round(float(out.weights[supervised].sum()), 4)
         (True, 1.0)
 
     Source: arXiv:2606.01026. The clamp and ρ = 0.5 are ours (lost in our copy). The plain branch leaves out MDM's
-    1/p [choice]. When ``blocks`` is given, each noisy block is a canvas of its own: rates are drawn, and commits
+    1/p [choice]. In a batch with blocks each of them is a canvas of its own: rates are drawn, and commits
     ranked and counted, per block [choice]; the branch, ρ and the mean stay the sequence's. Ties go to the lower
     position. ρ is rounded to millionths.
     """
@@ -57,18 +57,10 @@ class SCOPE(Objective):
     random_commit: bool = False
     supervise: Literal["corrupted", "all"] = "corrupted"
 
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`. Sets: ``masked``, ``wrong_commit``, ``right_commit``."""
-        draws = Draws.of(keys, clean, blocks)
+        clean, editable, ids = batch.clean, batch.editable, batch.ids
+        draws = Draws.of(batch.keys, clean, batch.blocks)
         own = draws.per_row(d.BRANCH) >= self.mdm_share
         plain = (1 - _LOWEST_RATE) * draws.per_canvas(d.RATE) + _LOWEST_RATE
         rate = torch.where(own, draws.beta22(d.BETA).clamp(0.05, 0.95), plain)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from dlmsample.objectives import draws as d
-from dlmsample.objectives.base import Corrupted, Draft, Ids
+from dlmsample.objectives.base import Batch, Corrupted, Draft
 from dlmsample.objectives.draws import Draws, Share, ShareRange, between
 from dlmsample.objectives.t2t import TokenToToken
 
@@ -35,16 +34,17 @@ class SelfGeneratedT2T(TokenToToken):
         ValueError: an unknown option, one out of range, or no ``draft``.
 
     Example:
+        >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
         >>> always_six = lambda tokens: torch.eye(40)[torch.full_like(tokens, 6)]
         >>> rule = SelfGeneratedT2T(mask_ratio=1, draft_remask=0, random_probability=0)
-        >>> out = rule.corrupt(clean, every, torch.tensor([3]), always_six, ids=Ids(2, (0, 1, 2), 40))
+        >>> out = rule.corrupt(Batch(clean, every, torch.tensor([3]), Ids(2, (0, 1, 2), 40)), always_six)
         >>> out.input.tolist(), out.sets["right"].tolist()
         ([[6, 6, 6, 6]], [[False, True, False, False]])
 
     Source: arXiv:2606.17175. The three ranges and the weights are ours (lost in our copy); that the draft pass sees
     gold and masks only, not the edited gold tokens, too. "num_forwards=2" is read as the draft and the supervised
-    forward. m, r and s are drawn per sequence, and per block when ``blocks`` is given.
+    forward. m, r and s are drawn per sequence, and per block where the batch has any.
     """
 
     name: ClassVar[str] = "self_generated_t2t"
@@ -52,18 +52,10 @@ class SelfGeneratedT2T(TokenToToken):
     draft_remask: ShareRange = (0.0, 1.0)
     random_probability: Share = 0.05
 
-    def corrupt(
-        self,
-        clean: Tensor,
-        editable: Tensor,
-        keys: Tensor,
-        draft: Draft | None = None,
-        blocks: Tensor | None = None,
-        *,
-        ids: Ids,
-    ) -> Corrupted:
+    def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`. Sets: ``masked``, ``wrong``, ``right``."""
-        draws = Draws.of(keys, clean, blocks)
+        clean, editable, ids = batch.clean, batch.editable, batch.ids
+        draws = Draws.of(batch.keys, clean, batch.blocks)
         masked = self.masked(editable, draws)
         drafts = d.candidates("SelfGeneratedT2T", draft, clean.masked_fill(masked, ids.mask), draws, ids, 0.0).token
         left = masked & (draws.per_position(d.KEEP) < between(self.draft_remask, draws.per_canvas(d.KEEP_RATE)))
@@ -72,4 +64,4 @@ class SelfGeneratedT2T(TokenToToken):
         random = editable & torch.where(masked, replaced, edited)
         tokens = torch.where(masked, drafts, clean)
         tokens = torch.where(random, d.random_token(clean, draws.bits(d.TOKEN), ids), tokens)
-        return self.supervise(tokens, clean, editable, left, ids)
+        return self.supervise(batch, tokens, left)

@@ -8,7 +8,7 @@ import torch
 from pydantic import NonNegativeFloat
 from torch import Tensor
 
-from dlmsample.objectives.base import Corrupted, Ids, Objective, per_row_mean
+from dlmsample.objectives.base import Batch, Corrupted, Objective, per_row_mean
 from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange, between
 
 
@@ -28,10 +28,10 @@ class TokenToToken(Objective, ABC):
         """bool ``[row, pos]``: each editable position with the probability drawn for its canvas."""
         return editable & (draws.per_position(MASK) < between(self.mask_ratio, draws.per_canvas(RATE)))
 
-    def supervise(self, tokens: Tensor, clean: Tensor, editable: Tensor, masked: Tensor, ids: Ids) -> Corrupted:
+    def supervise(self, batch: Batch, tokens: Tensor, masked: Tensor) -> Corrupted:
         """The three sets and their weights, from the tokens to stand where ``masked`` is False."""
-        visible, differs = editable & ~masked, tokens != clean
+        visible, differs = batch.editable & ~masked, tokens != batch.clean
         sets = {"masked": masked, "wrong": visible & differs, "right": visible & ~differs}
         scale = {"masked": self.masked_weight, "wrong": self.wrong_weight, "right": self.right_weight}
         weights = torch.stack([per_row_mean(sets[name], scale[name]) for name in sets]).sum(0)
-        return Corrupted(tokens.masked_fill(masked, ids.mask), clean, weights, sets)
+        return Corrupted(tokens.masked_fill(masked, batch.ids.mask), batch.clean, weights, sets)

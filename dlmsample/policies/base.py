@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 from torch import Tensor
 
@@ -33,6 +34,11 @@ class Policy(Options, ABC):
         """Which optional numbers of :class:`~dlmsample.types.Prediction` the policy reads: entropy, margin, error."""
         return frozenset()
 
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What may ask for an edit; :class:`~dlmsample.types.EditInfo` refers to them by number."""
+        return ()
+
     def init(self, block: Block) -> Any:
         """State of a row on entering ``block``."""
         return Stateless()
@@ -44,6 +50,11 @@ class Policy(Options, ABC):
     @abstractmethod
     def max_steps(self, block: Block) -> Tensor:
         """int64 ``[row]``: a bound on the updates this block can take. The sampler enforces it."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same policy with some options changed; they are validated as those of a new one."""
+        options = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{**options, **(update or {})})
 
     def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
         """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""

@@ -1,18 +1,27 @@
-"""Fill pieces: which masked positions become tokens at this step. Policies compose them with the edit pieces."""
+"""Fill rules: which masked positions become tokens at this step.
+
+Each rule is a function over tensors and a frozen object with its options: :class:`Quota`, :class:`Steps`,
+:class:`Threshold`, :class:`EntropyBound`. :func:`dlmsample.policies.chain.chain` pairs an object with an edit rule.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from abc import abstractmethod
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dlmsample import rng
+from dlmsample.policies.piece import STRICT, Piece, Positive, Probability, reader
 from dlmsample.policies.select import lowest, rank
 from dlmsample.predict import FILL_ORDER
 from dlmsample.types import Block, Prediction
 
 Score = Literal["confidence", "margin", "entropy", "random"]
+Eos = Literal["none", "confidence"]
 
 #: Fill score -> the optional prediction it reads.
 SCORE_NEEDS: dict[Score, frozenset[str]] = {
@@ -23,11 +32,13 @@ SCORE_NEEDS: dict[Score, frozenset[str]] = {
 }
 
 
-def order(score: Score, block: Block, pred: Prediction) -> Tensor:
+def order(score: Score, block: Block, pred: Prediction, eos: Eos = "none") -> Tensor:
     """float ``[row, pos]``: the lower, the sooner a position is filled.
 
     ``confidence``: odds against the candidate (LLaDA); ``margin``: largest top-1/top-2 margin first;
-    ``entropy``: lowest entropy first (Dream, arXiv:2508.15487); ``random``: a uniform draw.
+    ``entropy``: lowest entropy first (Dream, arXiv:2508.15487); ``random``: a uniform draw. With
+    ``eos="confidence"`` every position whose candidate is an EOS comes after all others, +inf
+    (arXiv:2606.01026, App. B.2).
     """
     positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
     rules = {
@@ -36,36 +47,60 @@ def order(score: Score, block: Block, pred: Prediction) -> Tensor:
         "entropy": lambda: _needed(pred.entropy, "entropy"),
         "random": lambda: rng.uniform(rng.fold(block.key[:, None], FILL_ORDER, positions)),
     }
-    return rules[score]()
+    ranked = rules[score]()
+    if eos == "none":
+        return ranked
+    # infinite odds against an ordinary candidate must stay before an EOS
+    return torch.where(block.is_eos(pred.token), torch.inf, ranked.clamp(max=torch.finfo(ranked.dtype).max))
 
 
-def quota(block: Block, pred: Prediction, count: Tensor | int, score: Score = "confidence") -> Tensor:
+def quota(
+    block: Block, pred: Prediction, count: Tensor | int, score: Score = "confidence", eos: Eos = "none"
+) -> Tensor:
     """The ``count`` masked positions that rank first (LLaDA's low-confidence remasking); bool ``[row, pos]``."""
-    return lowest(order(score, block, pred), block.masked, count)
+    return lowest(order(score, block, pred, eos), block.masked, count)
 
 
-def threshold(block: Block, pred: Prediction, level: float, min_commit: int = 1, score: Score = "confidence") -> Tensor:
+def threshold(
+    block: Block,
+    pred: Prediction,
+    level: float,
+    min_commit: int = 1,
+    score: Score = "confidence",
+    eos: Eos = "none",
+) -> Tensor:
     """Every masked position with ``c > level``, but at least ``min_commit`` of them.
 
     Where fewer than ``min_commit`` qualify, the first ``min_commit`` by ``score`` are taken instead. The rule of
-    LLaDA2.x (arXiv:2602.08676) and Fast-dLLM (arXiv:2505.22618). Returns bool ``[row, pos]``.
+    LLaDA2.x (arXiv:2602.08676) and Fast-dLLM (arXiv:2505.22618). With ``eos="confidence"`` an EOS qualifies only
+    where every masked position of the row has an EOS candidate. Returns bool ``[row, pos]``.
     """
-    sure = block.masked & (pred.prob > level)
+    sure = _ready(block, pred, eos) & (pred.prob > level)
     enough = sure.sum(-1, keepdim=True) >= min_commit
-    return torch.where(enough, sure, quota(block, pred, min_commit, score))
+    return torch.where(enough, sure, quota(block, pred, min_commit, score, eos))
 
 
-def entropy_bound(block: Block, pred: Prediction, bound: float) -> Tensor:
-    """Masked positions in order of rising entropy while the sum of the *previous* ones is <= ``bound`` (nats).
+def entropy_bound(block: Block, pred: Prediction, bound: float, score: Score = "entropy", eos: Eos = "none") -> Tensor:
+    """Masked positions in the order of ``score`` while the entropies of the *previous* ones sum to <= ``bound`` nats.
 
-    The first is always accepted (EB-sampler, arXiv:2505.24857). Returns bool ``[row, pos]``.
+    The first is always accepted (EB-sampler, arXiv:2505.24857). With ``eos="confidence"`` an EOS is accepted only
+    where every masked position of the row has an EOS candidate. Returns bool ``[row, pos]``.
     """
-    entropy = torch.where(block.masked, _needed(pred.entropy, "entropy"), torch.inf)
-    place = rank(entropy, block.masked)
+    ready = _ready(block, pred, eos)
+    entropy = torch.where(ready, _needed(pred.entropy, "entropy"), torch.inf)
+    place = rank(order(score, block, pred), ready)
     ordered = torch.empty_like(entropy).scatter(-1, place, entropy)
     # A shifted running sum, not "cumsum minus own": the rest of the row is infinite.
     previous = torch.cat([torch.zeros_like(ordered[:, :1]), ordered[:, :-1].cumsum(-1)], -1)
-    return block.masked & (previous.gather(-1, place) <= bound)
+    return ready & (previous.gather(-1, place) <= bound)
+
+
+def _ready(block: Block, pred: Prediction, eos: Eos) -> Tensor:
+    """The masked positions that a threshold or a bound may accept; bool ``[row, pos]``."""
+    if eos == "none":
+        return block.masked
+    other = block.masked & ~block.is_eos(pred.token)
+    return torch.where(other.any(-1, keepdim=True), other, block.masked)
 
 
 def share(steps: int, block: Block) -> Tensor:
@@ -99,3 +134,167 @@ def _needed(value: Tensor | None, name: str) -> Tensor:
     if value is None:
         raise ValueError(f"this rule reads pred.{name}: add {name!r} to the policy's `needs`")
     return value
+
+
+class Fill(Piece):
+    """A rule that says which masked positions become tokens. Subclasses are frozen dataclasses."""
+
+    @abstractmethod
+    def choose(self, block: Block, pred: Prediction) -> Tensor:
+        """bool ``[row, pos]``: masked positions to fill with their candidates; at least one where there is a mask.
+
+        Pure, without host synchronisation; a row's choice depends on that row alone.
+        """
+
+    @abstractmethod
+    def max_steps(self, block: Block) -> Tensor:
+        """int64 ``[row]``: a bound on the steps that fill an empty block.
+
+        When an edit takes tokens back, each of them may cost one step more and no more than that.
+        """
+
+
+@dataclass(frozen=True, config=STRICT)
+class Quota(Fill):
+    """Commit a fixed number of masked positions at each step, those that rank first by ``score`` (LLaDA).
+
+    Args:
+        tokens_per_step: tokens, >= 1.
+        score: what ranks the positions: confidence, margin, entropy or random.
+        eos: ``confidence``: positions whose candidate is an EOS rank after all others, lower positions first.
+
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
+    Example:
+        >>> Quota(2)
+        Quota(tokens_per_step=2, score='confidence', eos='none')
+
+    Source: arXiv:2502.09992; eos: arXiv:2606.01026, App. B.2. A step that fills every mask fills the EOS too, so the
+    final step needs no rule of its own.
+    """
+
+    rule: ClassVar[str] = "quota"
+    tokens_per_step: Positive = 1
+    score: Score = "confidence"
+    eos: Eos = "none"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return SCORE_NEEDS[self.score]
+
+    def choose(self, block: Block, pred: Prediction) -> Tensor:
+        return quota(block, pred, self.tokens_per_step, self.score, self.eos)
+
+    def max_steps(self, block: Block) -> Tensor:
+        return (block.size + self.tokens_per_step - 1) // self.tokens_per_step
+
+
+@dataclass(frozen=True, config=STRICT)
+class Steps(Fill):
+    """Spread a budget of steps for the whole answer over its blocks, and each block's tokens evenly over its steps.
+
+    After step s of a block at least ``k_s`` positions have been filled, the running total of an even split of n
+    tokens over the block's :func:`share` of the budget, remainder on the earliest steps. Tokens that an edit took
+    back are filled again by the next step, beside that step's own quota, so that the block is full in time; when its
+    steps are used up, each further step fills everything.
+
+    Args:
+        steps: policy updates for the whole answer, >= 1.
+        score: what ranks the positions: confidence, margin, entropy or random.
+        eos: as in :class:`Quota`.
+
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
+    Deviation: LLaDA never takes tokens back, so what follows a remask is ours.
+    """
+
+    rule: ClassVar[str] = "steps"
+    steps: Positive
+    score: Score = "confidence"
+    eos: Eos = "none"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return SCORE_NEEDS[self.score]
+
+    def choose(self, block: Block, pred: Prediction) -> Tensor:
+        _, total = even_split(block.size, share(self.steps, block), block.step)
+        count = (total - block.visible.sum(-1)).clamp(min=1)
+        return quota(block, pred, count, self.score, self.eos)
+
+    def max_steps(self, block: Block) -> Tensor:
+        return torch.minimum(share(self.steps, block), block.size)
+
+
+@dataclass(frozen=True, config=STRICT)
+class Threshold(Fill):
+    """Commit every masked position with ``c > threshold``, at least ``min_commit`` of them; see :func:`threshold`.
+
+    Args:
+        threshold: probability in [0, 1], strict.
+        min_commit: tokens a step commits at least.
+        score: what ranks the positions where fewer than ``min_commit`` qualify.
+        eos: ``confidence``: while a masked position has a candidate other than EOS, an EOS does not count as above the
+            threshold, and it ranks after every other.
+
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
+    Deviation: the EOS rule is printed for ranked quotas only (arXiv:2606.01026, App. B.2); its meaning under a
+    threshold is ours.
+    """
+
+    rule: ClassVar[str] = "threshold"
+    threshold: Probability = 0.7
+    min_commit: Positive = 1
+    score: Score = "confidence"
+    eos: Eos = "none"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return SCORE_NEEDS[self.score]
+
+    def choose(self, block: Block, pred: Prediction) -> Tensor:
+        return threshold(block, pred, self.threshold, self.min_commit, self.score, self.eos)
+
+    def max_steps(self, block: Block) -> Tensor:
+        return (block.size + self.min_commit - 1) // self.min_commit
+
+
+@dataclass(frozen=True, config=STRICT)
+class EntropyBound(Fill):
+    """Commit masked positions in order while the entropies of the previous ones sum to at most ``bound``.
+
+    See :func:`entropy_bound`. One position at least is committed at each step.
+
+    Args:
+        bound: nats, >= 0.
+        score: what orders the positions; rising entropy, or another score.
+        eos: as in :class:`Threshold`.
+
+    Raises:
+        ValueError: an unknown option, or one out of range.
+
+    Source: arXiv:2505.24857. Deviation: as in :class:`Threshold`, the EOS rule is ours here.
+    """
+
+    rule: ClassVar[str] = "entropy_bound"
+    bound: Annotated[float, Field(strict=True, ge=0)]
+    score: Score = "entropy"
+    eos: Eos = "none"
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return SCORE_NEEDS[self.score] | {"entropy"}
+
+    def choose(self, block: Block, pred: Prediction) -> Tensor:
+        return entropy_bound(block, pred, self.bound, self.score, self.eos)
+
+    def max_steps(self, block: Block) -> Tensor:
+        return block.size
+
+
+#: Makes a fill rule from its dump.
+read = reader("fill rule", (Quota, Steps, Threshold, EntropyBound))

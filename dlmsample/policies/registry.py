@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlmsample.support.registry import Registry
+from dlmsample.support.registry import Registry, resolve
 
 POLICIES = Registry(
     "policy",
@@ -17,6 +17,9 @@ POLICIES = Registry(
         "dsc": "dlmsample.policies.dsc:DSC",
     },
 )
+
+#: Built from pieces and not chosen by name, so it is not listed; but its dump is read back by this name.
+_COMPOSED = {"chain": "dlmsample.policies.chain:Chain"}
 
 
 def list_policies() -> list[str]:
@@ -35,7 +38,7 @@ def policy_class(name: str) -> Any:
     Raises:
         ValueError: no such policy.
     """
-    return POLICIES[name]
+    return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 
 
 def policy(name: str, **options: Any) -> Any:
@@ -48,4 +51,4 @@ def policy(name: str, **options: Any) -> Any:
         >>> policy("t2t", fill_threshold=0.5).fill_threshold
         0.5
     """
-    return POLICIES[name](**options)
+    return policy_class(name)(**options)

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
-from dlmsample.policies import edit, fill
-from dlmsample.policies.base import Policy
-from dlmsample.policies.select import lowest
-from dlmsample.types import Block, Prediction, Update
+from dlmsample.policies import detect, edit, fill
+from dlmsample.policies.chain import Chain, NamedChain, chain
 
 Detector = Literal["low_prob", "t2t_remask", "logit_diff"]
 
 
-class T2MState(NamedTuple):
-    post: Tensor  #: int64 ``[row]``, forwards of this block that saw it free of masks
-    remasks: Tensor  #: int64 ``[row, pos]``, times each position was reset in this block
-    previous: Tensor  #: float32 ``[row, pos]``, probability of the token standing after the last step; 0 where masked
+_DETECTORS = {"low_prob": detect.LowProb, "t2t_remask": detect.T2TRemask, "logit_diff": detect.LogitDiff}
 
 
-class Flagged(NamedTuple):
-    flag: Tensor  #: bool ``[row, pos]``, before the caps
-    order: Tensor  #: float32 ``[row, pos]``, the lower, the sooner it is reset
-
-
-def _low_prob(block: Block, pred: Prediction, previous: Tensor, level: float) -> Flagged:
-    """Eq. 2: the standing token has ``q < τ``; least probable first."""
-    return Flagged(block.visible & (pred.current_prob < level), -pred.current_odds)
-
-
-def _t2t_remask(block: Block, pred: Prediction, previous: Tensor, level: float) -> Flagged:
-    """Eq. 3: another token has ``c > τ``; most confident contradiction first."""
-    return Flagged(edit.disagrees(block, pred, level), pred.odds)
-
-
-def _logit_diff(block: Block, pred: Prediction, previous: Tensor, level: float) -> Flagged:
-    """Eq. 4: the standing token's probability fell by more than τ; largest drop first.
-
-    Abstains where the position was masked after the last step and on a block's first step: ``previous`` is 0 there.
-    """
-    drop = previous - pred.current_prob
-    return Flagged(block.visible & (drop > level), -drop)
-
-
-_DETECTORS = {"low_prob": (_low_prob, 0.3), "t2t_remask": (_t2t_remask, 0.9), "logit_diff": (_logit_diff, 0.3)}
-
-
-class T2M(Policy):
+class T2M(NamedChain):
     """Fill above a threshold and reset suspicious tokens to mask, under two safety caps.
 
     Rule (arXiv:2604.18738, Eqs. 2–5, Algorithm 1): threshold fill as in T2T; then, among the editable positions
@@ -65,6 +31,7 @@ class T2M(Policy):
         min_per_step: 1 as in the paper's code; 0 gives the paper's floor.
         fill_threshold: probability, strict.
         max_post_steps: forwards of a block that may see it free of masks.
+        eos: ``confidence``: a position whose candidate is an EOS is filled after every other; ``none``: no such rule.
 
     Raises:
         ValueError: an unknown option, or one out of range.
@@ -74,7 +41,8 @@ class T2M(Policy):
         0.9
 
     Deviations (the text and its code disagree): |E| is counted before the fill, q is computed with the token
-    visible, and counters are never reset in mid-block.
+    visible, and counters are never reset in mid-block. The meaning of ``eos="confidence"`` under a threshold is ours;
+    see :class:`dlmsample.policies.fill.Threshold`.
     """
 
     name: ClassVar[str] = "t2m"
@@ -88,30 +56,20 @@ class T2M(Policy):
     min_per_step: Annotated[int, Field(ge=0)] = 1
     fill_threshold: Annotated[float, Field(ge=0, le=1)] = 0.7
     max_post_steps: Annotated[int, Field(ge=0)] = 16
+    eos: fill.Eos = "none"
 
     @property
     def level(self) -> float:
         """The detector's threshold in force."""
-        return _DETECTORS[self.detector][1] if self.threshold is None else self.threshold
+        return self._detector.threshold
 
-    def init(self, block: Block) -> T2MState:
-        zeros = torch.zeros_like(block.tokens)
-        return T2MState(torch.zeros_like(block.step), zeros, zeros.to(torch.float32))
+    @property
+    def _detector(self) -> detect.LowProb | detect.T2TRemask | detect.LogitDiff:
+        rule = _DETECTORS[self.detector]
+        return rule() if self.threshold is None else rule(self.threshold)
 
-    def step(self, state: T2MState, block: Block, pred: Prediction) -> tuple[Any, Update]:
-        chosen = fill.threshold(block, pred, self.fill_threshold)
-        flag, order = _DETECTORS[self.detector][0](block, pred, state.previous, self.level)
-        # float64, as Python computes ⌊ρ·|E|⌋: float32 would round some products up to the next integer
-        cap = (block.visible.sum(-1).double() * self.max_ratio).floor().long().clamp(min=self.min_per_step)
-        reset = lowest(order, flag & (state.remasks < self.max_remasks), cap)
-
-        tokens = edit.apply(block, chosen, pred.token, remask=reset)
-        standing = torch.where(chosen, pred.prob, pred.current_prob)
-        previous = torch.where(tokens == block.mask_id, 0.0, standing)
-        done, post = edit.settled(block, tokens, reset.any(-1), state.post, self.max_post_steps, self.max_remasks > 0)
-        return T2MState(post, state.remasks + reset, previous), Update(tokens, done)
-
-    def max_steps(self, block: Block) -> Tensor:
-        if self.max_remasks == 0:
-            return block.size
-        return block.size * (1 + self.max_remasks) + self.max_post_steps
+    def compose(self) -> Chain:
+        return chain(
+            fill.Threshold(self.fill_threshold, eos=self.eos),
+            edit.Remask(self._detector, self.max_remasks, self.max_ratio, self.min_per_step, self.max_post_steps),
+        )

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, ClassVar
 
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from dlmsample.policies import edit, fill
-from dlmsample.policies.base import Policy
-from dlmsample.types import Block, Prediction, Update
+from dlmsample.policies.chain import Chain, NamedChain, chain
 
 
-class T2TState(NamedTuple):
-    post: Tensor  #: int64 ``[row]``, forwards of this block that saw it free of masks
-
-
-class T2T(Policy):
+class T2T(NamedChain):
     """Fill above one threshold and, from the same forward, replace committed tokens the model now disagrees with.
 
     Rule (LLaDA2.1, arXiv:2602.08676; SGT2T §3.1): masked positions with ``c > fill_threshold`` are filled (at
@@ -30,15 +23,18 @@ class T2T(Policy):
         edit_threshold: probability, strict (τ_t2t); 0.0 edits whenever the candidate differs (a sample, at
             temperatures above 0), None switches editing off.
         max_post_steps: forwards of a block that may see it free of masks.
+        max_edits: replacements of one position in a block; None: no limit.
+        eos: ``confidence``: a position whose candidate is an EOS is filled after every other; ``none``: no such rule.
 
     Raises:
         ValueError: an unknown option, or one out of range.
 
     Example:
         >>> T2T.speed()
-        T2T(fill_threshold=0.5, edit_threshold=0.0, max_post_steps=16)
+        T2T(fill_threshold=0.5, edit_threshold=0.0, max_post_steps=16, max_edits=None, eos='none')
 
-    Deviation: confidence is the untempered float32 softmax without the mask id.
+    Deviations: confidence is the untempered float32 softmax without the mask id. ``max_edits`` is ours, and so is the
+    meaning of ``eos="confidence"`` under a threshold; see :class:`dlmsample.policies.fill.Threshold`.
     """
 
     name: ClassVar[str] = "t2t"
@@ -48,6 +44,8 @@ class T2T(Policy):
     fill_threshold: Annotated[float, Field(ge=0, le=1)] = 0.7
     edit_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.5
     max_post_steps: Annotated[int, Field(ge=0)] = 16
+    max_edits: Annotated[int, Field(ge=0)] | None = None
+    eos: fill.Eos = "none"
 
     @classmethod
     def quality(cls) -> T2T:
@@ -59,20 +57,8 @@ class T2T(Policy):
         """S mode: fill 0.5, edit whenever the candidate differs."""
         return cls(fill_threshold=0.5, edit_threshold=0.0)
 
-    def init(self, block: Block) -> T2TState:
-        return T2TState(torch.zeros_like(block.step))
-
-    def step(self, state: T2TState, block: Block, pred: Prediction) -> tuple[Any, Update]:
-        chosen = fill.threshold(block, pred, self.fill_threshold)
+    def compose(self) -> Chain:
+        filling = fill.Threshold(self.fill_threshold, eos=self.eos)
         if self.edit_threshold is None:
-            replaced = torch.zeros_like(chosen)
-        else:
-            replaced = edit.disagrees(block, pred, self.edit_threshold)
-        tokens = edit.apply(block, chosen | replaced, pred.token)
-        done, post = edit.settled(
-            block, tokens, replaced.any(-1), state.post, self.max_post_steps, self.edit_threshold is not None
-        )
-        return T2TState(post), Update(tokens, done)
-
-    def max_steps(self, block: Block) -> Tensor:
-        return block.size + (0 if self.edit_threshold is None else self.max_post_steps)
+            return chain(filling)
+        return chain(filling, edit.Replace(self.edit_threshold, self.max_edits, self.max_post_steps))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from dlmsample.policies import fill
-from dlmsample.policies.base import Policy
-from dlmsample.policies.edit import apply
-from dlmsample.types import Block, Prediction, Update
+from dlmsample.policies.chain import Chain, NamedChain, chain
 
 
-class Unmask(Policy):
+class Unmask(NamedChain):
     """Commit the most confident masked positions of each step; committed tokens are never revised.
 
     Rule (LLaDA, arXiv:2502.09992, low-confidence remasking; threshold form: Fast-dLLM, arXiv:2505.22618): step
@@ -30,15 +27,18 @@ class Unmask(Policy):
         entropy_bound: nats, >= 0.
         min_commit: tokens a threshold step commits at least.
         score: what ranks the positions: confidence, margin, entropy or random.
+        eos: ``confidence``: a position whose candidate is an EOS is filled after every other; ``none``: no such rule.
 
     Raises:
         ValueError: more than one budget, an option out of range, or one that the budget does not read.
 
     Example:
         >>> Unmask(tokens_per_step=2).model_dump(exclude_none=True)
-        {'tokens_per_step': 2, 'min_commit': 1, 'score': 'confidence'}
+        {'tokens_per_step': 2, 'min_commit': 1, 'score': 'confidence', 'eos': 'none'}
 
-    Deviation: the mask id is never a candidate and confidence is float32 (LLaDA: model dtype, mask id allowed).
+    Deviations: the mask id is never a candidate and confidence is float32 (LLaDA: model dtype, mask id allowed). What
+    ``eos="confidence"`` (arXiv:2606.01026, App. B.2) means under a threshold or an entropy bound is ours: an EOS is
+    not accepted while a masked position has another candidate.
     """
 
     name: ClassVar[str] = "unmask"
@@ -51,6 +51,7 @@ class Unmask(Policy):
     entropy_bound: Annotated[float, Field(ge=0)] | None = None
     min_commit: Annotated[int, Field(ge=1)] = 1
     score: fill.Score = "confidence"
+    eos: fill.Eos = "none"
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:
@@ -64,25 +65,11 @@ class Unmask(Policy):
             raise ValueError("min_commit belongs to threshold: give a threshold, or leave it out")
         return self
 
-    @property
-    def needs(self) -> frozenset[str]:
-        extra = frozenset({"entropy"}) if self.entropy_bound is not None else frozenset()
-        return fill.SCORE_NEEDS[self.score] | extra
-
-    def step(self, state: Any, block: Block, pred: Prediction) -> tuple[Any, Update]:
-        tokens = apply(block, self._chosen(block, pred), pred.token)
-        done = ~(block.editable & (tokens == block.mask_id)).any(-1)
-        return state, Update(tokens, done)
-
-    def _chosen(self, block: Block, pred: Prediction) -> Tensor:
+    def compose(self) -> Chain:
         if self.threshold is not None:
-            return fill.threshold(block, pred, self.threshold, self.min_commit, self.score)
+            return chain(fill.Threshold(self.threshold, self.min_commit, self.score, self.eos))
         if self.entropy_bound is not None:
-            return fill.entropy_bound(block, pred, self.entropy_bound)
+            return chain(fill.EntropyBound(self.entropy_bound, eos=self.eos))
         if self.steps is not None:
-            count, _ = fill.even_split(block.size, fill.share(self.steps, block), block.step)
-            return fill.quota(block, pred, count, self.score)
-        return fill.quota(block, pred, self.tokens_per_step or 1, self.score)
-
-    def max_steps(self, block: Block) -> Tensor:
-        return block.size
+            return chain(fill.Steps(self.steps, self.score, self.eos))
+        return chain(fill.Quota(self.tokens_per_step or 1, self.score, self.eos))

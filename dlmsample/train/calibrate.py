@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Ids, Objective
+from dlmsample.objectives.base import Batch, Ids, Objective
 from dlmsample.train.config import TrainConfig
 from dlmsample.train.data import Rows, Steps
 from dlmsample.train.streams import Layout, lay_out
@@ -43,7 +43,7 @@ def measure(
         def draft(tokens: Tensor, batch: Layout = batch) -> Tensor:
             return model(batch, tokens)
 
-        window = objective.corrupt(batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=ids).input
+        window = objective.corrupt(Batch(batch.clean, batch.editable, batch.keys, ids, batch.blocks), draft).input
         error = model(batch, window, frozenset({"error"}))
         counts = batch.editable & (window != ids.mask)
         logits.append(error[counts].float().cpu())

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from dlmsample.objectives.base import objective
+from dlmsample.objectives.base import Batch, objective
 from dlmsample.rng import sequence_key
 from dlmsample.train import build, checkpoint
 from dlmsample.train.calibrate import calibrate, measure
@@ -180,7 +180,9 @@ class Trainer:
                 self.inner.train()
             return logits
 
-        corrupted = self.objective.corrupt(batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=self.ids)
+        corrupted = self.objective.corrupt(
+            Batch(batch.clean, batch.editable, batch.keys, self.ids, batch.blocks), draft
+        )
         return self.objective.loss(self.model(batch, corrupted.input, self.objective.needs), corrupted)
 
     def save(self) -> None:

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from dlmsample.objectives.base import Corrupted, Ids, Objective, Outputs, objective
+from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs, objective
 from dlmsample.objectives.draws import random_token
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.mdm import MDM
@@ -36,13 +36,13 @@ def test_pure_and_independent_of_the_batch(rule: Objective, with_blocks: bool) -
     given = blocks if with_blocks else None
     before = [x.clone() for x in (clean, editable, keys, blocks)]
     torch.manual_seed(0)
-    whole = rule.corrupt(clean, editable, keys, Toy(), given, ids=IDS)
+    whole = rule.corrupt(Batch(clean, editable, keys, IDS, given), Toy())
     torch.manual_seed(1)
-    same(whole, rule.corrupt(clean, editable, keys, Toy(), given, ids=IDS))
+    same(whole, rule.corrupt(Batch(clean, editable, keys, IDS, given), Toy()))
     assert all(torch.equal(a, b) for a, b in zip(before, (clean, editable, keys, blocks), strict=True))
     for order in (torch.tensor([4]), torch.tensor([7, 2, 4, 0])):
         part = rule.corrupt(
-            clean[order], editable[order], keys[order], Toy(), blocks[order] if with_blocks else None, ids=IDS
+            Batch(clean[order], editable[order], keys[order], IDS, blocks[order] if with_blocks else None), Toy()
         )
         same(whole, part, order)
 
@@ -52,7 +52,7 @@ def test_pure_and_independent_of_the_batch(rule: Objective, with_blocks: bool) -
 def test_prompt_and_padding_are_left_alone(rule: Objective, with_blocks: bool) -> None:
     clean, editable, keys, blocks = rows(100, 22)
     toy = Toy()
-    out = rule.corrupt(clean, editable, keys, toy, blocks if with_blocks else None, ids=IDS)
+    out = rule.corrupt(Batch(clean, editable, keys, IDS, blocks if with_blocks else None), toy)
     assert all(torch.equal(seen[~editable], clean[~editable]) for seen in toy.seen)
     assert torch.equal(out.input[~editable], clean[~editable])
     assert torch.equal(out.targets, clean)
@@ -69,7 +69,7 @@ def test_every_editable_position_can_be_corrupted(rule: Objective, with_blocks: 
     clean[:, -1] = 1
     keys = torch.arange(400) * 7919
     everywhere = torch.ones_like(clean, dtype=torch.bool)
-    out = rule.corrupt(clean, everywhere, keys, Toy(), blocks if with_blocks else None, ids=IDS)
+    out = rule.corrupt(Batch(clean, everywhere, keys, IDS, blocks if with_blocks else None), Toy())
     assert (out.input != clean).any(0).all()
     assert (out.weights > 0).any(0).all()
 
@@ -79,7 +79,7 @@ def test_one_draft_pass_at_most_and_no_gradient_through_it(rule: Objective) -> N
     clean, editable, keys, _ = rows(6, 18)
     toy = Toy()
     toy.own.requires_grad_()
-    out = rule.corrupt(clean, editable, keys, toy, ids=IDS)
+    out = rule.corrupt(Batch(clean, editable, keys, IDS), toy)
     assert len(toy.seen) <= 1
     assert not any(x.requires_grad for x in (out.input, out.weights, *out.sets.values()))
     output = outputs(rule, (6, 18))
@@ -102,17 +102,19 @@ def test_rows_without_editable_positions_add_nothing(rule: Objective, with_block
     clean, editable, keys, blocks = rows(4, 12)
     editable[1] = editable[3] = False
     given = blocks if with_blocks else None
-    out = rule.corrupt(clean, editable, keys, Toy(), given, ids=IDS)
+    out = rule.corrupt(Batch(clean, editable, keys, IDS, given), Toy())
     output = outputs(rule, (4, 12))
     loss, metrics = rule.loss(output, out)
     kept = torch.tensor([0, 2])
-    part = rule.corrupt(clean[kept], editable[kept], keys[kept], Toy(), blocks[kept] if with_blocks else None, ids=IDS)
+    part = rule.corrupt(
+        Batch(clean[kept], editable[kept], keys[kept], IDS, blocks[kept] if with_blocks else None), Toy()
+    )
     alone = Outputs(*(x[kept] for x in output)) if isinstance(output, Outputs) else output[kept]
     half = rule.loss(alone, part)[0].item() / 2
     assert loss.item() == pytest.approx(half, rel=1e-5)
     assert all(torch.isfinite(value) for value in metrics.values())
 
-    nothing = rule.corrupt(clean, torch.zeros_like(editable), keys, Toy(), given, ids=IDS)
+    nothing = rule.corrupt(Batch(clean, torch.zeros_like(editable), keys, IDS, given), Toy())
     output = outputs(rule, (4, 12))
     loss, metrics = rule.loss(output, nothing)
     loss.backward()
@@ -130,7 +132,7 @@ def test_runs_without_reading_the_device(rule: Objective, with_blocks: bool) -> 
         editable = torch.ones(3, 14, dtype=torch.bool)
         keys = torch.zeros(3, dtype=torch.int64)
         blocks = torch.zeros(3, 14, dtype=torch.int64) if with_blocks else None
-        out = rule.corrupt(clean, editable, keys, lambda tokens: torch.zeros(3, 14, VOCAB), blocks, ids=IDS)
+        out = rule.corrupt(Batch(clean, editable, keys, IDS, blocks), lambda tokens: torch.zeros(3, 14, VOCAB))
         assert out.input.shape == out.weights.shape == (3, 14)
         assert out.input.dtype == torch.int64
         assert out.weights.dtype == torch.float32
@@ -144,7 +146,7 @@ def test_runs_without_reading_the_device(rule: Objective, with_blocks: bool) -> 
 @every
 def test_a_right_model_leaves_only_random_errors(rule: Objective) -> None:
     clean, editable, keys, _ = rows(50, 20)
-    out = rule.corrupt(clean, editable, keys, gold_model(clean), ids=IDS)
+    out = rule.corrupt(Batch(clean, editable, keys, IDS), gold_model(clean))
     wrong = editable & (out.input != clean) & (out.input != IDS.mask)
     if isinstance(rule, SCOPE) and rule.temperature == 0:
         assert not wrong.any()
@@ -162,18 +164,18 @@ def test_a_draft_never_gives_the_mask_and_may_give_eos() -> None:
 
     for rule in (SCOPE(mdm_share=0), SelfGeneratedT2T(draft_remask=0), FCA(), FCA(artefacts="prism", steps=2)):
         name = "artefact" if isinstance(rule, FCA) else "wrong_commit" if isinstance(rule, SCOPE) else "wrong"
-        out = rule.corrupt(clean, editable, keys, wants(IDS.mask), ids=IDS)  # type: ignore[arg-type]
+        out = rule.corrupt(Batch(clean, editable, keys, IDS), wants(IDS.mask))  # type: ignore[arg-type]
         assert out.sets[name].any()
         assert not (out.input[out.sets[name]] == IDS.mask).any()
-        out = rule.corrupt(clean, editable, keys, wants(1), ids=IDS)  # type: ignore[arg-type]
+        out = rule.corrupt(Batch(clean, editable, keys, IDS), wants(1))  # type: ignore[arg-type]
         assert (out.input[out.sets[name]] == 1).float().mean() > 0.8
 
 
 def test_scope_alone_with_mdm_masks_what_mdm_masks() -> None:
     clean, editable, keys, blocks = rows(60, 20)
     for given in (None, blocks):
-        plain = MDM().corrupt(clean, editable, keys, blocks=given, ids=IDS)
-        assert torch.equal(SCOPE(mdm_share=1).corrupt(clean, editable, keys, blocks=given, ids=IDS).input, plain.input)
+        plain = MDM().corrupt(Batch(clean, editable, keys, IDS, given))
+        assert torch.equal(SCOPE(mdm_share=1).corrupt(Batch(clean, editable, keys, IDS, given)).input, plain.input)
 
 
 @pytest.mark.parametrize("name", ["random_t2t", "self_generated_t2t", "scope", "fca"])
@@ -221,13 +223,13 @@ def test_missing_things_are_named() -> None:
     clean, editable, keys, _ = rows(2, 8)
     for rule in (SCOPE(), SelfGeneratedT2T(), FCA()):
         with pytest.raises(ValueError, match=f"{type(rule).__name__} needs draft="):
-            rule.corrupt(clean, editable, keys, ids=IDS)
+            rule.corrupt(Batch(clean, editable, keys, IDS))
     for rule in (RandomT2T(), FCA(artefacts="uniform")):
         with pytest.raises(ValueError, match="vocab_size"):
-            rule.corrupt(clean, editable, keys, ids=Ids(mask=2))
+            rule.corrupt(Batch(clean, editable, keys, Ids(mask=2)))
     with pytest.raises(ValueError, match="no random tokens: 1 ordinary ids"):
         random_token(clean, clean, Ids(mask=2, special=(0, 1), vocab_size=4))
-    out = FCA().corrupt(clean, editable, keys, Toy(), ids=IDS)
+    out = FCA().corrupt(Batch(clean, editable, keys, IDS), Toy())
     with pytest.raises(ValueError, match=r"error logits \[row, pos\]"):
         FCA().loss(torch.zeros(2, 8, VOCAB), out)
     with pytest.raises(ValueError, match="pass Outputs"):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Outputs
+from dlmsample.objectives.base import Batch, Outputs
 from tests.objectives.common import IDS, VARIANTS, Toy, outputs, rows
 from tests.objectives.loops import LOOPS, Row
 
@@ -22,7 +22,7 @@ def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
     count, width = (200 if full else 16), 19
     clean, editable, keys, blocks = rows(count, width)
     toy = Toy()
-    out = rule.corrupt(clean, editable, keys, toy, blocks if with_blocks else None, ids=IDS)
+    out = rule.corrupt(Batch(clean, editable, keys, IDS, blocks if with_blocks else None), toy)
     output = outputs(rule, (count, width))
     losses = []
     for r in range(count):
@@ -66,6 +66,6 @@ def test_the_variants_reach_every_set() -> None:
     clean, editable, keys, blocks = rows(16, 19)
     for name in WITH_LOOPS:
         for given in (None, blocks):
-            out = VARIANTS[name].corrupt(clean, editable, keys, Toy(), given, ids=IDS)
+            out = VARIANTS[name].corrupt(Batch(clean, editable, keys, IDS, given), Toy())
             allowed_empty = {"wrong_commit", "right_commit"} if name == "scope-mdm" else {"right_commit"}
             assert {key for key, members in out.sets.items() if not members.any()} <= allowed_empty, name

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Corrupted, Outputs, means, shares
+from dlmsample.objectives.base import Batch, Corrupted, Outputs, means, shares
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
@@ -28,7 +28,7 @@ def test_three_terms() -> None:
     rule = RandomT2T(masked_weight=1, wrong_weight=2, right_weight=3)
     tokens = torch.tensor([[5, 6, 9, 9, 9], [5, 6, 7, 8, 9]])
     masked = torch.tensor([[False, True, False, False, False], [False, True, True, False, False]])
-    out = rule.supervise(tokens, CLEAN, EDITABLE, masked, IDS)
+    out = rule.supervise(Batch(CLEAN, EDITABLE, torch.tensor([4, 5]), IDS), tokens, masked)
     p = torch.tensor([[0.9, 1 / 2, 1 / 4, 1 / 16, 1 / 8], [1 / 2, 1 / 4, 1 / 64, 0.9, 0.9]])
     loss, metrics = rule.loss(gold_with(p), out)
     # Row 0: masked 1 bit, wrong (2 + 4) / 2 bits, right 3 bits. Row 1: masked (2 + 6) / 2, no wrong, right 1.
@@ -44,7 +44,7 @@ def test_three_terms() -> None:
 def test_scope_separates_wrong_and_right_commits(supervise: str) -> None:
     rule = SCOPE(mdm_share=0, temperature=0, commit_rate=1, supervise=supervise)  # type: ignore[arg-type]
     drafts = torch.tensor([[5, 6, 9, 9, 9], [5, 6, 7, 8, 9]])
-    out = rule.corrupt(CLEAN, EDITABLE, torch.tensor([4, 5]), lambda tokens: 9.0 * torch.eye(40)[drafts], ids=IDS)
+    out = rule.corrupt(Batch(CLEAN, EDITABLE, torch.tensor([4, 5]), IDS), lambda tokens: 9.0 * torch.eye(40)[drafts])
     wrong, right = out.sets["wrong_commit"], out.sets["right_commit"]
     assert wrong.any()
     assert right.any()

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import ValidationError
 from torch import Tensor
 
-from dlmsample.objectives.base import Ids, Objective, objective
+from dlmsample.objectives.base import Batch, Ids, Objective, objective
 from dlmsample.objectives.mdm import MDM
 from dlmsample.rng import fold, uniform
 
@@ -57,7 +57,7 @@ def oracle(
 def test_equals_the_oracle(with_blocks: bool, eps: float) -> None:
     clean, editable, keys, blocks = rows(12, 17)
     given = blocks if with_blocks else None
-    out = MDM(eps=eps).corrupt(clean, editable, keys, blocks=given, ids=IDS)
+    out = MDM(eps=eps).corrupt(Batch(clean, editable, keys, IDS, given))
     logits = torch.randn(12, 17, 40, generator=torch.Generator().manual_seed(1))
     inputs, weights, loss = oracle(clean, editable, keys, given, eps, logits)
     assert out.input.tolist() == inputs
@@ -67,7 +67,7 @@ def test_equals_the_oracle(with_blocks: bool, eps: float) -> None:
 
 def test_the_loss_equals_cross_entropy_over_p() -> None:
     clean, editable, keys, _ = rows(5, 20)
-    out = MDM().corrupt(clean, editable, keys, ids=IDS)
+    out = MDM().corrupt(Batch(clean, editable, keys, IDS))
     logits = torch.randn(5, 20, 40)
     ce = F.cross_entropy(logits.transpose(1, 2), clean, reduction="none")
     assert torch.allclose(MDM().loss(logits, out)[0], (ce * out.weights).sum(1).mean())
@@ -79,7 +79,7 @@ def test_statistics_of_the_draws() -> None:
     clean = torch.full((count, 4), 5)
     keys = fold(torch.tensor(9), torch.arange(count))
     blocks = torch.tensor([[1, 1, 2, 2]]).expand(count, -1)
-    out = MDM(eps=eps).corrupt(clean, torch.ones_like(clean, dtype=torch.bool), keys, blocks=blocks, ids=IDS)
+    out = MDM(eps=eps).corrupt(Batch(clean, torch.ones_like(clean, dtype=torch.bool), keys, IDS, blocks))
     masked = out.sets["masked"].double()
     mean, both = (1 + eps) / 2, (1 + eps + eps**2) / 3  # E[p], E[p^2] for p ~ U(eps, 1)
     sigma = math.sqrt(mean * (1 - mean) / count)
@@ -94,7 +94,7 @@ def test_statistics_of_the_draws() -> None:
 def test_without_blocks_one_rate_per_sequence() -> None:
     clean = torch.full((2000, 64), 5)
     keys = fold(torch.tensor(1), torch.arange(2000))
-    out = MDM().corrupt(clean, torch.ones_like(clean, dtype=torch.bool), keys, ids=IDS)
+    out = MDM().corrupt(Batch(clean, torch.ones_like(clean, dtype=torch.bool), keys, IDS))
     per_row = [set(w[w > 0].tolist()) for w in out.weights]
     assert max(len(values) for values in per_row) == 1
     share = out.sets["masked"].float().mean(1)
@@ -103,7 +103,7 @@ def test_without_blocks_one_rate_per_sequence() -> None:
 
 def test_prompt_and_padding_are_left_alone() -> None:
     clean, editable, keys, blocks = rows(200, 24)
-    out = MDM(eps=0.9).corrupt(clean, editable, keys, blocks=blocks, ids=IDS)
+    out = MDM(eps=0.9).corrupt(Batch(clean, editable, keys, IDS, blocks))
     assert torch.equal(out.input[~editable], clean[~editable])
     assert not out.weights[~editable].any()
     assert not out.sets["masked"][~editable].any()
@@ -113,9 +113,9 @@ def test_prompt_and_padding_are_left_alone() -> None:
 def test_rows_are_independent_of_their_batch_and_pure() -> None:
     clean, editable, keys, blocks = rows(9, 16)
     before = clean.clone()
-    whole = MDM().corrupt(clean, editable, keys, blocks=blocks, ids=IDS)
+    whole = MDM().corrupt(Batch(clean, editable, keys, IDS, blocks))
     order = torch.tensor([4, 2, 7])
-    part = MDM().corrupt(clean[order], editable[order], keys[order], blocks=blocks[order], ids=IDS)
+    part = MDM().corrupt(Batch(clean[order], editable[order], keys[order], IDS, blocks[order]))
     assert torch.equal(whole.input[order], part.input)
     assert torch.equal(whole.weights[order], part.weights)
     assert torch.equal(clean, before)
@@ -123,7 +123,7 @@ def test_rows_are_independent_of_their_batch_and_pure() -> None:
 
 def test_gradient_reaches_masked_positions_only() -> None:
     clean, editable, keys, _ = rows(6, 18)
-    out = MDM().corrupt(clean, editable, keys, ids=IDS)
+    out = MDM().corrupt(Batch(clean, editable, keys, IDS))
     logits = torch.randn(6, 18, 40, requires_grad=True)
     loss, metrics = MDM().loss(logits, out)
     loss.backward()
@@ -137,7 +137,7 @@ def test_gradient_reaches_masked_positions_only() -> None:
 def test_loss_is_float32_and_survives_a_row_without_editable_positions() -> None:
     clean, editable, keys, _ = rows(3, 12)
     editable[1] = False
-    out = MDM().corrupt(clean, editable, keys, ids=IDS)
+    out = MDM().corrupt(Batch(clean, editable, keys, IDS))
     loss, _ = MDM().loss(torch.randn(3, 12, 40, dtype=torch.bfloat16), out)
     assert loss.dtype == torch.float32
     assert torch.isfinite(loss)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Ids
+from dlmsample.objectives.base import Batch, Ids
 from dlmsample.objectives.draws import BETA as BETA_DRAW
 from dlmsample.objectives.draws import Draws
 from dlmsample.objectives.fca import FCA
@@ -56,7 +56,7 @@ BLOCKS = torch.tensor([[1, 1, 2, 2]]).expand(COUNT, -1)
 def test_random_t2t(blocks: Tensor | None) -> None:
     clean, editable, keys = batch()
     rule = RandomT2T(mask_ratio=(0.3, 0.8), random_share=(0.1, 0.5))
-    out = rule.corrupt(clean, editable, keys, blocks=blocks, ids=SMALL)
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL, blocks))
     masked, wrong = out.sets["masked"], out.sets["wrong"]
     for i in range(4):
         close(masked[:, i], 0.55)
@@ -73,7 +73,7 @@ def test_random_t2t(blocks: Tensor | None) -> None:
 def test_self_generated_t2t(blocks: Tensor | None) -> None:
     clean, editable, keys = batch()
     rule = SelfGeneratedT2T(edit_ratio=(0.2, 0.6), draft_remask=(0.1, 0.7))
-    out = rule.corrupt(clean, editable, keys, favours(1), blocks, ids=SMALL)  # type: ignore[arg-type]
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL, blocks), favours(1))  # type: ignore[arg-type]
     masked = out.sets["masked"]
     drafted = out.input == 1
     random = editable & ~masked & ~drafted & (out.input != 5)
@@ -82,7 +82,7 @@ def test_self_generated_t2t(blocks: Tensor | None) -> None:
     close(both(masked, 1, 2), square(0.3, 0.8) * square(0.1, 0.7) if blocks is None else (0.55 * 0.4) ** 2)
     close(drafted[:, 2], 0.55 * 0.6 * 0.95)
     close(random[:, 3], 0.55 * 0.6 * 0.05 + 0.45 * 0.4)
-    right = rule.corrupt(clean, editable, keys, favours(5), blocks, ids=SMALL)  # type: ignore[arg-type]
+    right = rule.corrupt(Batch(clean, editable, keys, SMALL, blocks), favours(5))  # type: ignore[arg-type]
     assert torch.equal(right.input == 2, masked)
     close(right.sets["wrong"][:, 0], 0.55 * 0.6 * 0.05 + 0.45 * 0.4)
 
@@ -91,13 +91,13 @@ def test_self_generated_t2t(blocks: Tensor | None) -> None:
 def test_scope_rates_and_branches(blocks: Tensor | None) -> None:
     clean, editable, keys = batch()
     rule = SCOPE(mdm_share=0.3, commit_rate=1, temperature=0)
-    out = rule.corrupt(clean, editable, keys, favours(1), blocks, ids=SMALL)  # type: ignore[arg-type]
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL, blocks), favours(1))  # type: ignore[arg-type]
     # A sequence of the plain branch shows masks unless it drew none; one of the other branch shows none.
     none = 1 / 5 if blocks is None else (1 / 3) ** 2
     plain = out.sets["masked"].any(1)
     close(plain, 0.3 * (1 - none * 0.999**4))
     own, pair = SCOPE(mdm_share=0, commit_rate=1, temperature=0), float((BETA_WEIGHT * BETA**2).sum())
-    hidden = own.corrupt(clean, editable, keys, favours(1), blocks, ids=SMALL).weights > 0  # type: ignore[arg-type]
+    hidden = own.corrupt(Batch(clean, editable, keys, SMALL, blocks), favours(1)).weights > 0  # type: ignore[arg-type]
     for i in range(4):
         close(hidden[:, i], 0.5)
     close(both(hidden), pair)
@@ -108,7 +108,7 @@ def test_scope_samples_at_its_temperature_and_commits_half() -> None:
     clean, editable, keys = batch(6)
     scores = torch.tensor([0.0, 2.0, 9.0, 1.0, -1.0, 1.5, 0.5, 0.0])
     rule = SCOPE(mdm_share=0, temperature=1.5, random_commit=True, commit_rate=(0.5, 0.5))
-    out = rule.corrupt(clean, editable, keys, lambda tokens: scores.expand(*tokens.shape, 8), ids=SMALL)
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL), lambda tokens: scores.expand(*tokens.shape, 8))
     committed = out.sets["wrong_commit"] | out.sets["right_commit"]
     assert torch.equal(committed.sum(1), (committed | out.sets["masked"]).sum(1) // 2)
     p = torch.softmax((scores / 1.5).index_fill(0, torch.tensor([2]), -torch.inf), 0)
@@ -121,7 +121,7 @@ def test_scope_samples_at_its_temperature_and_commits_half() -> None:
 def test_scope_commit_rate_is_drawn_per_sequence() -> None:
     clean, editable, keys = batch(12)
     rule = SCOPE(mdm_share=0, commit_rate=(0.0, 1.0), temperature=0)
-    out = rule.corrupt(clean, editable, keys, favours(1), ids=SMALL)  # type: ignore[arg-type]
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL), favours(1))  # type: ignore[arg-type]
     size = (out.weights > 0).sum(1)
     # ⌊ρn⌋ with ρ ~ U(0, 1) is uniform on 0..n-1.
     for n in (4, 6, 8):
@@ -145,7 +145,7 @@ def test_fca_times_and_artefacts(steps: int | None, blocks: bool, artefacts: str
         return favours(1)(tokens)  # type: ignore[operator]
 
     rule = FCA(artefacts=artefacts, steps=steps)  # type: ignore[arg-type]
-    out = rule.corrupt(clean, editable, keys, draft, given, ids=SMALL)
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL, given), draft)
     dt = 2 / length if steps is None else 1 / steps
     chosen = out.sets["artefact"]
     assert torch.equal(out.sets["wrong"], chosen)
@@ -182,12 +182,12 @@ def test_fca_times_and_artefacts(steps: int | None, blocks: bool, artefacts: str
 def test_fca_may_choose_what_was_masked_at_t_and_weighs_by_one_over_t() -> None:
     clean, editable, keys = batch(10)
     rule = FCA(gamma=2.0)
-    out = rule.corrupt(clean, editable, keys, favours(1), ids=SMALL)  # type: ignore[arg-type]
-    plain = FCA(artefacts="uniform").corrupt(clean, editable, keys, ids=SMALL)
+    out = rule.corrupt(Batch(clean, editable, keys, SMALL), favours(1))  # type: ignore[arg-type]
+    plain = FCA(artefacts="uniform").corrupt(Batch(clean, editable, keys, SMALL))
     first = plain.sets["masked"]  # the same t and the same masks
     assert torch.equal(out.sets["masked"], first & ~out.sets["artefact"])
     assert (first & out.sets["artefact"]).any()
-    joint = FCA(artefacts="uniform", gamma=1.0).corrupt(clean, editable, keys, ids=SMALL)
+    joint = FCA(artefacts="uniform", gamma=1.0).corrupt(Batch(clean, editable, keys, SMALL))
     close(torch.where(first, joint.weights, 0).sum(1), 1.0)  # E[1/t; masked] = 1 at every position
     visible = torch.where(out.sets["visible"], out.weights, 0).sum(1)
     torch.testing.assert_close(visible, torch.full_like(visible, 2.0))
@@ -201,5 +201,5 @@ def test_scope_clamps_its_mask_rate() -> None:
         clean = torch.full((int(members.sum()), 100), 5)
         everywhere = torch.ones_like(clean, dtype=torch.bool)
         rule = SCOPE(mdm_share=0, commit_rate=0)
-        out = rule.corrupt(clean, everywhere, keys[members], favours(1), ids=SMALL)  # type: ignore[arg-type]
+        out = rule.corrupt(Batch(clean, everywhere, keys[members], SMALL), favours(1))  # type: ignore[arg-type]
         close(out.sets["masked"].flatten(), rate)

@@ -18,7 +18,7 @@ from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.forwards import Features, Layout
 from dlmsample.models.fusion.compiling import compile_apart
 from dlmsample.support.text import one_line
-from dlmsample.types import Block, Prediction
+from dlmsample.types import Block, EditInfo, Prediction
 
 #: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
 KEPT = 64
@@ -104,9 +104,10 @@ def _made(settings: Settings, ids: Any, width: int, one_prompt_block: bool, back
 
 
 def _change(
-    outcome: Tensor, block: Any, after: Tensor, pred: Any, start: Tensor, step: Tensor
+    outcome: Tensor, block: Any, after: Tensor, pred: Any, start: Tensor, step: Tensor, info: Any
 ) -> tuple[Tensor, Change]:
-    return outcome, Change(Block(*block), after, Prediction(*pred), start, step)
+    why = None if info is None else EditInfo(*info)
+    return outcome, Change(Block(*block), after, Prediction(*pred), start, step, why)
 
 
 def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callable[..., tuple[Any, ...]]:
@@ -118,7 +119,8 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
         # named tuples made here cannot be returned by compilers before torch 2.12
         block, pred = change.block._replace(key=rows.key), change.pred
-        return outcome, tuple(block), change.after, tuple(pred), change.start, change.step
+        info = None if change.info is None else tuple(change.info)
+        return outcome, tuple(block), change.after, tuple(pred), change.start, change.step, info
 
     return update
 
