@@ -48,8 +48,14 @@ def silence() -> None:
 
 
 def say(screen: Console, text: str) -> None:
-    """Write untrusted text as it is; on a terminal control characters are shown escaped."""
+    """Write untrusted text as it is; on a terminal control and bidirectional characters are shown escaped."""
     screen.file.write((visible(text) if screen.is_terminal else text) + "\n")
+
+
+def note(text: str) -> None:
+    """Something worth knowing, on standard error and, like progress, only where that is a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{visible(text)}\n")
 
 
 @contextmanager

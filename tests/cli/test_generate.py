@@ -45,7 +45,7 @@ def test_json_is_the_library_s_answer(call: Call) -> None:
     expected = dlmsample.Sampler(dlmsample.load("nano"), policy, 8, 0.7).generate(prompts, 12, seed=5)
     assert [row["index"] for row in rows] == [0, 1, 2]
     assert [row["prompt"] for row in rows] == prompts
-    assert [row["text"] for row in rows] == expected.texts
+    assert [row["text"] for row in rows] == [text.strip() for text in expected.texts]
     assert [row["tokens"] for row in rows] == expected.tokens
     assert [row["stats"] for row in rows] == [stats.asdict() for stats in expected.stats]
     assert all(set(row) == {"index", "prompt", "text", "tokens", "stats"} for row in rows)
@@ -135,7 +135,7 @@ def test_a_locale_without_the_character(tiny: Any, monkeypatch: pytest.MonkeyPat
 def test_a_pipe_gets_the_text_as_it_is(call: Call, tiny: Any) -> None:
     text = json.loads(call("generate", "x", *RANDOM, "--json").out)["text"]
     assert "\x1b" in text
-    assert call("generate", "x", *RANDOM).out.startswith(text.strip() + "\n")
+    assert call("generate", "x", *RANDOM).out.startswith(text + "\n")
 
 
 @pytest.mark.parametrize("mode", [(), ("--json",), ("--show", "steps")])

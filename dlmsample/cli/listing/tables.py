@@ -1,5 +1,7 @@
-"""``dlmsample policies | models | tasks``: tables of what there is. ``policies`` and ``models --explain``
-import torch."""
+"""``dlmsample policies | models | tasks``: tables of what there is.
+
+``policies`` and ``models --explain`` import torch.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,10 @@ def policies() -> list[dict[str, Any]]:
     """Every policy with its options and defaults."""
     from dlmsample.support.registry import list_policies
 
-    return [_policy(name) for name in list_policies()]
+    return [policy_row(name) for name in list_policies()]
 
 
-def _policy(name: str) -> dict[str, Any]:
+def policy_row(name: str) -> dict[str, Any]:
     from dlmsample.support.registry import policy_class
 
     try:
@@ -152,10 +154,10 @@ def _plain(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_scalar(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key}={typed(entry)}" for key, entry in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _scalar(value: Any) -> str:
+def typed(value: Any) -> str:
     """As it would be written after ``--set``."""
     return json.dumps(value, default=str).strip('"')
