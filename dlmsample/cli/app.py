@@ -55,7 +55,7 @@ def call(args: list[str]) -> int:
     if os.environ.get(_COMPLETE):
         group.main(args, prog_name="dlmsample")  # answers the shell and raises SystemExit
     try:
-        with group.make_context("dlmsample", args) as context:
+        with group.make_context("dlmsample", args or ["--help"]) as context:
             group.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code
@@ -84,7 +84,6 @@ def explain(error: Any) -> ValueError:
 
 @app.callback()
 def top(
-    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Decode with masked and block-diffusion language models under interchangeable edit policies.
@@ -103,8 +102,6 @@ def top(
     """
     if version:
         typer.echo(f"dlmsample {dlmsample.__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 app.command("generate")(command(generate.GenerateOptions, generate.generate))

@@ -17,7 +17,7 @@ import pytest
 
 import dlmsample
 from dlmsample.cli import main
-from tests.cli.conftest import Bytes, Call
+from tests.cli.conftest import Bytes, Call, HostileTokenizer
 
 NANO = Path(dlmsample.__file__).parent / "models" / "nano"
 RANDOM = ("--temperature", "5", "--max-new-tokens", "100", "--set", "tokens_per_step=8")
@@ -113,6 +113,19 @@ def test_terminal_sees_no_foreign_control_characters(show: tuple[str, ...], term
     assert out.count("\\x1b[2J") > 1
     assert "[bold]" in out
     assert "\x1b[2m" in out  # our own dim line
+
+
+@pytest.mark.parametrize("show", [(), ("--show", "steps")])
+def test_terminal_sees_no_marks_that_reorder_or_hide(
+    show: tuple[str, ...], terminal_call: Call, tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = "\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069\ufeff\x85"
+    words = HostileTokenizer.words
+    monkeypatch.setattr(tiny.tokenizer, "words", (*words[:3], *marks, *words[3 + len(marks) :]), raising=False)
+    code, out, _ = terminal_call("generate", "-", *RANDOM, *show, stdin=f"a{marks}b\nc\n".encode())
+    assert code == 0
+    assert not set(marks) & set(out)
+    assert "\\u202e" in out
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
