@@ -40,6 +40,7 @@ def test_an_explanation_gives_ranges_and_defaults(call: Call) -> None:
     assert options["threshold"]["values"] == "a number from 0 to 1, or null"
     assert options["detector"]["values"] == "low_prob, t2t_remask, logit_diff"
     assert (options["max_remasks"]["values"], options["max_remasks"]["default"]) == ("a whole number, at least 0", 1)
+    assert "T2T.speed(): S mode: fill 0.5" in call("policies", "t2t").out
     is_mistake(call("policies", "t2mm"), "did you mean 't2m'")
 
 

@@ -40,7 +40,13 @@ def explained_policy(name: str) -> dict[str, Any]:
         }
         for option in cls.model_fields
     }
-    return {"name": name, "summary": cls.summary, "paper": cls.paper, "about": about, "options": options}
+    presets = {
+        f"{cls.__name__}.{method}()": _prose(inspect.getdoc(getattr(cls, method)) or "")
+        for method, member in vars(cls).items()
+        if isinstance(member, classmethod) and not method.startswith("_")
+    }
+    facts = {"name": name, "summary": cls.summary, "paper": cls.paper, "about": about}
+    return {**facts, "options": options, "presets": presets}
 
 
 def _prose(text: str) -> str:
@@ -105,4 +111,6 @@ def show_policy(name: str, as_json: bool) -> None:
         takes = f"  ({facts['values']})" if facts["values"] else ""
         lines.append(wrapped(f"--set {option}={typed(facts['default'])}{takes}", "  ", "  "))
         lines += [wrapped(facts["meaning"], " " * 6)] if facts["meaning"] else []
+    lines += ["\nSettings with a name in Python"] if row["presets"] else []
+    lines += [wrapped(f"{call}: {meaning}", "  ", "  ") for call, meaning in row["presets"].items()]
     say(page, "\n".join([*lines, f'\nTry it: dlmsample generate "..." --policy {name}']))
