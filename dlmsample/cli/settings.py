@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -163,7 +164,9 @@ def choose_policy(
     """
     if name not in (None, AUTO):
         return ChosenPolicy(make_policy(name, changed), None, "")
-    source, entry = recommended(model, adapter, head)
+    source, entry = "", {}
+    with suppress(*() if name == AUTO else (ValueError,)):  # nobody asked for a recommendation: a damaged one is none
+        source, entry = recommended(model, adapter, head)
     trained_for = entry.pop("policy", DEFAULT_POLICY)
     block_length = entry.pop("block_length", None)
     if name is None:
@@ -187,17 +190,25 @@ def recommended(model: str, adapter: str | None, head: str | None) -> tuple[str,
     """
     from dlmsample.models.embedded import EMBEDDED, folder_of, shipped
 
-    base = folder_of(model) if model in EMBEDDED else Path(model).expanduser()
+    base = folder_of(model) if model in EMBEDDED else _folder(model)
     places = [("model", model, base)]
     if head is not None:
-        places.insert(0, ("head", head, shipped(base, "head").get(head) or Path(head).expanduser()))
+        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head)))
     if adapter is not None:
-        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or Path(adapter).expanduser()))
+        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter)))
     for kind, name, folder in places:
         path = folder / RECOMMENDED
         with suppress(OSError):
             return f"{kind} {name}", _entry(path, path.read_bytes())
     return "", {}
+
+
+def _folder(name: str) -> Path:
+    """Where a name would lie if it is a path; a hub id gives a folder that does not exist."""
+    try:
+        return Path(name or os.devnull).expanduser()
+    except RuntimeError:  # the home of a user that there is not
+        return Path(name)
 
 
 def _entry(path: Path, data: bytes) -> dict[str, Any]:
@@ -207,4 +218,7 @@ def _entry(path: Path, data: bytes) -> dict[str, Any]:
         raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a --policy") from e
     if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):
         raise ValueError(f'{str(path)!r} names no policy: write {{"policy": "t2m", ...}}, or name a --policy')
+    length = entry.get("block_length")
+    if not (length in (None, "all") or type(length) is int):
+        raise ValueError(f'{str(path)!r}: block_length is a number of tokens or "all": mend it, or name a --policy')
     return entry

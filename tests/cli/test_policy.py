@@ -58,7 +58,8 @@ def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
     words = ("generate", "Tom has 12 pens.", "--adapter", "scope", "--max-new-tokens", "8", "--json")
     same = ("--policy", "d3im", "--set", "steps=4", "--block-length", "all")
     assert call(*words, "--policy", "auto", "--set", "steps=4") == call(*words, *same)
-    assert settings.choose_policy("auto", "nano", None, None, {}).policy.name == "unmask"
+    for nothing in (None, "", "org/name", "~nobody/at/all"):
+        assert settings.choose_policy("auto", "nano", nothing, None, {}).policy.name == "unmask"
 
 
 def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
@@ -66,8 +67,16 @@ def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
     file.write_text('{"policy": "t2m", "threshold": 0.2}')
     assert settings.choose_policy("auto", "nano", str(tmp_path), None, {}).policy == dlmsample.T2M(threshold=0.2)
     assert settings.choose_policy("auto", str(tmp_path), None, None, {}).policy.name == "t2m"
-    for wrong in ("{", "[]", '{"threshold": 1}', '{"policy": "t2m", "treshold": 1}'):
+    wrongs = (
+        "{",
+        "[]",
+        '{"threshold": 1}',
+        '{"policy": "t2m", "treshold": 1}',
+        '{"policy": "t2m", "block_length": "x"}',
+    )
+    for wrong in wrongs:
         file.write_text(wrong)
+        assert settings.choose_policy(None, "nano", str(tmp_path), None, {}).policy.name == "unmask"
         with pytest.raises(ValueError, match=r"policy"):
             settings.choose_policy("auto", "nano", str(tmp_path), None, {})
 
