@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What meets other people's packages: run with their newest and their oldest versions.
 OUTWARD := tests/models tests/train tests/cli
 
-.PHONY: demo test test-full test-latest test-oldest outward lint lock clean
+.PHONY: demo test test-full test-latest test-oldest outward mutants lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -31,6 +31,10 @@ test-oldest:
 
 outward: $(STAMP)
 	$(PYTEST) $(OUTWARD)
+
+# Each named mutation of the rules must make some test fail; some ten minutes on two cores.
+mutants: $(STAMP)
+	$(BIN)/python tests/mutants.py -j 2
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

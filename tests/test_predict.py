@@ -97,3 +97,17 @@ def test_no_temperature_samples_the_mask(temperature: float, value: float) -> No
     logits = torch.full((1, 50, 4), value)
     pred = predict(logits, torch.ones(1, 50, dtype=torch.long), 0, key=torch.tensor([1]), temperature=temperature)
     assert (pred.token != 0).all()
+
+
+def test_an_error_logit_becomes_a_probability() -> None:
+    logits, current = torch.zeros(1, 2, 4), torch.zeros(1, 2, dtype=torch.long)
+    error = torch.tensor([[0.0, 2.0]])
+    found = predict(logits, current, 3, needs={"error"}, error=error).error
+    assert found is not None
+    torch.testing.assert_close(found, torch.tensor([[0.5, 0.8808]]), rtol=0, atol=1e-4)
+    assert predict(logits, current, 3, error=error).error is None
+
+
+def test_an_infinite_logit_wins() -> None:
+    found = predict(torch.tensor([[[0.0, torch.inf, 5.0, 9.0]]]), torch.tensor([[0]]), 3)
+    assert (found.token.item(), found.prob.item(), found.current_prob.item()) == (1, 1.0, 0.0)

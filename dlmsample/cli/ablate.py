@@ -13,7 +13,7 @@ import typer
 
 from dlmsample.cli import interrupt, options, screen, threads
 from dlmsample.cli.report import write_tables
-from dlmsample.cli.text import one_line
+from dlmsample.support.text import one_line
 
 if TYPE_CHECKING:
     from dlmsample.ablate.estimate import Estimate

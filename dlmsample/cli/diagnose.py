@@ -11,7 +11,7 @@ import typer
 
 import dlmsample
 from dlmsample.cli import interrupt, options, screen, settings, threads
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -179,5 +179,5 @@ def _table(page: Console, title: str, columns: Sequence[str], rows: Iterable[Seq
     for column in columns:
         table.add_column(column, overflow="fold", justify="left" if column == columns[0] else "right")
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     page.print(table)

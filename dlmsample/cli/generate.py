@@ -11,8 +11,8 @@ import typer
 import dlmsample
 from dlmsample.cli import interrupt, options, prompts, screen, settings, threads
 from dlmsample.cli.answers.lines import template_ids, write_json, write_text
-from dlmsample.cli.text import short
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import short
 
 _VIEWS = ("steps",)
 _TRACE = "--trace"

@@ -53,7 +53,7 @@ def debugging() -> bool:
 
 def _report(error: Exception) -> int:
     """One line for an error; mistakes of the user are ValueErrors throughout the library."""
-    from dlmsample.cli.text import one_line
+    from dlmsample.support.text import one_line
 
     message = one_line(str(error))
     mistake = isinstance(error, ValueError)

@@ -41,7 +41,7 @@ AcceptVersions = Annotated[
 
 def policy_names(incomplete: str) -> list[str]:
     """What a shell can complete the name of a policy to."""
-    from dlmsample.support.registry import list_policies
+    from dlmsample.policies.registry import list_policies
 
     return [name for name in (*list_policies(), "auto") if name.startswith(incomplete)]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dlmsample.cli import interrupt, options, screen
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,7 +123,7 @@ def write_tables(page: Console, made: Results) -> None:
 
     if made.sources:
         for line in (ORIGIN, *source_lines(made.sources), ""):
-            page.print(Text(visible(line)))  # in lines of the terminal's width
+            page.print(Text(printable(line)))  # in lines of the terminal's width
     columns = next(columns for width, columns in SHORT.items() if page.width >= width)
     for task, rows in made.tasks.items():
         screen.say(page, f"{made.name}: {task}")
@@ -133,6 +133,6 @@ def write_tables(page: Console, made: Results) -> None:
                 column.heading, overflow="fold", justify="left" if column.words else "right", no_wrap=not column.words
             )
         for row in rows:
-            table.add_row(*(Text(visible(column.text(row))) for column in columns))
+            table.add_row(*(Text(printable(column.text(row))) for column in columns))
         page.print(table)
         screen.say(page, "")

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from dlmsample.support.registry import policy_class, unknown
+from dlmsample.policies.registry import policy_class
+from dlmsample.support.registry import unknown
 
 
 def block_length(given: str | None) -> int | Literal["all"] | None:

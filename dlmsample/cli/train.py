@@ -13,7 +13,7 @@ import typer
 
 from dlmsample.cli import interrupt, threads
 from dlmsample.cli.screen import silence
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
     from dlmsample.train.config import TrainConfig
@@ -103,7 +103,7 @@ def train(given: TrainOptions) -> int:
         if not isinstance(error, DataError):
             raise
         *lines, last = str(error).split("\n")
-        sys.stderr.writelines(f"{visible(line)}\n" for line in lines)
+        sys.stderr.writelines(f"{printable(line)}\n" for line in lines)
         raise ValueError(last) from None
 
 

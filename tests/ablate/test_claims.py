@@ -27,16 +27,17 @@ name: g
 tasks: [{name: wordproblems, limit: 40}]
 checkpoints: [{model: nano}]
 policies:
-- {policy: unmask, tokens_per_step: [1, 2, 3, 4]}
+- {policy: unmask, tokens_per_step: [1, 2, 3, 4, 5]}
 - {policy: t2m, threshold: [0.1, 0.3]}
 max_new_tokens: 8
 """
-BEST, GOOD, FAIR, POOR = "1" * 40, "1" * 30 + "0" * 10, "1" * 28 + "0" * 12, "0" * 40
+BEST, GOOD, FAIR, LESS, POOR = ("1" * right + "0" * (40 - right) for right in (40, 30, 28, 26, 0))
 RIGHT = {
     "unmask(tokens_per_step=1)": GOOD,
     "unmask(tokens_per_step=2)": FAIR,
     "unmask(tokens_per_step=3)": POOR,
     "unmask(tokens_per_step=4)": GOOD,
+    "unmask(tokens_per_step=5)": LESS,
     "t2m(threshold=0.1)": BEST,
     "t2m(threshold=0.3)": FAIR[::-1],
 }
@@ -128,6 +129,13 @@ VERDICTS: dict[str, tuple[dict[str, Any], str]] = {
     "every, and all do": ({"cell": unmask([1, 2, 4])}, "holds"),
     "every, and one does not": ({"cell": unmask([1, 2, 3]), "against": unmask(4)}, "does not hold"),
     "every, and one is close": ({"cell": unmask([1, 2]), "against": unmask(2)}, "undecided"),
+    # 4 of 40 are lost: 1.5 % of the resamples (0.9 to the power of 40) hold none of them. That is less than the 2.5 %
+    # beyond the interval of one comparison, and more than the 1.25 % beyond each of two
+    "lower by a little": ({"cell": unmask(5), "against": unmask(1)}, "does not hold"),
+    "every, and one is lower by too little for two": (
+        {"cell": unmask([5, 1]), "against": unmask([1, 3])},
+        "undecided",
+    ),
     "lists in step": ({"cell": unmask([1, 2]), "against": unmask([3, 3])}, "holds"),
     "beyond": ({"beyond": {"cell": unmask(1), "against": unmask(2)}}, "holds"),
     "beyond, the same": ({"beyond": {"cell": unmask(4), "against": unmask(3)}}, "undecided"),

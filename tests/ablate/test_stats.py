@@ -122,6 +122,8 @@ def test_several_seeds_are_worth_between_the_examples_and_the_answers() -> None:
     three = np.full(4, 3)
     assert effective_total(same, three) == pytest.approx(4)
     assert effective_total(spread, three) == 12
+    assert effective_total(np.array([1.0, 2.0, 1.0, 2.0]) / 3, three) == 12, "no more than there are answers"
+    assert effective_total(np.ones(4), three) == effective_total(np.zeros(4), three) == 4, "no run has told more"
     assert effective_total(np.array([1.0, 1 / 3, 2 / 3, 0.0]), three) == pytest.approx(
         0.25 / (0.5092 / 2.75 / 4), rel=0.1
     )
@@ -163,6 +165,7 @@ def test_comparison_of_one_run_a_side() -> None:
     assert list(found) == [2]
     versus = found[2]
     assert (versus.gained, versus.lost, versus.examples) == (3, 1, 10)
+    assert (versus.gains, versus.losses) == ((2, 3, 9), (8,))
     assert (versus.difference, versus.accuracy, versus.baseline_accuracy) == (0.2, 0.7, 0.5)
     assert versus.p == versus.p_holm == pytest.approx(stats.binomtest(1, 4).pvalue)
     assert versus.low <= 0.2 <= versus.high
@@ -191,5 +194,17 @@ def test_different_numbers_of_seeds() -> None:
     base, other = measured("t2m", b0="10", b1="00", a0="11", a1="10", a2="1 ")
     versus = compare([base, other], {"wordproblems": base.config})[2]
     assert versus.difference == pytest.approx(((1 - 0.5) + (0.5 - 0)) / 2)
+    assert (versus.low, versus.high) == (0.5, 0.5), "both examples differ by one half, whichever are drawn"
     assert (versus.gained, versus.lost) == (2, 0)
     assert versus.p == 0.5  # two examples, both up: 2 of 4 signs reach as far
+
+
+def test_p_values_are_adjusted_over_all_comparisons() -> None:
+    """Six and five flips: p of 1/32 and 1/16, which Holm's rule makes 2 · 1/32 and, never below that, 1/16."""
+    sides = {"unmask": "000000000000", "t2m": "111111000000", "t2t": "111110000000"}
+    configs = group([cell(name) for name in sides])
+    found = [measure(c, {0: fakes.columns(answers(sides[c.policy]))}) for c in configs]
+    both = compare([m for m in found if m is not None], {"wordproblems": configs[0]})
+    assert [versus.p for versus in both.values()] == [1 / 32, 1 / 16]
+    assert [versus.p_holm for versus in both.values()] == [1 / 16, 1 / 16]
+    assert not any(versus.clear for versus in both.values()), "one of them would be by itself"

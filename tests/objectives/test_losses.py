@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Corrupted, Outputs
+from dlmsample.objectives.base import Corrupted, Outputs, means, shares
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
@@ -97,3 +97,14 @@ def test_fca_joint_adds_cross_entropy_at_the_masks() -> None:
     assert float(metrics["bce/visible"]) == pytest.approx(
         float(FCA().loss(ERROR, fca_batch(None))[1]["bce/visible"]), rel=1e-6
     )
+
+
+def test_metrics_of_sets() -> None:
+    """Over no position a mean is 0, and a share is one of all positions, padding included."""
+    none, some = torch.zeros(2, 3, dtype=torch.bool), torch.tensor([[True, False, False], [True, True, False]])
+    found = means({"none": none, "some": some}, ce=torch.tensor([[1.0, 9.0, 9.0], [2.0, 6.0, 9.0]]))
+    assert {name: value.item() for name, value in found.items()} == {"ce/none": 0.0, "ce/some": 3.0}
+    assert {name: value.item() for name, value in shares({"none": none, "some": some}).items()} == {
+        "share/none": 0.0,
+        "share/some": 0.5,
+    }

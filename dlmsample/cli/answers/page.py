@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dlmsample
 from dlmsample.cli.answers.steps import CanvasCell, CanvasFrame, amid, frames, on_one_line
-from dlmsample.cli.text import printable
 from dlmsample.support.html import render
+from dlmsample.support.text import printable
 from dlmsample.types import Event, Output, RowStats
 
 if TYPE_CHECKING:

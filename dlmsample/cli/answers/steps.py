@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 from dlmsample.types import Event
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def canvas(cells: Iterable[CanvasCell], piece: Callable[[int], str], colour: boo
     line = Text()
     for cell, run in groupby(cells):
         count = len(list(run))
-        text = _MASK if cell.token is None else on_one_line(visible(piece(cell.token)))
+        text = _MASK if cell.token is None else on_one_line(printable(piece(cell.token)))
         drawn = _drawn(cell, text, colour)
         if len(drawn) * count > _RUN and count > 1:
             line.append_text(drawn).append(f"×{count} ", "dim" if colour else "")

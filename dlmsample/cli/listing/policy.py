@@ -20,7 +20,7 @@ def explained_policy(name: str) -> dict[str, Any]:
     Raises:
         ValueError: no such policy.
     """
-    from dlmsample.support.registry import policy_class
+    from dlmsample.policies.registry import policy_class
 
     cls = policy_class(name)
     paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")

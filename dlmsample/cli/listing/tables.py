@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlmsample.cli.screen import console
-from dlmsample.cli.text import one_line, visible
+from dlmsample.support.text import one_line, printable
 
 NARROW = 80  #: columns, for a reader that has no width
 
 
 def policies() -> list[dict[str, Any]]:
     """Every policy with its options and defaults."""
-    from dlmsample.support.registry import list_policies
+    from dlmsample.policies.registry import list_policies
 
     return [policy_row(name) for name in list_policies()]
 
 
 def policy_row(name: str) -> dict[str, Any]:
-    from dlmsample.support.registry import policy_class
+    from dlmsample.policies.registry import policy_class
 
     try:
         cls = policy_class(name)
@@ -115,17 +115,17 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for column in rows[0]:
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(Text(visible(_cell(value))) for value in row.values()))
+        table.add_row(*(Text(printable(_cell(value))) for value in row.values()))
     if page.measure(table, options=page.options.update(width=10_000)).maximum <= width:
         page.print(table, width=width)
         return
     for row in rows:
         (_, name), *others = row.items()
-        page.print(Text(visible(_cell(name))), width=width, overflow="fold")
+        page.print(Text(printable(_cell(name))), width=width, overflow="fold")
         grid = Table.grid(padding=(0, 1), expand=False)
         for key, value in others:
             if value not in ("", {}, []):
-                grid.add_row("   ", key.replace("_", " "), Text(visible(_cell(value)), overflow="fold"))
+                grid.add_row("   ", key.replace("_", " "), Text(printable(_cell(value)), overflow="fold"))
         page.print(grid, width=width)
 
 
@@ -139,7 +139,7 @@ def show_one(row: Mapping[str, Any], as_json: bool) -> None:
 
     table = Table.grid(padding=(0, 2))
     for key, value in row.items():
-        table.add_row(key.replace("_", " "), Text(visible(_plain(value)), overflow="fold"))
+        table.add_row(key.replace("_", " "), Text(printable(_plain(value)), overflow="fold"))
     console(sys.stdout).print(table)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import count
-from types import FunctionType
 from typing import Any
 
 import torch
@@ -18,13 +16,14 @@ from torch import Tensor
 from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.fusion.compiling import compile_apart
+from dlmsample.support.text import one_line
 from dlmsample.types import Block, Prediction
 
 #: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
 KEPT = 64
 
 _LOG = logging.getLogger("dlmsample")
-_NUMBER = count()
 
 
 def compiled_update(settings: Settings, width: int, one_prompt_block: bool, backend: Any = "inductor") -> Compiled:
@@ -64,7 +63,9 @@ class Compiled:
     def __init__(self, settings: Settings, width: int, one_prompt_block: bool, backend: Any = "inductor") -> None:
         torch.compiler.assume_constant_result(runs_kernels)  # here, for the decorator imports all of Dynamo
         self._plain = _updating(settings, width, one_prompt_block)
-        self._compiled: Callable[..., Any] | None = torch.compile(self._plain, fullgraph=True, backend=backend)
+        self._compiled: Callable[..., Any] | None = compile_apart(
+            self._plain, f"update_{settings.policy.name}", fullgraph=True, backend=backend
+        )
         self._name = settings.policy.name
         self._ran = set[bool]()  # with one row, with more
 
@@ -86,7 +87,7 @@ class Compiled:
             except Exception as e:  # a compiler may stumble over anything
                 if many in self._ran:  # this is no compiler's, and rows may have been written
                     raise
-                said = " ".join(str(e).split())[:200]
+                said = one_line(e, 200)
                 _LOG.warning("the update of %s cannot be compiled, it runs kernel by kernel: %s", self._name, said)
                 self._compiled = None
         return _change(*self._plain(*given))
@@ -119,9 +120,7 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         block, pred = change.block._replace(key=rows.key), change.pred
         return outcome, tuple(block), change.after, tuple(pred), change.start, change.step
 
-    # torch.compile counts what it compiles, and remembers which sizes change, by code object and name
-    code = update.__code__.replace(co_name=f"update_{settings.policy.name}_{next(_NUMBER)}")
-    return FunctionType(code, update.__globals__, code.co_name, None, update.__closure__)
+    return update
 
 
 def _any_size(rows: Rows, layout: Layout, features: Features) -> None:

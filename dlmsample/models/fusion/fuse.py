@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from itertools import count
-from types import FunctionType
 from typing import Any
 
 import torch
 from torch import fx
 
 from dlmsample.kernels.product import is_few
+from dlmsample.models.fusion.compiling import compile_apart
 from dlmsample.models.fusion.merge import adjoin, merge
 from dlmsample.models.interface import BODIES, CACHE_NAMES
 
 #: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
 _FORMS = 64
-_NUMBER = count()
 
 
 class Fused:
@@ -99,6 +97,4 @@ def _compiled(architecture: str, backend: Any, few: bool) -> Callable[..., Any]:
     def forward(layer: Any, *args: Any, **given: Any) -> Any:
         return type(layer).forward(layer, *args, **given)
 
-    # torch.compile counts what it compiles by code object
-    code = forward.__code__.replace(co_name=f"layer_{next(_NUMBER)}")
-    return torch.compile(FunctionType(code, globals(), code.co_name), dynamic=True, backend=merging)
+    return compile_apart(forward, "layer", dynamic=True, backend=merging)

@@ -1,0 +1,29 @@
+"""The table of mutations is in step with the code: each of them still applies, and names tests that are there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.mutants import MUTANTS, ROOT, Mutant, place
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
+def test_it_applies(mutant: Mutant) -> None:
+    path = place(mutant, ROOT / "dlmsample")
+    assert mutant.new != mutant.old
+    source = path.read_text(encoding="utf-8").replace(mutant.old, mutant.new)
+    compile(source, str(path), "exec")
+    for test in mutant.tests.partition(" -k ")[0].split():
+        file, _, name = test.partition("::")
+        assert (ROOT / file).exists()
+        assert not name or f"def {name}(" in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_a_text_that_is_gone_or_there_twice_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text("a < b\nc < d\n")
+    for old in ("<", "a > b"):
+        with pytest.raises(LookupError, match=r"rules-1: found [02] times"):
+            place(Mutant("rules-1", "rules.py", old, "<=", ""), tmp_path)
+    assert place(Mutant("rules-1", "rules.py", "a <", "a <=", ""), tmp_path).name == "rules.py"

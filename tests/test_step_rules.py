@@ -1,0 +1,107 @@
+"""What a step decides at the very edge of its options, on predictions made by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import dlmsample as ds
+from dlmsample.policies.base import Policy
+from dlmsample.types import Block, Prediction, Update
+from tests.toys import EOS, MASK
+
+
+def block_of(tokens: list[int], step: int = 0) -> Block:
+    count = torch.tensor([len(tokens)])
+    return Block(
+        tokens=torch.tensor([tokens]),
+        editable=torch.ones(1, len(tokens), dtype=torch.bool),
+        step=torch.tensor([step]),
+        start=0 * count,
+        stop=count,
+        total=count,
+        key=count,
+        eos_ids=torch.tensor([EOS]),
+        mask_id=MASK,
+    )
+
+
+def pred_of(
+    tokens: list[int], prob: list[float], current: list[float] | None = None, **more: list[float]
+) -> Prediction:
+    p, q = torch.tensor([prob]), torch.tensor([prob if current is None else current])
+    rest = {name: torch.tensor([values]) for name, values in more.items()}
+    return Prediction(torch.tensor([tokens]), p, 1 / p - 1, q, 1 / q - 1, **rest)
+
+
+def stepped(policy: Policy, block: Block, pred: Prediction, state: Any = None) -> tuple[Any, Update]:
+    return policy.step(policy.init(block) if state is None else state, block, pred)
+
+
+def after(policy: Policy, block: Block, pred: Prediction) -> list[int]:
+    return stepped(policy, block, pred)[1].tokens[0].tolist()
+
+
+@pytest.mark.parametrize("policy", [ds.Unmask(threshold=0.5), ds.T2T(fill_threshold=0.5), ds.T2M(fill_threshold=0.5)])
+def test_a_fill_threshold_is_strict(policy: Policy) -> None:
+    assert after(policy, block_of([MASK] * 3), pred_of([5, 6, 7], [0.5, 0.75, 0.5])) == [MASK, 6, MASK]
+
+
+def test_as_many_as_must_be_filled_are_enough() -> None:
+    """Two are sure and two must be filled: what the score would rank first is not looked at."""
+    policy = ds.Unmask(threshold=0.5, min_commit=2, score="margin")
+    pred = pred_of([5, 6, 7, 8], [0.75, 0.75, 0.25, 0.25], margin=[0.0, 0.0, 0.25, 0.25])
+    assert after(policy, block_of([MASK] * 4), pred) == [5, 6, MASK, MASK]
+
+
+def test_an_entropy_bound_may_be_reached_exactly() -> None:
+    pred = pred_of([5, 6, 7], [0.5] * 3, entropy=[0.5, 0.5, 0.5])
+    assert after(ds.Unmask(entropy_bound=0.5), block_of([MASK] * 3), pred) == [5, 6, MASK]
+
+
+def test_a_small_block_gets_one_step_of_a_budget_at_least() -> None:
+    """Three of twenty positions and two steps: a share below one."""
+    block = block_of([MASK] * 3)._replace(total=torch.tensor([20]))
+    assert after(ds.Unmask(steps=2), block, pred_of([5, 6, 7], [0.5] * 3)) == [5, 6, 7]
+
+
+def test_forwards_of_a_full_block_are_counted_before_they_are_made() -> None:
+    """One is allowed, and this was it, though an edit fired."""
+    _, update = stepped(ds.T2T(max_post_steps=1), block_of([8]), pred_of([5], [0.875]))
+    assert (update.tokens.tolist(), update.done.tolist()) == ([[5]], [True])
+    _, update = stepped(ds.T2T(max_post_steps=2), block_of([8]), pred_of([5], [0.875]))
+    assert update.done.tolist() == [False]
+
+
+def test_an_edit_threshold_is_strict() -> None:
+    policy = ds.T2T(edit_threshold=0.5)
+    assert after(policy, block_of([8, 9, MASK]), pred_of([5, 6, 7], [0.5, 0.75, 0.75])) == [8, 6, 7]
+
+
+def test_an_edit_needs_another_token() -> None:
+    """The model says what stands there: nothing fires, and a block seen without masks is done."""
+    _, update = stepped(ds.T2T(), block_of([8, 9]), pred_of([8, 9], [0.875, 0.875]))
+    assert update.done.tolist() == [True]
+
+
+def test_low_probability_is_strict() -> None:
+    policy = ds.T2M(threshold=0.5, max_ratio=1.0)
+    pred = pred_of([8, 9, 7], [0.5, 0.25, 0.25], [0.5, 0.25, 0.5])
+    assert after(policy, block_of([8, 9, 7]), pred) == [8, MASK, 7]
+
+
+def test_a_drop_is_strict() -> None:
+    policy = ds.T2M(detector="logit_diff", threshold=0.25, max_ratio=1.0)
+    state, update = stepped(policy, block_of([MASK, MASK]), pred_of([8, 9], [0.75, 0.75]))
+    assert update.tokens.tolist() == [[8, 9]]
+    _, update = stepped(policy, block_of([8, 9], step=1), pred_of([8, 9], [0.5, 0.25], [0.5, 0.25]), state)
+    assert update.tokens.tolist() == [[8, MASK]]
+
+
+def test_the_least_probable_is_reset_first_and_no_more_than_the_share() -> None:
+    """A share of 0.5 of three tokens is one."""
+    policy = ds.T2M(threshold=0.5, max_ratio=0.5)
+    pred = pred_of([8, 9, 7], [0.25] * 3, [0.25, 0.125, 0.375])
+    assert after(policy, block_of([8, 9, 7]), pred) == [8, MASK, 7]
