@@ -28,6 +28,8 @@ def test_it_holds_every_file_of_the_package(wheel: Path) -> None:
     tracked = {str(p.relative_to(ROOT)) for p in PACKAGE.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
     assert tracked <= packed
     assert {"dlmsample/models/nano/model.safetensors", "dlmsample/recipes/nano.yaml"} <= packed
+    examples = {f"dlmsample/examples/{p.name}" for p in (ROOT / "examples").iterdir() if p.is_file()}
+    assert {"dlmsample/examples/problems.txt", "dlmsample/examples/messages.json"} <= examples <= packed
     assert any(name.endswith("licenses/LICENSE") for name in packed)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in packed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,18 +26,17 @@ class Bar:
     def __enter__(self) -> Self:
         if self._wanted:
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
             columns = (
                 TextColumn("cells {task.fields[cells]}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("examples, {task.fields[rate]}, left"),
-                TimeRemainingColumn(),
+                TextColumn("examples{task.fields[pace]}"),
             )
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True, speed_estimate_period=120)
             self._bar.start()
-            self._task = self._bar.add_task("run", total=self._examples, cells=self._said(), rate="")
+            self._task = self._bar.add_task("run", total=self._examples, cells=self._said(), pace="")
         return self
 
     def __exit__(
@@ -51,8 +51,9 @@ class Bar:
         if self._bar is None:
             return
         self._bar.update(self._task, advance=examples, cells=self._said())
-        speed = self._bar.tasks[0].speed
-        self._bar.update(self._task, rate="" if speed is None else f"{speed:.1f} a second")
+        speed, left = self._bar.tasks[0].speed, self._bar.tasks[0].time_remaining
+        if speed is not None and left is not None:
+            self._bar.update(self._task, pace=f", {speed:.1f} a second, {timedelta(seconds=int(left))} left")
 
     def _said(self) -> str:
         return f"{self._done}/{self._cells}"

@@ -7,55 +7,102 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from dlmsample.cli import interrupt, screen
-from dlmsample.cli.text import one_line
+import typer
+
+from dlmsample.cli import interrupt, options, screen, threads
+from dlmsample.cli.report import write_tables
+from dlmsample.support.text import one_line
 
 if TYPE_CHECKING:
     from dlmsample.ablate.estimate import Estimate
     from dlmsample.ablate.run import Summary
 
-
-@dataclass(frozen=True)
-class Request:
-    """The options of ``ablate`` as typed; see its help."""
-
-    grid: str
-    out: str | None = None
-    resume: bool = True
-    retry: bool = False
-    engine: str = "local"
-    address: str | None = None
-    device: str | None = None
-    limit: int | None = None
-    batch_size: int | None = None
-    data_dir: str | None = None
-    allow_code_execution: bool = False
-    accept_versions: bool = False
-    dry_run: bool = False
-    as_json: bool = False
+#: Options that say how a run is made and not what its results are: the recorded command leaves them out.
+_PASSING = ("resume", "retry", "dry_run", "as_json", "threads")
 
 
-def ablate(request: Request) -> int:
+@dataclass(frozen=True, kw_only=True)
+class AblateOptions(threads.ThreadOptions):
+    """Run a grid of tasks, checkpoints, policies and seeds, and report; the same command again goes on.
+
+    Every finished batch is stored at once in DIR/results.sqlite. Cells that a changed grid shares with the last
+    one are not run again, unless versions of dlmsample, torch or transformers or the kind of device have changed:
+    then the old results are kept and shown apart (--accept-versions: they count). Exit code 0: all cells are done;
+    1: some failed.
+
+    \b
+    Examples:
+      dlmsample ablate examples/demo_grid.yaml --out runs/demo
+      dlmsample ablate examples/t2m_sweep.yaml --dry-run
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --device cuda --limit 500 --batch-size 500
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --retry
+      dlmsample ablate examples/t2m_sweep.yaml --out runs/sweep --engine ray --address auto
+    """
+
+    grid: Annotated[
+        str, typer.Argument(metavar="GRID.yaml", help="YAML file that names tasks, checkpoints, policies and seeds.")
+    ]
+    out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the results and the report.")] = None
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="Go on with what the folder holds, or delete its results.sqlite first."),
+    ] = True
+    retry: Annotated[bool, typer.Option("--retry", help="Run failed cells again.")] = False
+    engine: Annotated[str, typer.Option(metavar="local|ray", help="Where the work is done.")] = "local"
+    address: Annotated[
+        str | None, typer.Option(metavar="A", help="Address of a Ray cluster.  [default: a new one on this machine]")
+    ] = None
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="D",
+            help="Torch device; cuda: every GPU; several with commas: one worker each.  [default: cpu]",
+        ),
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="First N examples of every task.  [default: the grid's]")
+    ] = None
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="B", min=1, help="How many prompts are decoded together; changes no result.  [default: the grid's]"
+        ),
+    ] = None
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Files of the published benchmarks.  [default: the hub]")
+    ] = None
+    allow_code_execution: Annotated[
+        bool, typer.Option("--allow-code-execution", help="Let humaneval and mbpp run generated code, in a sandbox.")
+    ] = False
+    accept_versions: options.AcceptVersions = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count cells and forwards, time a few examples; write nothing.")
+    ] = False
+    as_json: options.AsObject = False
+
+
+def ablate(given: AblateOptions) -> int:
     """Do what was asked; the exit code: 0: all cells are done, 1: some failed, 130: interrupted.
 
     Raises:
         ValueError: anything the user can put right.
     """
-    if request.out is None and not request.dry_run:
+    if given.out is None and not given.dry_run:
         raise ValueError("give --out DIR: results and the report go there (or --dry-run for an estimate alone)")
-    if request.address is not None and request.engine != "ray":
+    if given.address is not None and given.engine != "ray":
         raise ValueError("--address is that of a Ray cluster: add --engine ray")
     from dlmsample.ablate.grid import read
 
-    read(request.grid)  # mistakes in the file are told before anything heavy is imported
+    read(given.grid)  # mistakes in the file are told before anything heavy is imported
     _import()
+    threads.use(given.threads)
     try:
         with interrupt.raising():
-            return _estimate(request) if request.dry_run else _run(request)
+            return _estimate(given) if given.dry_run else _run(given)
     except KeyboardInterrupt:
-        more = "" if request.dry_run else "; the same command goes on"
+        more = "" if given.dry_run else "; the same command goes on"
         sys.stderr.write(f"dlmsample: interrupted{more}\n")
         return 130
 
@@ -68,36 +115,27 @@ def _import() -> None:
     import dlmsample.decoding.sampler  # noqa: F401
 
 
-def _changes(request: Request) -> dict[str, Any]:
+def _changes(given: AblateOptions) -> dict[str, Any]:
     """What the options change in the grid, and in which of the stored results count."""
-    given = {"data_dir": request.data_dir, "allow_code_execution": request.allow_code_execution}
-    options = {key: value for key, value in given.items() if value}
+    wanted = {"data_dir": given.data_dir, "allow_code_execution": given.allow_code_execution}
     return {
-        "task_options": options,
-        "limit": request.limit,
-        "batch_size": request.batch_size,
-        "accept_versions": request.accept_versions,
+        "task_options": {key: value for key, value in wanted.items() if value},
+        "limit": given.limit,
+        "batch_size": given.batch_size,
+        "accept_versions": given.accept_versions,
     }
 
 
-def _command(request: Request) -> str:
+def _command(given: AblateOptions) -> str:
     """The command that gives these results, from anywhere in their history."""
-    words = ["dlmsample", "ablate", request.grid]
-    for name in ("out", "engine", "address", "device", "limit", "batch_size", "data_dir"):
-        value = getattr(request, name)
-        if value != getattr(Request, name):
-            words += [f"--{name.replace('_', '-')}", str(value)]
-    flags = [
-        f"--{name.replace('_', '-')}" for name in ("allow_code_execution", "accept_versions") if getattr(request, name)
-    ]
-    return shlex.join([*words, *flags])
+    return shlex.join(["dlmsample", "ablate", given.grid, *options.words(given, *_PASSING)])
 
 
-def _estimate(request: Request) -> int:
+def _estimate(given: AblateOptions) -> int:
     from dlmsample.ablate.estimate import estimate
 
-    found = estimate(request.grid, request.out, device=request.device, **_changes(request))
-    if request.as_json:
+    found = estimate(given.grid, given.out, device=given.device, **_changes(given))
+    if given.as_json:
         sys.stdout.write(json.dumps(found.asdict()) + "\n")
     else:
         screen.say(screen.console(sys.stdout), "\n".join(_estimate_lines(found)))
@@ -116,26 +154,31 @@ def _estimate_lines(found: Estimate) -> list[str]:
     return lines + [f"failed    {where}: {one_line(error)}" for where, error in found.errors.items()]
 
 
-def _run(request: Request) -> int:
+def _run(given: AblateOptions) -> int:
+    from dlmsample.ablate.report import build
     from dlmsample.ablate.run import run
 
     found = run(
-        request.grid,
-        Path(request.out or ""),
-        engine=request.engine,
-        device=request.device,
-        address=request.address,
-        fresh=not request.resume,
-        retry=request.retry,
+        given.grid,
+        Path(given.out or ""),
+        engine=given.engine,
+        device=given.device,
+        address=given.address,
+        fresh=not given.resume,
+        retry=given.retry,
         progress=True,
-        command=_command(request),
+        command=_command(given),
         isolate=True,
-        **_changes(request),
+        **_changes(given),
     )
-    if request.as_json:
+    if given.as_json:
         sys.stdout.write(json.dumps(found.asdict()) + "\n")
     else:
-        screen.say(screen.console(sys.stdout), "\n".join(_run_lines(found)))
+        page = screen.console(sys.stdout)
+        screen.say(page, "\n".join(_run_lines(found)))
+        if found.report:
+            screen.say(page, "")
+            write_tables(page, build(Path(given.out or ""), accept_versions=given.accept_versions)[0])
     return 0 if found.done == found.cells else 1
 
 

@@ -1,18 +1,44 @@
-"""The commands and their options. Only typer is imported here: ``--help`` stays fast."""
+"""The commands, and their mistakes in one line. Only typer is imported here: ``--help`` stays fast."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import os
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import dlmsample
-from dlmsample.cli import decoding, grids, options
-from dlmsample.cli.usage import Group, UsageError, explain
+from dlmsample.cli import ablate, diagnose, generate, options, report, train
+from dlmsample.cli.listing import examples as example_files
+from dlmsample.cli.listing import policy, tables
+from dlmsample.cli.options import command
+
+#: What the command-line library raises for a wrong word; typer exports it under no name of its own.
+UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+#: Class of a usage error -> what to do about it.
+_REMEDIES = {
+    "MissingParameter": "give it, or see {command} --help",
+    "UsageError": "quote what has several words, and see {command} --help",
+}
+#: Set by the shell when it asks what a word can be completed to.
+_COMPLETE = "_DLMSAMPLE_COMPLETE"
+
+
+class CommandGroup(TyperGroup):
+    """A group of commands that answers a wrong command name with the nearest right one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            from dlmsample.support.registry import unknown
+
+            raise unknown("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
-    cls=Group,
-    add_completion=False,
+    cls=CommandGroup,
     rich_markup_mode=None,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -25,10 +51,12 @@ def call(args: list[str]) -> int:
     Raises:
         ValueError: a user's mistake, in one line.
     """
-    command = typer.main.get_command(app)
+    group = typer.main.get_command(app)
+    if os.environ.get(_COMPLETE):
+        group.main(args, prog_name="dlmsample")  # answers the shell and raises SystemExit
     try:
-        with command.make_context("dlmsample", args) as context:
-            command.invoke(context)
+        with group.make_context("dlmsample", args or ["--help"]) as context:
+            group.invoke(context)
     except typer.Exit as leave:
         return leave.exit_code
     except typer.Abort as e:
@@ -38,9 +66,24 @@ def call(args: list[str]) -> int:
     return 0
 
 
+def explain(error: Any) -> ValueError:
+    """The usage error as one line that names the remedy."""
+    context = getattr(error, "ctx", None)
+    wrong = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and context is not None:
+        from dlmsample.support.registry import unknown
+
+        params = context.command.get_params(context)
+        known = [max(p.opts, key=len) for p in params if p.param_type_name == "option"]
+        dash = "; a prompt that begins with a dash goes after --" if len(known) < len(params) else ""
+        return unknown("option", wrong, known, dash)
+    path = context.command_path if context is not None else "dlmsample"
+    remedy = _REMEDIES.get(type(error).__name__, "see {command} --help").format(command=path)
+    return ValueError(f"{error.format_message().rstrip('.')}; {remedy}")
+
+
 @app.callback()
 def top(
-    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Decode with masked and block-diffusion language models under interchangeable edit policies.
@@ -49,138 +92,41 @@ def top(
     Examples:
       dlmsample generate "Ann had 14 boxes of 12 pens each. Tom gave her 25 pens. How many pens does Ann have?"
       dlmsample generate "..." --policy t2m --set threshold=0.2 --show steps
-      dlmsample policies
+      dlmsample policies t2m
       dlmsample train --recipe nano_scope --out runs/scope
+      dlmsample examples --copy examples
       dlmsample ablate examples/demo_grid.yaml --out runs/demo
+
+    Your shell completes commands and options after dlmsample --install-completion and a new terminal;
+    --show-completion prints the lines that do it.
     """
     if version:
         typer.echo(f"dlmsample {dlmsample.__version__}")
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
-app.command()(decoding.generate)
+app.command("generate")(command(generate.GenerateOptions, generate.generate))
+app.command("train")(command(train.TrainOptions, train.train))
+app.command("diagnose")(command(diagnose.DiagnoseOptions, diagnose.diagnose))
+app.command("ablate")(command(ablate.AblateOptions, ablate.ablate))
+app.command("report")(command(report.ReportOptions, report.report))
 
 
 @app.command()
-def train(
-    recipe: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="Shipped recipe, or a YAML file.")] = None,
-    objective: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Training rule: mdm, random_t2t, self_generated_t2t, scope, fca."),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Start from nano, a folder, or a hub id.  [default: the recipe's, or nano]"),
-    ] = None,
-    data: Annotated[
-        str | None,
-        typer.Option(metavar="FILE_OR_TASK", help="JSON lines, plain text, a folder of such files, or a task."),
-    ] = None,
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="The run's folder.")] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Any option, dotted, a YAML value; repeatable."),
-    ] = None,
-    stop_at: Annotated[
-        int | None, typer.Option(metavar="STEP", min=1, help="Stop after it, with a checkpoint.")
-    ] = None,
-    max_minutes: Annotated[float | None, typer.Option(metavar="M", help="Stop then, with a checkpoint.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and its memory; train nothing.")] = False,
-    listing: Annotated[bool, typer.Option("--list", help="List the shipped recipes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run or --list: print JSON.")] = False,
+def policies(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list; with NAME one object.")] = False,
 ) -> None:
-    """Train an adapter, a correction head or a whole model; the same command again goes on where it stopped.
-
-    With --recipe, or with --objective and --data: then an adapter (LoRA) on nano, or a head for fca. Rows of a
-    file are {"prompt", "answer"}, {"messages"} or {"text"}, one JSON object a line; a .txt file holds documents
-    between blank lines. Checkpoints, metrics.jsonl and the result (final) go to --out.
+    """List the decoding policies with their options and papers, or explain one of them.
 
     \b
     Examples:
-      dlmsample train --list
-      dlmsample train --recipe nano_scope --out runs/scope
-      dlmsample train --recipe nano_scope --data mine.jsonl --set steps=200 --set lora.rank=8 --out runs/mine
-      dlmsample train --objective fca --data wordproblems --out runs/head --stop-at 100
-      dlmsample train --objective mdm --data texts/ --set data.pack=true --set data.max_length=512 --dry-run
-      torchrun --nproc-per-node 4 --module dlmsample.train --recipe nano_scope --out runs/scope
+      dlmsample policies
+      dlmsample policies t2m
     """
-    given = {**locals(), "settings": settings or ()}
-    from dlmsample.cli import train as command
-
-    raise typer.Exit(command.train(command.Request(**given)))
-
-
-@app.command()
-def diagnose(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Embedded model, folder, or hub id.")],
-    adapter: options.Adapter = None,
-    head: options.Head = None,
-    task: Annotated[str, typer.Option(metavar="NAME", help="Gold answers; see dlmsample tasks.")] = "wordproblems",
-    split: Annotated[str, typer.Option(metavar="NAME", help="Split of the task.")] = "valid",
-    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Examples, the first of the split.")] = 256,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="Task option, a YAML scalar; repeatable."),
-    ] = None,
-    data_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Folder with the files of a published benchmark.")
-    ] = None,
-    mask_rate: Annotated[
-        float, typer.Option(metavar="R", help="Stress test: share of the answer that is masked.")
-    ] = 0.5,
-    commit_rate: Annotated[
-        float, typer.Option(metavar="R", help="Stress test: share of the masked that is committed.")
-    ] = 0.5,
-    epsilon: Annotated[
-        float, typer.Option(metavar="E", help="Stuck set: the standing token's probability is below it.")
-    ] = 0.1,
-    edit_threshold: Annotated[
-        float, typer.Option(metavar="T", help="Stuck set: so is every token's below this.")
-    ] = 0.5,
-    seed: Annotated[int, typer.Option(metavar="S", help="Of the masks and of the intervals' resampling.")] = 0,
-    batch_size: Annotated[int, typer.Option(metavar="B", help="Examples in one forward.")] = 32,
-    device: options.Device = None,
-    dtype: options.Dtype = None,
-    as_json: options.AsObject = False,
-    trust_remote_code: options.TrustRemoteCode = False,
-    family: options.Family = None,
-    revision: options.Revision = None,
-    output: options.Output = None,
-) -> None:
-    """Measure what a model does with its own mistakes, on gold answers of a task.
-
-    Wrong-commit stress test (does the next forward keep a wrong token), stuck set (tokens that editing cannot reach),
-    calibration of confidence by mask rate and, with --head, how well it finds wrong tokens. Intervals are 95 %,
-    bootstrapped over examples.
-
-    \b
-    Examples:
-      dlmsample diagnose nano
-      dlmsample diagnose nano --mask-rate 0.9
-      dlmsample diagnose nano --adapter runs/scope/final --limit 1000 --json
-      dlmsample diagnose nano --head runs/fca/final --split test
-      dlmsample diagnose runs/mine/final --set min_steps=2 --set max_steps=4 --device cuda
-    """
-    given = {**locals(), "settings": settings or ()}
-    from dlmsample.cli import diagnose as command
-
-    command.diagnose(command.Request(**given))
-
-
-app.command()(grids.ablate)
-app.command()(grids.report)
-
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON list.")]
-
-
-@app.command()
-def policies(as_json: AsJson = False) -> None:
-    """List the decoding policies with their options and papers."""
-    from dlmsample.cli import listing
-
-    listing.show(listing.policies(), as_json)
+    if name is None:
+        tables.show(tables.policies(), as_json)
+    else:
+        policy.show_policy(name, as_json)
 
 
 @app.command()
@@ -188,10 +134,10 @@ def models(
     explain: Annotated[
         str | None, typer.Option(metavar="ID_OR_FOLDER", help="Say what one is and how it decodes; reads no weights.")
     ] = None,
-    family: options.Family = None,
+    family: options.FamilyName = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
-    as_json: AsJson = False,
+    as_json: options.AsList = False,
 ) -> None:
     """List the embedded models with their adapters and correction heads, or explain one checkpoint.
 
@@ -201,18 +147,32 @@ def models(
       dlmsample models --explain inclusionAI/LLaDA2.1-mini
       dlmsample models --explain runs/mine/final --json
     """
-    from dlmsample.cli import listing
-
     if explain is not None:
-        listing.show_one(listing.explained(explain, family, trust_remote_code, revision), as_json)
+        tables.show_one(tables.explained(explain, family, trust_remote_code, revision), as_json)
         return
-    rows = listing.models()
-    listing.show(rows if as_json else listing.under_their_model(rows), as_json)
+    rows = tables.models()
+    tables.show(rows if as_json else tables.under_their_model(rows), as_json)
 
 
 @app.command()
-def tasks(as_json: AsJson = False) -> None:
+def tasks(as_json: options.AsList = False) -> None:
     """List the evaluation tasks, their splits and options."""
-    from dlmsample.cli import listing
+    tables.show(tables.tasks(), as_json)
 
-    listing.show(listing.tasks(), as_json)
+
+@app.command()
+def examples(
+    copy: Annotated[str | None, typer.Option(metavar="DIR", help="Copy the files into this folder.")] = None,
+    as_json: options.AsList = False,
+) -> None:
+    """List the example files that come with the package, or copy them; files that exist stay as they are.
+
+    \b
+    Examples:
+      dlmsample examples
+      dlmsample examples --copy examples
+      dlmsample generate --policy t2m < examples/problems.txt
+    """
+    if copy is not None:
+        example_files.copy_examples(copy)
+    tables.show(example_files.examples(copy), as_json)

@@ -16,6 +16,7 @@ from dlmsample.cli import interrupt
 FAILED, MISTAKE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 #: Set to 1, this environment variable lets tracebacks and library warnings through.
 DEBUG = "DLMSAMPLE_DEBUG"
+_CHILDREN = "PYTHONWARNINGS"  #: what Python processes that are started from here do with warnings
 
 
 def run(args: Sequence[str] | None = None) -> int:
@@ -52,7 +53,7 @@ def debugging() -> bool:
 
 def _report(error: Exception) -> int:
     """One line for an error; mistakes of the user are ValueErrors throughout the library."""
-    from dlmsample.cli.text import one_line
+    from dlmsample.support.text import one_line
 
     message = one_line(str(error))
     mistake = isinstance(error, ValueError)
@@ -86,14 +87,18 @@ def _quiet(loud: bool) -> Iterator[None]:
     if loud:
         yield
         return
-    level = logging.root.manager.disable
+    level, inherited = logging.root.manager.disable, os.environ.get(_CHILDREN)
+    os.environ.setdefault(_CHILDREN, "ignore")  # of workers, which are processes of their own
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        warnings.showwarning = lambda *_args, **_more: None  # some libraries put filters of their own in front
         logging.disable(logging.ERROR)
         try:
             yield
         finally:
             logging.disable(level)
+            if inherited is None:
+                del os.environ[_CHILDREN]
 
 
 def _settle_stdout() -> None:

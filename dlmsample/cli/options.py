@@ -1,31 +1,146 @@
-"""Options that several commands have. Only typer is imported here: ``--help`` stays fast."""
+"""How a command's options are declared: one dataclass per command, one annotated field per option.
+
+A field's annotation is what typer needs (its name, help and metavar), its default is the option's default, and the
+docstring of the class is the help of the command. Options that several commands share stand here, singly
+(:data:`AsObject`) or as a group to inherit from (:class:`CheckpointOptions`). Only typer is imported here, so that
+``--help`` stays fast.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-Adapter = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Adapter that the model ships, PEFT folder, or hub id.")
-]
-Head = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Correction head that the model ships, folder, or hub id.")
-]
+T = TypeVar("T")
+
 Device = Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")]
-Dtype = Annotated[
-    str | None,
-    typer.Option(
-        metavar="T",
-        help="Torch dtype; auto: bfloat16 also on CPUs that have it.  [default: float32; off CPUs bfloat16]",
-    ),
+OutputFile = Annotated[str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")]
+AsObject = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+AsList = Annotated[bool, typer.Option("--json", help="Print one JSON list.")]
+FamilyName = Annotated[
+    str | None, typer.Option(metavar="F", help="Family of the checkpoint, where its files do not say.")
+]
+Revision = Annotated[
+    str | None, typer.Option(metavar="R", help="Branch, tag or commit of a hub id.  [default: its main branch]")
 ]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
 ]
-Family = Annotated[str | None, typer.Option(metavar="F", help="Checkpoint family, where it cannot be told.")]
-Revision = Annotated[
-    str | None, typer.Option(metavar="R", help="Branch, tag or commit of a hub id.  [default: its main branch]")
+AcceptVersions = Annotated[
+    bool,
+    typer.Option(
+        "--accept-versions",
+        help="Count stored results of other versions and devices as the same; without it they stand apart.",
+    ),
 ]
-Output = Annotated[str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")]
-AsObject = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+def policy_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of a policy to."""
+    from dlmsample.policies.registry import list_policies
+
+    return [name for name in (*list_policies(), "auto") if name.startswith(incomplete)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointOptions:
+    """What is attached to a checkpoint and how it is loaded; the command itself declares ``model``."""
+
+    adapter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Adapter: one that comes with the model (see dlmsample models), a PEFT folder, or a hub id.",
+        ),
+    ] = None
+    head: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Correction head: one that comes with the model, a folder, or a hub id."),
+    ] = None
+    device: Device = None
+    dtype: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T",
+            help="Torch dtype; auto: bfloat16 also on CPUs that have it.  [default: float32; off CPUs bfloat16]",
+        ),
+    ] = None
+    trust_remote_code: TrustRemoteCode = False
+    family: FamilyName = None
+    revision: Revision = None
+
+    def load(self, model: str, **more: Any) -> Any:
+        """The checkpoint that the options name.
+
+        Args:
+            model: embedded model, folder or hub id.
+            more: further options of :func:`dlmsample.load`.
+
+        Raises:
+            ValueError: as :func:`dlmsample.load`.
+        """
+        import dlmsample
+
+        given = {field.name: getattr(self, field.name) for field in fields(CheckpointOptions)}
+        if self.revision is None:
+            del given["revision"]
+        return dlmsample.load(model, **given, **more)
+
+
+def command(declared: type[T], run: Callable[[T], int | None]) -> Callable[..., None]:
+    """What typer takes as a command: it reads the options of a dataclass and hands them to a function.
+
+    The class's own fields come first in the help, then those of its groups.
+
+    Args:
+        declared: a dataclass whose fields are annotated with ``typer.Option`` or ``typer.Argument``.
+        run: what the command does; it returns the exit code, or None for 0.
+    """
+    hints = get_type_hints(declared, include_extras=True)
+    inherited = [field.name for base in declared.__mro__[1:-1] for field in fields(base)]  # type: ignore[arg-type]
+    ordered = sorted(fields(declared), key=lambda field: field.name in inherited)  # type: ignore[arg-type]
+
+    def call(**given: Any) -> None:
+        raise typer.Exit(run(declared(**given)) or 0)
+
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=hints[field.name],
+            default=_default(field),
+        )
+        for field in ordered
+    ]
+    call.__doc__ = declared.__doc__
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
+
+
+def _default(field: Field[Any]) -> Any:
+    """A field's default, as a signature has it."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
+def words(declared: Any, *without: str) -> list[str]:
+    """The options that differ from their defaults, as they would be typed; arguments are left out.
+
+    Args:
+        declared: an instance of a command's dataclass, whose options are named as their fields are.
+        without: fields that are not wanted.
+    """
+    typed: list[str] = []
+    for field in fields(declared):
+        value = getattr(declared, field.name)
+        if field.default is MISSING or field.name in without or value == field.default:
+            continue
+        flag = f"--{field.name.replace('_', '-')}"
+        typed += [flag] if value is True else [flag, str(value)]
+    return typed

@@ -8,89 +8,100 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from dlmsample.cli import interrupt, screen
-from dlmsample.cli.text import visible
+import typer
+
+from dlmsample.cli import interrupt, options, screen
+from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dlmsample.ablate.results import Results
     from dlmsample.ablate.verdicts import Judged
 
 
-@dataclass(frozen=True)
-class Request:
-    """The options of ``report`` as typed; see its help."""
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.
 
-    folder: str
-    baseline: str | None = None
-    claims: str | None = None
-    papers: str | None = None
-    accept_versions: bool = False
-    as_json: bool = False
+    Accuracies with intervals, each configuration against the baseline on the same examples, the Pareto front,
+    policies by checkpoints, and the examples that flipped. It may be called while the grid runs.
+
+    With --claims also a ledger: each claim of a paper with the paper's numbers, what the grid measured, and whether
+    the interval bears it out.
+
+    \b
+    Examples:
+      dlmsample report runs/demo
+      dlmsample report runs/demo --baseline "nano unmask(tokens_per_step=4)"
+      dlmsample report runs/demo --json
+      dlmsample report runs/papers --claims examples/papers_on_nano_claims.yaml --papers PAPERS.md
+    """
+
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="The folder of a run of dlmsample ablate.")]
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LABEL",
+            help='What to compare with: "CHECKPOINT POLICY" or "TASK: CHECKPOINT POLICY", as the tables have them.'
+            "  [default: the grid's, or the unmask of most forwards on the first checkpoint]",
+        ),
+    ] = None
+    claims: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Judge the claims of papers in this YAML file by the results; see --papers."),
+    ] = None
+    papers: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
+    ] = None
+    accept_versions: options.AcceptVersions = False
+    as_json: options.AsObject = False
 
 
-def report(request: Request) -> None:
+def report(given: ReportOptions) -> None:
     """Write the files, then say what they hold.
 
     Raises:
         ValueError: anything the user can put right.
     """
-    if request.papers is not None and request.claims is None:
+    if given.papers is not None and given.claims is None:
         raise ValueError("--papers is where the ledger of --claims goes: give --claims FILE")
     from dlmsample.ablate.report import build
 
     with interrupt.raising():
-        folder = Path(request.folder).expanduser()
-        judged, ledger = _ledger(request, folder)  # first: a wrong claim is told before any work
-        made, paths = build(folder, request.baseline, accept_versions=request.accept_versions)
+        folder = Path(given.folder).expanduser()
+        judged, ledger = _ledger(given, folder)  # first: a wrong claim is told before any work
+        made, paths = build(folder, given.baseline, accept_versions=given.accept_versions)
         paths = [*paths, *ledger]
-        if request.as_json:
+        if given.as_json:
             data = {**made.asdict(), "files": [str(path) for path in paths]}
-            if request.claims is not None:
+            if given.claims is not None:
                 data["claims"] = [row.asdict() for row in judged]
             sys.stdout.write(json.dumps(data) + "\n")
         else:
-            _write_text(made, judged if request.claims is not None else None, paths)
+            _write_text(made, judged if given.claims is not None else None, paths)
 
 
-def _ledger(request: Request, folder: Path) -> tuple[list[Judged], list[Path]]:
-    if request.claims is None:
+def _ledger(given: ReportOptions, folder: Path) -> tuple[list[Judged], list[Path]]:
+    if given.claims is None:
         return [], []
     from dlmsample.ablate import ledger
 
-    target = None if request.papers is None else Path(request.papers).expanduser()
-    words = ["dlmsample", "report", request.folder, "--claims", request.claims]
-    words += [] if request.papers is None else ["--papers", request.papers]
-    words += ["--accept-versions"] if request.accept_versions else []
-    judged, path = ledger.write(folder, request.claims, target, shlex.join(words), request.accept_versions)
+    target = None if given.papers is None else Path(given.papers).expanduser()
+    words = ["dlmsample", "report", given.folder, "--claims", given.claims]
+    words += [] if given.papers is None else ["--papers", given.papers]
+    words += ["--accept-versions"] if given.accept_versions else []
+    judged, path = ledger.write(folder, given.claims, target, shlex.join(words), given.accept_versions)
     return judged, [path]
 
 
 def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[Path]) -> None:
-    """For people: a table a task, what failed, and where the files are."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    from dlmsample.ablate.view import ORIGIN, SHORT, source_lines
-
+    """For people: the tables, what failed, and where the files are."""
     page = screen.console(sys.stdout)
-    if made.sources:
-        for line in (ORIGIN, *source_lines(made.sources), ""):
-            page.print(Text(visible(line)))  # in lines of the terminal's width
-    columns = next(columns for width, columns in SHORT.items() if page.width >= width)
-    for task, rows in made.tasks.items():
-        screen.say(page, f"{made.name}: {task}")
-        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-        for column in columns:
-            table.add_column(
-                column.heading, overflow="fold", justify="left" if column.words else "right", no_wrap=not column.words
-            )
-        for row in rows:
-            table.add_row(*(Text(visible(column.text(row))) for column in columns))
-        page.print(table)
-        screen.say(page, "")
+    write_tables(page, made)
     for cell in made.failed:
         place = f"{cell.task}, {cell.checkpoint}, {cell.policy}, seed {cell.seed}"
         screen.say(page, f"failed: {place}: {cell.error}")
@@ -100,3 +111,28 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
         screen.say(page, counts(judged))
     for path in paths:
         screen.say(page, str(path))
+
+
+def write_tables(page: Console, made: Results) -> None:
+    """The results of a grid: one table per task, in as many columns as the terminal has room for."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from dlmsample.ablate.view import ORIGIN, SHORT, source_lines
+
+    if made.sources:
+        for line in (ORIGIN, *source_lines(made.sources), ""):
+            page.print(Text(printable(line)))  # in lines of the terminal's width
+    columns = next(columns for width, columns in SHORT.items() if page.width >= width)
+    for task, rows in made.tasks.items():
+        screen.say(page, f"{made.name}: {task}")
+        table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+        for column in columns:
+            table.add_column(
+                column.heading, overflow="fold", justify="left" if column.words else "right", no_wrap=not column.words
+            )
+        for row in rows:
+            table.add_row(*(Text(printable(column.text(row))) for column in columns))
+        page.print(table)
+        screen.say(page, "")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,8 +48,14 @@ def silence() -> None:
 
 
 def say(screen: Console, text: str) -> None:
-    """Write untrusted text as it is; on a terminal control characters are shown escaped."""
-    screen.file.write((visible(text) if screen.is_terminal else text) + "\n")
+    """Write untrusted text as it is; on a terminal control and bidirectional characters are shown escaped."""
+    screen.file.write((printable(text) if screen.is_terminal else text) + "\n")
+
+
+def note(text: str) -> None:
+    """Something worth knowing, on standard error and, like progress, only where that is a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{printable(text)}\n")
 
 
 @contextmanager

@@ -25,6 +25,9 @@ class D3IM(Policy):
     Unmask quota; the final step accepts all. A token may be kept, overwritten or demoted in one step. All S
     steps are made. No thresholds.
 
+    When to use: for a fixed budget of forwards, on short answers decoded as one block (``block_length="all"``, as in
+    the paper), best on a checkpoint trained with the objective scope.
+
     Args:
         steps: policy updates for the whole answer, shared by the blocks in proportion.
         t2t: a visible position's candidate is the new prediction (False: its standing token, with confidence q).

@@ -18,6 +18,9 @@ class DSC(NamedChain):
     ``P_error`` that exceed ``threshold`` and are not in the buffer are reset to mask and pushed. The head reads
     hidden states of the same forward.
 
+    When to use: with a model that has a correction head (objective fca); ``scorer="random"`` needs none and is the
+    paper's control.
+
     Args:
         tokens_per_step: k.
         stride: d, steps.

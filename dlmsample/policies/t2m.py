@@ -23,6 +23,9 @@ class T2M(NamedChain):
     a block (C_max), and at most ``max(min_per_step, ⌊max_ratio·|E|⌋)`` positions a step (ρ_max), the worst
     first. Done as in T2T.
 
+    When to use: on any checkpoint, trained for editing or not, where a threshold fill commits some tokens too early:
+    a reset position is decided anew, with more context.
+
     Args:
         detector: ``low_prob``: q < τ; ``t2t_remask``: c > τ and x̂ ≠ z; ``logit_diff``: q fell by more than τ in a step.
         threshold: τ, a probability; None: 0.3, 0.9, 0.3 by detector.

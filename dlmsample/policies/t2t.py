@@ -18,6 +18,9 @@ class T2T(NamedChain):
     ``x̂``. A block is done after a step whose forward saw no mask and in which no edit fired; see
     :func:`dlmsample.policies.edit.settled`.
 
+    When to use: on checkpoints that were trained to correct visible tokens (LLaDA2.1; nano's adapters random_t2t and
+    self_generated_t2t). On others, ``edit_threshold`` near 0 also replaces tokens that were right.
+
     Args:
         fill_threshold: probability, strict (τ_m2t).
         edit_threshold: probability, strict (τ_t2t); 0.0 edits whenever the candidate differs (a sample, at

@@ -20,6 +20,9 @@ class Unmask(NamedChain):
     ``min_commit``. ``entropy_bound=b``: in order of rising entropy while the sum of the previous ones is <= b
     nats. Give one of the four; none of them: one token per step.
 
+    When to use: as the reference for every other policy, and where nothing may be revised. ``tokens_per_step=1`` is
+    the most careful decoding, at one forward per token.
+
     Args:
         tokens_per_step: tokens, >= 1.
         steps: policy updates for the whole answer, >= 1.

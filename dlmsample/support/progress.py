@@ -37,7 +37,7 @@ class Progress:
             )
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task(self._label, total=self._total, detail="")
+            self._task = self._bar.add_task(self._label, total=self._total, detail=f"0 {self._unit}")
         return self
 
     def __exit__(

@@ -32,6 +32,9 @@ def test_a_run_and_the_same_again(call: Call, grid: str, tmp_path: Path) -> None
     code, said, err = call("ablate", grid, "--out", out)
     assert (code, err) == (0, "")
     assert "toy: 3/3 cells done; 18 examples, 18 run now in " in said
+    written = [out + "/report.html", *call("report", out).out.split("\n\n")[0].split("\n")]
+    assert all(line in said for line in written)
+    assert said.index(written[0]) < said.index(written[1])  # it ends with the tables of the report
     code, said, err = call("ablate", grid, "--out", out, "--json")
     assert (code, err) == (0, "")
     summary = json.loads(said)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 import dlmsample
-from dlmsample.cli import listing
+from dlmsample.cli.listing import tables
 from tests.cli.conftest import Call
 
 
@@ -62,7 +62,7 @@ def test_adapters_and_heads_stand_under_their_model(call: Call, monkeypatch: pyt
             "heads": [{"name": "y", "summary": "about y"}],
         },
     ]
-    monkeypatch.setattr(listing, "models", lambda: rows)
+    monkeypatch.setattr(tables, "models", lambda: rows)
     assert json.loads(call("models", "--json").out) == rows
     lines = [line.split() for line in call("models").out.splitlines()]
     assert lines[0] == ["name", "summary", "body", "block", "length"]
@@ -104,6 +104,6 @@ def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: py
     from dlmsample.policies.registry import POLICIES
 
     monkeypatch.setitem(POLICIES.built_in, "broken", "no_such_package:Broken")
-    rows = {row["name"]: row for row in listing.policies()}
+    rows = {row["name"]: row for row in tables.policies()}
     assert "cannot be imported" in rows["broken"]["summary"]
     assert rows["t2m"]["options"]

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 
+import dlmsample
 from dlmsample import __version__
+from dlmsample.cli.main import run
 from tests.cli.conftest import Call
 
 COMMAND = [sys.executable, "-m", "dlmsample"]
-HEAVY = ("torch", "transformers", "tokenizers", "peft", "numpy")
+HEAVY = ("torch", "transformers", "tokenizers", "peft", "numpy", "jinja2")
 
 
 def imported(*args: str) -> tuple[int, list[str]]:
@@ -32,6 +35,12 @@ def imported(*args: str) -> tuple[int, list[str]]:
 @pytest.mark.parametrize("args", [["--help"], ["generate", "--help"], ["-h"], ["--version"], [], ["tasks"]])
 def test_imports_nothing_heavy(args: list[str]) -> None:
     assert imported(*args) == (0, [])
+
+
+@pytest.mark.parametrize("args", [["--help"], ["-h"], []])
+def test_help_imports_no_pydantic(args: list[str]) -> None:
+    code = "import sys; from dlmsample.cli.main import run; run(sys.argv[1:]); sys.exit('pydantic' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code, *args], capture_output=True).returncode == 0
 
 
 def test_models_imports_nothing_heavy() -> None:
@@ -52,6 +61,52 @@ def test_help_has_examples(call: Call) -> None:
 
 def test_version(call: Call) -> None:
     assert call("--version") == (0, f"dlmsample {__version__}\n", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_shell_completes_commands_options_and_policies(shell: str) -> None:
+    def complete(line: str) -> str:
+        position = str(len(line.split(" ")) - 1)
+        asked = {"COMP_WORDS": line, "COMP_CWORD": position, "_TYPER_COMPLETE_ARGS": line}
+        action = {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_DLMSAMPLE_COMPLETE": f"complete_{shell}"}
+        done = subprocess.run(COMMAND, env={**os.environ, **asked, **action}, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert "generate" in complete("dlmsample gen")
+    assert "--policy" in complete("dlmsample generate --pol")
+    assert "t2m" in complete("dlmsample generate --policy t2")
+    assert "unmask" not in complete("dlmsample generate --policy t2")
+
+
+def test_the_lines_for_the_shell(call: Call) -> None:
+    assert "--install-completion" in call("--help").out
+    done = subprocess.run(
+        [*COMMAND, "--show-completion", "bash"],
+        env={**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "_DLMSAMPLE_COMPLETE=complete_bash" in done.stdout
+
+
+def test_warnings_of_libraries_never_reach_a_user(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not even where a library has put a filter of its own in front, nor from a process that a command starts."""
+
+    def load(name: str, **options: object) -> None:
+        warnings.simplefilter("always")
+        warnings.warn("old", FutureWarning, stacklevel=1)
+        subprocess.run([sys.executable, "-c", "import warnings; warnings.warn('old', FutureWarning)"], check=True)
+        raise ValueError("enough")
+
+    monkeypatch.delenv("PYTHONWARNINGS", raising=False)
+    monkeypatch.setattr(dlmsample, "load", load)
+    assert run(["generate", "x"]) == 2
+    assert capfd.readouterr() == ("", "dlmsample: enough\n")
+    assert "PYTHONWARNINGS" not in os.environ
 
 
 def test_generate_reads_standard_input_and_writes_one_line_a_prompt() -> None:

@@ -6,8 +6,8 @@ import io
 from typing import Any
 
 import dlmsample
+from dlmsample.cli.answers.steps import CanvasCell, canvas, frames, show
 from dlmsample.cli.screen import console
-from dlmsample.cli.steps import Cell, canvas, frames, show
 from dlmsample.types import Event
 
 MASK = 2
@@ -24,9 +24,9 @@ WORDS = {10: "one", 11: "\x1b[2J", 12: "[red]", 13: "a\nb"}
 def test_frames_replay_the_events() -> None:
     first, second, third = frames(EVENTS, 3)
     assert (first.step, second.step, third.step, third.block) == (0, 1, 3, 1)
-    assert first.cells == [Cell("fill", 10), Cell("mask", None), Cell("fill", 11)]
-    assert second.cells == [Cell("replace", 12), Cell("mask", None), Cell("remask", 11)]
-    assert third.cells == [Cell("kept", 12), Cell("fill", 13), Cell("mask", None)]
+    assert first.cells == [CanvasCell("fill", 10), CanvasCell("mask", None), CanvasCell("fill", 11)]
+    assert second.cells == [CanvasCell("replace", 12), CanvasCell("mask", None), CanvasCell("remask", 11)]
+    assert third.cells == [CanvasCell("kept", 12), CanvasCell("fill", 13), CanvasCell("mask", None)]
 
 
 def test_marks_without_colour() -> None:
@@ -50,7 +50,7 @@ def test_four_styles_with_colour() -> None:
 
 
 def test_long_runs_are_counted() -> None:
-    cells = [Cell("mask", None)] * 40 + [Cell("kept", 7)] * 3
+    cells = [CanvasCell("mask", None)] * 40 + [CanvasCell("kept", 7)] * 3
     assert canvas(cells, {7: "8"}.__getitem__, colour=False).plain == "_×40 888"
 
 

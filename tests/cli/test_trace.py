@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import dlmsample
-from dlmsample.cli import tracepage
-from dlmsample.cli.tracepage import Decoded, page
+from dlmsample.cli.answers import page as tracepage
+from dlmsample.cli.answers.page import TracedAnswer, page
 from dlmsample.types import Event, RowStats
 from tests.browser import Browser
 from tests.cli.conftest import Call, is_mistake
@@ -37,8 +37,8 @@ def decode(ids: list[int]) -> str:
     return "".join(WORDS[i] for i in ids)
 
 
-def made(*rows: Decoded, decode: Callable[[list[int]], str] = decode) -> str:
-    given = rows or [Decoded("Why?", "uno3", STATS, EVENTS, 6)]
+def made(*rows: TracedAnswer, decode: Callable[[list[int]], str] = decode) -> str:
+    given = rows or [TracedAnswer("Why?", "uno3", STATS, EVENTS, 6)]
     return page(given, decode, dlmsample.T2M(), {"model": "nano", "block length": "8"})
 
 
@@ -94,7 +94,7 @@ def test_policy_options_settings_and_statistics() -> None:
 
 def test_given_text_stands_around_the_masks() -> None:
     given = [20, None, None, 21, None, None]
-    text = made(Decoded("Given [MASK]", "Given uno", STATS, EVENTS, 4, given))
+    text = made(TracedAnswer("Given [MASK]", "Given uno", STATS, EVENTS, 4, given))
     rows = [body(f"<body>{row}") for row in rows_of(text)]
     assert rows[0] == "Given one░ end two░"
     assert rows[-1] == "Given uno3⏎ end3⏎last"
@@ -102,7 +102,7 @@ def test_given_text_stands_around_the_masks() -> None:
 
 def test_long_answers_are_folded_and_shortened() -> None:
     events = [Event("fill", at, at // 100, at, MASK, at, 0.5) for at in range(1000)]
-    row = Decoded("p", "t", STATS, events, 2000)
+    row = TracedAnswer("p", "t", STATS, events, 2000)
     text = made(row, decode=lambda ids: "".join(f"word{i} " for i in ids))
     blocks = re.findall(r'<details class="block"( open)?>', text)
     assert blocks == [" open", *[""] * 9]
@@ -113,7 +113,7 @@ def test_long_answers_are_folded_and_shortened() -> None:
 
 def test_many_answers_are_folded_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracepage, "MOST", 7)
-    row = Decoded("p", "t", STATS, EVENTS, 6)
+    row = TracedAnswer("p", "t", STATS, EVENTS, 6)
     text = made(*[row] * 9)
     assert re.findall(r'<details class="answer" id="answer\d+"( open)?>', text) == [" open", *[""] * 6]
     assert "2 more answers are left out" in text
@@ -170,7 +170,7 @@ def hostile(port: int = 9) -> str:
     """Prompts, answers, tokens and settings that would be markup."""
     bad = [text.replace("PORT", str(port)) for text in HOSTILE]
     words = {**WORDS, **dict(enumerate(bad, 10))}
-    rows = [Decoded(text, text, STATS, EVENTS, 6, [10, None, 15, None, None, None, None, None]) for text in bad]
+    rows = [TracedAnswer(text, text, STATS, EVENTS, 6, [10, None, 15, None, None, None, None, None]) for text in bad]
     return page(rows, lambda ids: "".join(words[i] for i in ids), dlmsample.T2M(), {"model": bad[0], bad[1]: bad[2]})
 
 

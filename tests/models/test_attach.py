@@ -292,6 +292,6 @@ def test_a_model_may_ship_nothing_or_much(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_listing_imports_no_torch() -> None:
-    code = "import sys; from dlmsample.cli import listing; print(len(listing.models()), 'torch' in sys.modules)"
+    code = "import sys; from dlmsample.cli.listing import tables; print(len(tables.models()), 'torch' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.split() == ["1", "False"]

@@ -1,5 +1,7 @@
-"""``dlmsample policies | models | tasks``: tables of what there is. ``policies`` and ``models --explain``
-import torch."""
+"""``dlmsample policies | models | tasks``: tables of what there is.
+
+``policies`` and ``models --explain`` import torch.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlmsample.cli.screen import console
-from dlmsample.cli.text import one_line, visible
+from dlmsample.support.text import one_line, printable
 
 NARROW = 80  #: columns, for a reader that has no width
 
@@ -18,10 +20,10 @@ def policies() -> list[dict[str, Any]]:
     """Every policy with its options and defaults."""
     from dlmsample.policies.registry import list_policies
 
-    return [_policy(name) for name in list_policies()]
+    return [policy_row(name) for name in list_policies()]
 
 
-def _policy(name: str) -> dict[str, Any]:
+def policy_row(name: str) -> dict[str, Any]:
     from dlmsample.policies.registry import policy_class
 
     try:
@@ -113,17 +115,17 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for column in rows[0]:
         table.add_column(column.replace("_", " "))
     for row in rows:
-        table.add_row(*(Text(visible(_cell(value))) for value in row.values()))
+        table.add_row(*(Text(printable(_cell(value))) for value in row.values()))
     if page.measure(table, options=page.options.update(width=10_000)).maximum <= width:
         page.print(table, width=width)
         return
     for row in rows:
         (_, name), *others = row.items()
-        page.print(Text(visible(_cell(name))), width=width, overflow="fold")
+        page.print(Text(printable(_cell(name))), width=width, overflow="fold")
         grid = Table.grid(padding=(0, 1), expand=False)
         for key, value in others:
             if value not in ("", {}, []):
-                grid.add_row("   ", key.replace("_", " "), Text(visible(_cell(value)), overflow="fold"))
+                grid.add_row("   ", key.replace("_", " "), Text(printable(_cell(value)), overflow="fold"))
         page.print(grid, width=width)
 
 
@@ -137,7 +139,7 @@ def show_one(row: Mapping[str, Any], as_json: bool) -> None:
 
     table = Table.grid(padding=(0, 2))
     for key, value in row.items():
-        table.add_row(key.replace("_", " "), Text(visible(_plain(value)), overflow="fold"))
+        table.add_row(key.replace("_", " "), Text(printable(_plain(value)), overflow="fold"))
     console(sys.stdout).print(table)
 
 
@@ -152,10 +154,10 @@ def _plain(value: Any) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_scalar(entry)}" for key, entry in value.items())
+        return ", ".join(f"{key}={typed(entry)}" for key, entry in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _scalar(value: Any) -> str:
+def typed(value: Any) -> str:
     """As it would be written after ``--set``."""
     return json.dumps(value, default=str).strip('"')

@@ -8,12 +8,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from dlmsample.cli.steps import Cell, Frame, amid, frames, on_one_line
+import dlmsample
+from dlmsample.cli.answers.steps import CanvasCell, CanvasFrame, amid, frames, on_one_line
 from dlmsample.support.html import render
 from dlmsample.support.text import printable
-from dlmsample.types import Event, RowStats
+from dlmsample.types import Event, Output, RowStats
 
 if TYPE_CHECKING:
+    from dlmsample.decoding.sampler import Sampler
     from dlmsample.policies.base import Policy
 
 #: Answers on a page, and how many of them are open at first.
@@ -24,11 +26,11 @@ _MASKS = 8  #: a longer run of masks is drawn as its number
 _TOLD = 6  #: changes of a position that its last row tells, the latest
 _TAGS = {"fill": "ins", "replace": "mark", "remask": "del"}
 
-Decode = Callable[[list[int]], str]
+DecodeIds = Callable[[list[int]], str]
 
 
 @dataclass(frozen=True)
-class Decoded:
+class TracedAnswer:
     """One prompt or template and what became of it."""
 
     prompt: str
@@ -39,7 +41,7 @@ class Decoded:
     given: Sequence[int | None] | None = None  #: of a template: its ids, None at the masks
 
 
-class Piece(NamedTuple):
+class PagePiece(NamedTuple):
     """A stretch of a row: plain where it has no tag."""
 
     text: str
@@ -48,7 +50,43 @@ class Piece(NamedTuple):
     kind: str = ""
 
 
-def page(rows: Sequence[Decoded], decode: Decode, policy: Policy, settings: Mapping[str, str]) -> str:
+def rows_of(
+    asked: Sequence[Any], out: Output, given: Sequence[Sequence[int | None] | None], length: int | None
+) -> list[TracedAnswer]:
+    """The answers of a call that recorded its events.
+
+    Args:
+        asked: prompts, chats or templates.
+        out: what came of them.
+        given: of each template its ids, None at the masks; of a prompt None.
+        length: answer positions of prompts; None: templates, whose masks are counted.
+    """
+    rows = []
+    for prompt, text, stats, events, ids in zip(asked, out.texts, out.stats, out.trace or (), given, strict=True):
+        places = length if ids is None else ids.count(None)
+        said = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+        rows.append(TracedAnswer(said, text, stats, events, places or 0, ids))
+    return rows
+
+
+def run_settings(
+    sampler: Sampler, seed: int, length: int | None, stop: Sequence[str], block_length: object, cache: str
+) -> dict[str, str]:
+    """What else decided the answers, in words, for the head of the page."""
+    told = {
+        "model": f"{sampler.model!r}",
+        "block length": str(block_length),
+        "new tokens": None if length is None else str(length),
+        "sampling": f"temperature {sampler.temperature:g}, top-p {sampler.top_p:g}, top-k {sampler.top_k or 'all'}",
+        "seed": str(seed),
+        "cache": cache,
+        "stop": ", ".join(map(repr, stop)) or None,
+        "dlmsample": dlmsample.__version__,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def page(rows: Sequence[TracedAnswer], decode: DecodeIds, policy: Policy, settings: Mapping[str, str]) -> str:
     """The page; texts of prompts, tokens and settings are untrusted: escaped, and what does not show is spelt out.
 
     Args:
@@ -70,7 +108,7 @@ def page(rows: Sequence[Decoded], decode: Decode, policy: Policy, settings: Mapp
     )
 
 
-def _answer(row: Decoded, decode: Decode, number: int) -> dict[str, Any]:
+def _answer(row: TracedAnswer, decode: DecodeIds, number: int) -> dict[str, Any]:
     places = [i for i, token in enumerate(row.given) if token is None] if row.given else list(range(row.length))
     drawing = _Drawing(decode, "position" if row.given is None else "mask")
     first: dict[int, int] = {}  # block -> its first answer position
@@ -98,11 +136,11 @@ def _answer(row: Decoded, decode: Decode, number: int) -> dict[str, Any]:
     }
 
 
-def _line(frame: Frame, given: Sequence[int | None] | None, span: slice, drawing: _Drawing) -> dict[str, Any]:
+def _line(frame: CanvasFrame, given: Sequence[int | None] | None, span: slice, drawing: _Drawing) -> dict[str, Any]:
     """One step: what stands around its block, shortened, and the block's cells."""
-    cells: list[tuple[Cell, Event | None]] = [(cell, frame.events.get(at)) for at, cell in enumerate(frame.cells)]
+    cells: list[tuple[CanvasCell, Event | None]] = [(cell, frame.events.get(at)) for at, cell in enumerate(frame.cells)]
     if given is not None:
-        cells = amid(cells, [None if token is None else (Cell("kept", token), None) for token in given])
+        cells = amid(cells, [None if token is None else (CanvasCell("kept", token), None) for token in given])
     kinds = [event.kind for event in frame.events.values()]
     return {
         "step": frame.step + 1,
@@ -113,15 +151,15 @@ def _line(frame: Frame, given: Sequence[int | None] | None, span: slice, drawing
     }
 
 
-def _final(row: Decoded, edges: set[int], drawing: _Drawing) -> list[tuple[bool, Piece]]:
+def _final(row: TracedAnswer, edges: set[int], drawing: _Drawing) -> list[tuple[bool, PagePiece]]:
     """The canvas as it ended: every token with its history; the flag: a block begins here."""
     told: dict[int, list[Event]] = {}
     for event in row.events:
         told.setdefault(event.position, []).append(event)
     story = [(_standing(told.get(at)), told.get(at)) for at in range(row.length)]
     if row.given is not None:
-        story = amid(story, [None if token is None else (Cell("kept", token), None) for token in row.given])
-    done: list[tuple[bool, Piece]] = []
+        story = amid(story, [None if token is None else (CanvasCell("kept", token), None) for token in row.given])
+    done: list[tuple[bool, PagePiece]] = []
     for masked, run in groupby(enumerate(story), key=lambda pair: pair[1][0].token is None):
         group = list(run)
         if masked:
@@ -131,20 +169,20 @@ def _final(row: Decoded, edges: set[int], drawing: _Drawing) -> list[tuple[bool,
     return done
 
 
-def _standing(events: Sequence[Event] | None) -> Cell:
+def _standing(events: Sequence[Event] | None) -> CanvasCell:
     """What is left of the changes of a position."""
-    return Cell("kept", events[-1].new) if events and events[-1].kind != "remask" else Cell("mask", None)
+    return CanvasCell("kept", events[-1].new) if events and events[-1].kind != "remask" else CanvasCell("mask", None)
 
 
 class _Drawing:
     """How cells become pieces."""
 
-    def __init__(self, decode: Decode, unit: str) -> None:
+    def __init__(self, decode: DecodeIds, unit: str) -> None:
         self._decode, self.unit = decode, unit
 
     def stretch(
-        self, cells: Sequence[tuple[Cell, Event | None]], limit: int, head: bool = True, tail: bool = True
-    ) -> Iterator[Piece]:
+        self, cells: Sequence[tuple[CanvasCell, Event | None]], limit: int, head: bool = True, tail: bool = True
+    ) -> Iterator[PagePiece]:
         """Cells as pieces: changes one by one, unchanged tokens together and shortened to ``limit`` characters.
 
         Args:
@@ -161,25 +199,25 @@ class _Drawing:
                 yield _masks(len(group))
             else:
                 text = self._text([cell.token for cell, _ in group if cell.token is not None])
-                yield Piece(_shortened(text, limit, head, tail))
+                yield PagePiece(_shortened(text, limit, head, tail))
 
-    def told(self, cell: Cell, events: Sequence[Event] | None) -> Piece:
+    def told(self, cell: CanvasCell, events: Sequence[Event] | None) -> PagePiece:
         """A token that stayed, with all that happened to its position."""
         text = self._text([] if cell.token is None else [cell.token])
         if not events:
-            return Piece(text)
+            return PagePiece(text)
         parts = [f"step {e.step + 1} {self._said(e)} {e.probability:.3f}" for e in events[-_TOLD:]]
         more = "" if len(events) <= _TOLD else f"{len(events) - _TOLD} changes, then "
         title = f"{self.unit} {events[0].position + 1}: {more}{'; '.join(parts)}"
-        return Piece(text, "span", title, "edited" if len(events) > 1 else "")
+        return PagePiece(text, "span", title, "edited" if len(events) > 1 else "")
 
-    def _change(self, event: Event) -> Piece:
+    def _change(self, event: Event) -> PagePiece:
         remask = event.kind == "remask"
         title = f"{self.unit} {event.position + 1}: {self._said(event, whole=True)}"
         title += f", {'its ' if remask else ''}probability {event.probability:.3f}"
         if event.score is not None:
             title += f", because of {event.reason} {event.score:.3f}"
-        return Piece(self._text([event.old if remask else event.new]), _TAGS[event.kind], title)
+        return PagePiece(self._text([event.old if remask else event.new]), _TAGS[event.kind], title)
 
     def _said(self, event: Event, whole: bool = False) -> str:
         if event.kind == "remask":
@@ -195,8 +233,8 @@ class _Drawing:
         return on_one_line(printable(self._decode(ids)))
 
 
-def _masks(count: int) -> Piece:
-    return Piece("░" * count if count <= _MASKS else f"░×{count}", "i", f"{count} masked")
+def _masks(count: int) -> PagePiece:
+    return PagePiece("░" * count if count <= _MASKS else f"░×{count}", "i", f"{count} masked")
 
 
 def _shortened(text: str, limit: int, head: bool, tail: bool) -> str:

@@ -7,33 +7,33 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
-from dlmsample.cli.text import visible
+from dlmsample.support.text import printable
 from dlmsample.types import Event
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-Kind = Literal["mask", "kept", "fill", "replace", "remask"]
+CellState = Literal["mask", "kept", "fill", "replace", "remask"]
 
 
-class Cell(NamedTuple):
+class CanvasCell(NamedTuple):
     """One position of the canvas after a step."""
 
-    kind: Kind
+    kind: CellState
     token: int | None  #: what stands there; for a remask what stood there; None: a mask
 
 
-class Frame(NamedTuple):
+class CanvasFrame(NamedTuple):
     """The canvas after one step."""
 
     step: int
     block: int
-    cells: list[Cell]
+    cells: list[CanvasCell]
     events: dict[int, Event]  #: what happened in it, by position
 
 
-class Look(NamedTuple):
+class CellStyle(NamedTuple):
     """How a kind of cell is drawn: its style where there is colour, its mark where there is none."""
 
     style: str
@@ -41,35 +41,35 @@ class Look(NamedTuple):
     past: str
 
 
-_LOOKS: dict[Kind, Look] = {
-    "mask": Look("dim", "{}", "masked"),
-    "kept": Look("", "{}", "kept"),
-    "fill": Look("bold green", "[+{}]", "filled"),
-    "replace": Look("bold yellow", "[~{}]", "replaced"),
-    "remask": Look("red strike", "[-{}]", "remasked"),
+_LOOKS: dict[CellState, CellStyle] = {
+    "mask": CellStyle("dim", "{}", "masked"),
+    "kept": CellStyle("", "{}", "kept"),
+    "fill": CellStyle("bold green", "[+{}]", "filled"),
+    "replace": CellStyle("bold yellow", "[~{}]", "replaced"),
+    "remask": CellStyle("red strike", "[-{}]", "remasked"),
 }
-_LEGEND: tuple[Kind, ...] = ("mask", "fill", "replace", "remask")
-_CHANGES: tuple[Kind, ...] = ("fill", "replace", "remask")
+_LEGEND: tuple[CellState, ...] = ("mask", "fill", "replace", "remask")
+_CHANGES: tuple[CellState, ...] = ("fill", "replace", "remask")
 _MASK = "_"
 _RUN = 16  # a run of equal cells that would be longer, in characters, is drawn once with its count
 
 
-def frames(events: Iterable[Event], length: int) -> Iterator[Frame]:
+def frames(events: Iterable[Event], length: int) -> Iterator[CanvasFrame]:
     """Replay the events of one row on a canvas of ``length`` masks; a step without events gives no frame.
 
     Example:
         >>> [frame.cells for frame in frames([Event("fill", 0, 0, 1, 2, 7, 0.9)], 2)]
-        [[Cell(kind='mask', token=None), Cell(kind='fill', token=7)]]
+        [[CanvasCell(kind='mask', token=None), CanvasCell(kind='fill', token=7)]]
     """
     tokens: list[int | None] = [None] * length
     for step, group in groupby(events, key=lambda event: event.step):
-        cells = [Cell("mask" if token is None else "kept", token) for token in tokens]
+        cells = [CanvasCell("mask" if token is None else "kept", token) for token in tokens]
         changes = {event.position: event for event in group}
         for event in changes.values():
             remask = event.kind == "remask"
             tokens[event.position] = None if remask else event.new
-            cells[event.position] = Cell(event.kind, event.old if remask else event.new)
-        yield Frame(step, next(iter(changes.values())).block, cells, changes)
+            cells[event.position] = CanvasCell(event.kind, event.old if remask else event.new)
+        yield CanvasFrame(step, next(iter(changes.values())).block, cells, changes)
 
 
 def show(
@@ -93,7 +93,7 @@ def show(
     colour = screen.color_system is not None
     legend = Text("legend: ")
     for kind in _LEGEND:
-        legend.append_text(_drawn(Cell(kind, None), _MASK if kind == "mask" else "token", colour))
+        legend.append_text(_drawn(CanvasCell(kind, None), _MASK if kind == "mask" else "token", colour))
         legend.append(f" {_LOOKS[kind].past}  ")
     _print(screen, legend[: len(legend) - 2])
     for frame in frames(events, length):
@@ -103,7 +103,7 @@ def show(
         _print(screen, Text(heading, "bold" if colour else ""))
         cells = frame.cells
         if given is not None:
-            cells = amid(cells, [None if token is None else Cell("kept", token) for token in given])
+            cells = amid(cells, [None if token is None else CanvasCell("kept", token) for token in given])
         _print(screen, canvas(cells, piece, colour))
 
 
@@ -121,14 +121,14 @@ def amid(answer: Iterable[T], given: Iterable[T | None]) -> list[T]:
     return [next(entries) if entry is None else entry for entry in given]
 
 
-def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> Text:
+def canvas(cells: Iterable[CanvasCell], piece: Callable[[int], str], colour: bool) -> Text:
     """One canvas as styled text; long runs of equal cells are drawn once, with their number."""
     from rich.text import Text
 
     line = Text()
     for cell, run in groupby(cells):
         count = len(list(run))
-        text = _MASK if cell.token is None else on_one_line(visible(piece(cell.token)))
+        text = _MASK if cell.token is None else on_one_line(printable(piece(cell.token)))
         drawn = _drawn(cell, text, colour)
         if len(drawn) * count > _RUN and count > 1:
             line.append_text(drawn).append(f"×{count} ", "dim" if colour else "")
@@ -138,7 +138,7 @@ def canvas(cells: Iterable[Cell], piece: Callable[[int], str], colour: bool) -> 
     return line
 
 
-def _drawn(cell: Cell, text: str, colour: bool) -> Text:
+def _drawn(cell: CanvasCell, text: str, colour: bool) -> Text:
     from rich.text import Text
 
     look = _LOOKS[cell.kind]

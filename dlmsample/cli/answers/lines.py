@@ -1,0 +1,67 @@
+"""Answers as JSON lines for machines, and as text with their statistics for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dlmsample.cli import screen, settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dlmsample.types import Output, RowStats
+
+
+def template_ids(model: Any, text: str) -> list[int | None]:
+    """The ids of a text with masks, which are None."""
+    from dlmsample.models.template import encode_template
+
+    return [None if token == model.mask_id else token for token in encode_template(model, text)]
+
+
+def write_json(stream: TextIO, asked: Sequence[Any], out: Output) -> None:
+    """One object per prompt per line; ASCII only, so that no text can break a line or a terminal."""
+    rows = zip(asked, out.texts, out.tokens, out.stats, strict=True)
+    for index, (prompt, text, tokens, stats) in enumerate(rows):
+        row = {"index": index, "prompt": prompt, "text": text, "tokens": tokens, "stats": stats.asdict()}
+        if settings.approximate(out.cache):
+            row["cache"] = out.cache
+        stream.write(json.dumps(row) + "\n")
+
+
+def write_text(page: Console, asked: Sequence[Any], out: Output, model: Any, length: int | None, steps: bool) -> None:
+    """For people: each text, then a dim line of statistics; several prompts are numbered and repeated.
+
+    ``length``: answer positions; None: the prompts are texts with masks. ``steps``: before each text how it came about.
+    """
+    from rich.text import Text
+
+    from dlmsample.cli.answers.steps import show
+
+    for index, (prompt, text, stats) in enumerate(zip(asked, out.texts, out.stats, strict=True)):
+        if len(asked) > 1:
+            said = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            screen.say(page, f"{'' if index == 0 else chr(10)}[{index + 1}] {said}")
+        if steps and out.trace is not None:
+            ids = None if length is not None else template_ids(model, prompt)
+            places = length if ids is None else ids.count(None)
+            show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), ids)
+            screen.say(page, "")
+        screen.say(page, text.strip())
+        cache = f", cache {out.cache}" if settings.approximate(out.cache) else ""
+        page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
+
+
+def _figures(stats: RowStats) -> str:
+    figures = {
+        "steps": stats.steps,
+        "nfe": stats.nfe,
+        "tokens": stats.tokens,
+        "tokens/forward": f"{stats.tokens_per_forward:.2f}",
+        "edits per 100": f"{stats.edits_per_100:.1f}",
+        "forced": "yes" if stats.forced else "no",
+        "finish": stats.finish_reason,
+    }
+    return ", ".join(f"{name} {value}" for name, value in figures.items())

@@ -1,0 +1,59 @@
+"""``dlmsample examples``: the example files that come with the package."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dlmsample
+
+
+def examples_folder() -> Path:
+    """Where the example files lie: inside an installed package, beside the package in a checkout."""
+    package = Path(dlmsample.__file__).parent
+    return next(folder for folder in (package / "examples", package.parent / "examples") if folder.is_dir())
+
+
+def examples(copied_to: str | None = None) -> list[dict[str, Any]]:
+    """The example files with the first line of what each says of itself.
+
+    Args:
+        copied_to: name them in this folder and not where the package has them.
+    """
+    folder = examples_folder()
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".pyc")
+    return [
+        {"file": str(Path(copied_to or folder) / path.name), "summary": _ABOUT.get(path.name) or _first_line(path)}
+        for path in files
+    ]
+
+
+#: What files say that cannot hold a comment.
+_ABOUT = {
+    "problems.txt": "Word problems, one per line: dlmsample generate --policy t2m < problems.txt",
+    "messages.json": "A conversation: dlmsample generate --chat messages.json",
+}
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").strip('"').strip()
+
+
+def copy_examples(target: str) -> None:
+    """Copy the example files into a folder, which is made where there is none; a file that is there is not changed.
+
+    Raises:
+        ValueError: the folder cannot be written, or it holds another file of such a name.
+    """
+    folder = Path(target).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sorted(path for path in examples_folder().iterdir() if path.is_file()):
+            copy = folder / source.name
+            if copy.exists() and copy.read_bytes() != source.read_bytes():
+                raise ValueError(f"{str(copy)!r} is there already and differs: copy the examples into another folder")
+            if not copy.exists():
+                shutil.copyfile(source, copy)
+    except OSError as e:
+        raise ValueError(f"cannot copy the examples to {target!r}: {e.strerror}; name another folder") from e

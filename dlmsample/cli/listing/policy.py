@@ -1,0 +1,116 @@
+"""``dlmsample policies NAME``: what a policy does, when to use it and what its options mean, from its own docstring."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from dlmsample.cli.listing.tables import NARROW, policy_row, typed
+from dlmsample.cli.screen import console, say
+
+
+def explained_policy(name: str) -> dict[str, Any]:
+    """A policy with the meaning, range and default of each option, and the paragraphs of its docstring.
+
+    Raises:
+        ValueError: no such policy.
+    """
+    from dlmsample.policies.registry import policy_class
+
+    cls = policy_class(name)
+    paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    meanings, about = {}, []
+    for paragraph in paragraphs:
+        if paragraph.startswith("Args:"):
+            meanings = dict(re.findall(r"^    (\w+): (.*(?:\n {6,}.*)*)", paragraph, re.MULTILINE))
+        elif not paragraph.startswith(("Raises:", "Example:", "Examples:")):
+            about.append(_prose(paragraph))
+    properties = cls.model_json_schema()["properties"] if cls.model_fields else {}
+    defaults = policy_row(name)["options"]
+    options = {
+        option: {
+            "default": defaults[option],
+            "values": _values(properties.get(option, {})),
+            "meaning": _typed(_prose(meanings.get(option, ""))),
+        }
+        for option in cls.model_fields
+    }
+    presets = {
+        f"{cls.__name__}.{method}()": _prose(inspect.getdoc(getattr(cls, method)) or "")
+        for method, member in vars(cls).items()
+        if isinstance(member, classmethod) and not method.startswith("_")
+    }
+    facts = {"name": name, "summary": cls.summary, "paper": cls.paper, "about": about}
+    return {**facts, "options": options, "presets": presets}
+
+
+def _prose(text: str) -> str:
+    """A docstring's paragraph on one line, without its marks."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"\1", text)
+    return " ".join(text.replace("``", "").split())
+
+
+def _typed(text: str) -> str:
+    """Python's constants as they are written after ``--set``."""
+    return re.sub(r"\b(?:None|True|False)\b", lambda found: {"None": "null"}.get(found[0], found[0].lower()), text)
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    """What an option takes, from its JSON schema.
+
+    Example:
+        >>> _values({"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "null"}]})
+        'a number from 0 to 1, or null'
+    """
+    if "anyOf" in schema:
+        return ", or ".join(filter(None, map(_values, schema["anyOf"])))
+    if "enum" in schema or "const" in schema:
+        return ", ".join(map(str, schema.get("enum", [schema.get("const")])))
+    kinds = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "string": "a text",
+        "null": "null",
+    }
+    said = kinds.get(str(schema.get("type", "")), "")
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum", schema.get("exclusiveMaximum"))
+    if low is not None and high is not None:
+        return f"{said} from {low:g} to {high:g}"
+    if low is not None:
+        return f"{said}, at least {low:g}"
+    return said if high is None else f"{said}, at most {high:g}"
+
+
+def show_policy(name: str, as_json: bool) -> None:
+    """Explain one policy in words, or print it as one JSON object.
+
+    Raises:
+        ValueError: no such policy.
+    """
+    row = explained_policy(name)
+    if as_json:
+        sys.stdout.write(json.dumps(row, default=str) + "\n")
+        return
+    page = console(sys.stdout)
+    width = page.width if page.is_terminal else NARROW
+
+    def wrapped(text: str, indent: str = "", hanging: str = "") -> str:
+        return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent + hanging)
+
+    lines = [wrapped(f"{name}: {row['summary']} ({row['paper']})")]
+    lines += ["\n" + wrapped(paragraph) for paragraph in row["about"]]
+    lines += ["\nOptions, with their defaults"] if row["options"] else []
+    for option, facts in row["options"].items():
+        takes = f"  ({facts['values']})" if facts["values"] else ""
+        lines.append(wrapped(f"--set {option}={typed(facts['default'])}{takes}", "  ", "  "))
+        lines += [wrapped(facts["meaning"], " " * 6)] if facts["meaning"] else []
+    lines += ["\nSettings with a name in Python"] if row["presets"] else []
+    lines += [wrapped(f"{call}: {meaning}", "  ", "  ") for call, meaning in row["presets"].items()]
+    say(page, "\n".join([*lines, f'\nTry it: dlmsample generate "..." --policy {name}']))

@@ -1,0 +1,94 @@
+"""``policies NAME``, ``--policy auto``, and what adapters and heads recommend."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import dlmsample
+from dlmsample.cli import settings
+from dlmsample.cli.listing.policy import explained_policy
+from dlmsample.cli.main import run
+from dlmsample.models.embedded import folder_of, shipped
+from tests.cli.conftest import Call, Terminal, is_mistake
+
+NANO = folder_of("nano")
+MEMBERS = [(kind, name) for kind in ("adapter", "head") for name in shipped(NANO, kind)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", dlmsample.list_policies())
+def test_every_policy_is_explained(name: str, call: Call) -> None:
+    code, out, err = call("policies", name)
+    assert (code, err) == (0, "")
+    row = explained_policy(name)
+    assert all(facts["values"] and facts["meaning"] for facts in row["options"].values())
+    said = " ".join(out.split())
+    for option, facts in row["options"].items():
+        assert f"--set {option}=" in said
+        assert facts["values"] in said
+    assert "When to use:" in said
+    assert row["paper"] in said
+    assert "``" not in out
+    assert max(map(len, out.split("\n"))) <= 80
+
+
+def test_an_explanation_gives_ranges_and_defaults(call: Call) -> None:
+    options = json.loads(call("policies", "t2m", "--json").out)["options"]
+    assert options["threshold"]["values"] == "a number from 0 to 1, or null"
+    assert options["detector"]["values"] == "low_prob, t2t_remask, logit_diff"
+    assert (options["max_remasks"]["values"], options["max_remasks"]["default"]) == ("a whole number, at least 0", 1)
+    assert "T2T.speed(): S mode: fill 0.5" in call("policies", "t2t").out
+    is_mistake(call("policies", "t2mm"), "did you mean 't2m'")
+
+
+@pytest.mark.parametrize(("kind", "name"), MEMBERS)
+def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
+    adapter, head = (name, None) if kind == "adapter" else (None, name)
+    source, entry = settings.recommended("nano", adapter, head)
+    assert source == f"{kind} {name}"
+    chosen = settings.choose_policy("auto", "nano", adapter, head, {})
+    assert chosen.policy.name == entry["policy"]
+    assert chosen.block_length == entry.get("block_length")
+
+
+def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
+    words = ("generate", "Tom has 12 pens.", "--adapter", "scope", "--max-new-tokens", "8", "--json")
+    same = ("--policy", "d3im", "--set", "steps=4", "--block-length", "all")
+    assert call(*words, "--policy", "auto", "--set", "steps=4") == call(*words, *same)
+    for nothing in (None, "", "org/name", "~nobody/at/all"):
+        assert settings.choose_policy("auto", "nano", nothing, None, {}).policy.name == "unmask"
+
+
+def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
+    file = tmp_path / settings.RECOMMENDED
+    file.write_text('{"policy": "t2m", "threshold": 0.2}')
+    assert settings.choose_policy("auto", "nano", str(tmp_path), None, {}).policy == dlmsample.T2M(threshold=0.2)
+    assert settings.choose_policy("auto", str(tmp_path), None, None, {}).policy.name == "t2m"
+    wrongs = (
+        "{",
+        "[]",
+        '{"threshold": 1}',
+        '{"policy": "t2m", "treshold": 1}',
+        '{"policy": "t2m", "block_length": "x"}',
+    )
+    for wrong in wrongs:
+        file.write_text(wrong)
+        assert settings.choose_policy(None, "nano", str(tmp_path), None, {}).policy.name == "unmask"
+        with pytest.raises(ValueError, match=r"policy"):
+            settings.choose_policy("auto", "nano", str(tmp_path), None, {})
+
+
+def test_a_terminal_is_told_what_an_adapter_was_trained_for(
+    call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["generate", "x", "--adapter", "scope", "--max-new-tokens", "8", "--json"]
+    assert call(*words).err == ""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert run(words) == 0
+    assert "adapter scope was trained for --policy d3im; --policy auto takes it\n" in screen.getvalue()
+    assert run([*words, "--policy", "unmask"]) == 0
+    assert screen.getvalue().count("was trained for") == 1

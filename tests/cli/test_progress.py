@@ -1,0 +1,46 @@
+"""Progress on a terminal: no field is ever empty."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from dlmsample.ablate.progress import Bar
+from dlmsample.support.progress import Progress
+from tests.cli.conftest import Terminal
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    for name, value in {"TERM": "xterm-256color", "COLUMNS": "100", "NO_COLOR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    return screen
+
+
+def lines(screen: Terminal) -> list[str]:
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue())
+    return [line.strip() for line in re.split(r"[\r\n]", plain) if line.strip()]
+
+
+def test_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
+    with Progress(3, True) as bar:
+        bar.tick(1)
+    drawn = lines(screen)
+    assert re.search(r"0/3 0 forwards \d", drawn[0])
+    assert re.search(r"1/3 1 forwards \d", drawn[-1])
+
+
+def test_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
+    with Bar(40, 4, 1, True) as bar:
+        bar.advance(10, 1)
+        bar.advance(10, 1)
+    drawn = lines(screen)
+    assert drawn[0].startswith("cells 1/4")
+    assert drawn[0].endswith("0/40 examples")
+    assert re.search(r"20/40 examples, [\d.]+ a second, \d+:\d\d:\d\d left$", drawn[-1])
+    assert not any(", ," in line or "-:--:--" in line for line in drawn)
