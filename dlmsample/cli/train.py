@@ -41,7 +41,7 @@ def train(request: Request) -> int:
     Raises:
         ValueError: anything the user can put right.
     """
-    from dlmsample.train.compose import compose, recipes
+    from dlmsample.train.config.compose import compose, recipes
 
     if request.listing:
         from dlmsample.cli.listing import show
@@ -55,7 +55,7 @@ def train(request: Request) -> int:
     config = compose(request.recipe, request.objective, request.model, request.data, request.settings)
     if request.out is None and not request.dry_run:
         raise ValueError("give --out DIR: checkpoints and the result go there (or --dry-run for the plan alone)")
-    from dlmsample.train.files import DataError
+    from dlmsample.train.data.records import DataError
 
     try:
         return _plan(request, config) if request.dry_run else _run(request, config)
@@ -86,7 +86,7 @@ def _run(request: Request, config: TrainConfig) -> int:
 
 
 def _train(request: Request, config: TrainConfig, out: Path) -> int:
-    from dlmsample.train.data import make_source
+    from dlmsample.train.data.batches import make_source
     from dlmsample.train.trainer import Trainer
 
     if config.data is not None and _main() and sys.stderr.isatty():
@@ -103,7 +103,7 @@ def _train(request: Request, config: TrainConfig, out: Path) -> int:
 
 
 def _plan(request: Request, config: TrainConfig) -> int:
-    from dlmsample.train.plan import plan, text
+    from dlmsample.train.dry_run import plan, text
 
     silence()
     world = int(os.environ.get("WORLD_SIZE", "1"))

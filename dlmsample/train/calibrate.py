@@ -11,8 +11,8 @@ from torch import Tensor
 
 from dlmsample.objectives.base import Ids, Objective
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data import Rows, Steps
-from dlmsample.train.streams import Layout, lay_out
+from dlmsample.train.data.batches import Rows, Steps
+from dlmsample.train.data.layout import Layout, lay_out
 
 
 def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[Rows]:

@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dlmsample.objectives.base import objective
-from dlmsample.train import build, calibrate, checkpoint
-from dlmsample.train.adapt import peft_json, peft_tensors
+from dlmsample.train import calibrate, checkpoint
+from dlmsample.train import model as build
 from dlmsample.train.card import card
 from dlmsample.train.config import TrainConfig, TrainError, parse
-from dlmsample.train.sections import LoraSection
-from dlmsample.train.streams import StreamModel
+from dlmsample.train.config.sections import LoraSection
+from dlmsample.train.data.layout import StreamModel
+from dlmsample.train.lora import peft_json, peft_tensors
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 _HEAD = "head."

@@ -9,11 +9,11 @@ import torch
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Denoiser, Facts
 from dlmsample.support.registry import policy
-from dlmsample.train.build import pad_id
 from dlmsample.train.calibrate import validation
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.sections import SampleSection
-from dlmsample.train.streams import StreamModel
+from dlmsample.train.config.sections import SampleSection
+from dlmsample.train.data.layout import StreamModel
+from dlmsample.train.model import pad_id
 
 
 class Samples:

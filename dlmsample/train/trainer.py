@@ -22,17 +22,18 @@ from torch.distributed.tensor import DTensor
 
 from dlmsample.objectives.base import objective
 from dlmsample.rng import sequence_key
-from dlmsample.train import build, checkpoint
+from dlmsample.train import checkpoint
+from dlmsample.train import model as build
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data import Rows, Steps, batches
+from dlmsample.train.data.batches import Rows, Steps, batches
+from dlmsample.train.data.layout import lay_out, lengths
+from dlmsample.train.data.source import Source
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
 from dlmsample.train.report import Means, Report
 from dlmsample.train.sample import Samples
-from dlmsample.train.source import Source
-from dlmsample.train.streams import lay_out, lengths
 
 
 class Trainer:

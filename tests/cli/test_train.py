@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from dlmsample.train.__main__ import main
-from dlmsample.train.compose import compose
+from dlmsample.train.config.compose import compose
 from tests.cli.conftest import Call, is_mistake
 from tests.train.standin import recipe
 
@@ -134,7 +134,7 @@ def test_the_plan_as_json_is_exact(call: Call, tiny: str, rows: str) -> None:
     code, out, err = call(*command)
     assert (code, err, out.count("\n")) == (0, "", 1)
     plan = json.loads(out)
-    from dlmsample.train import build
+    from dlmsample.train import model as build
     from dlmsample.train.config import load
 
     total = sum(p.numel() for p in build.build_module(load(tiny)).parameters())

@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 import dlmsample as ds
-from dlmsample.train import build, checkpoint
-from dlmsample.train.adapt import TARGETS, linear_names
+from dlmsample.train import checkpoint
+from dlmsample.train import model as build
 from dlmsample.train.config import TrainError, load
 from dlmsample.train.export import export
+from dlmsample.train.lora import TARGETS, linear_names
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 

@@ -15,12 +15,12 @@ import pytest
 import torch
 
 from dlmsample.train.config import TrainConfig, TrainError, load
-from dlmsample.train.corpus import FileSource
-from dlmsample.train.data import Rows, Steps, batches, draw_windows, make_source
-from dlmsample.train.encode import Encoder
-from dlmsample.train.files import DataError
-from dlmsample.train.sections import WindowSection
-from dlmsample.train.source import TaskSource
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.batches import Rows, Steps, batches, draw_windows, make_source
+from dlmsample.train.data.corpus import FileSource
+from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.records import DataError
+from dlmsample.train.data.source import TaskSource
 from tests.train.standin import recipe
 
 EOS = 1

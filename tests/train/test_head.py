@@ -13,12 +13,13 @@ import dlmsample as ds
 from dlmsample.heads import load_head
 from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
-from dlmsample.train import build, checkpoint
+from dlmsample.train import checkpoint
+from dlmsample.train import model as build
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.config import TrainError, load
-from dlmsample.train.data import Steps
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import lay_out
 from dlmsample.train.export import export
-from dlmsample.train.streams import lay_out
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 

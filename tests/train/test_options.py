@@ -13,13 +13,13 @@ from safetensors.torch import load_file, save_file
 
 import dlmsample as ds
 from dlmsample.models.attention.masks import block_causal
-from dlmsample.train import build
+from dlmsample.train import model as build
 from dlmsample.train.card import command
 from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data
-from dlmsample.train.data import Steps
+from dlmsample.train.config.sections import Geometry
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import StreamModel, extents, lay_out, lengths
 from dlmsample.train.ema import Average
-from dlmsample.train.sections import Geometry
-from dlmsample.train.streams import StreamModel, extents, lay_out, lengths
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 

@@ -11,10 +11,11 @@ from transformers import AutoTokenizer
 
 from dlmsample.models.attention.masks import bidirectional, block_causal, two_stream
 from dlmsample.rng import fold
-from dlmsample.train import build
-from dlmsample.train.config import TrainConfig, WindowSection, load
-from dlmsample.train.data import Rows, Steps, batches, draw_windows
-from dlmsample.train.streams import StreamModel, layout, model_input, packed_mask
+from dlmsample.train import model as build
+from dlmsample.train.config import TrainConfig, load
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.batches import Rows, Steps, batches, draw_windows
+from dlmsample.train.data.layout import StreamModel, layout, model_input, packed_mask
 from tests.train.standin import recipe
 
 

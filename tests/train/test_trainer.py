@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dlmsample.train import build, checkpoint
+from dlmsample.train import checkpoint
+from dlmsample.train import model as build
 from dlmsample.train.__main__ import main
 from dlmsample.train.config import TrainError, load
 from dlmsample.train.report import Means

@@ -16,7 +16,7 @@ from torch import Tensor
 from dlmsample.rng import fold, uniform
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.encode import Encoder, make_encoder
+from dlmsample.train.data.encoder import Encoder, make_encoder
 
 _MIX = 101
 """Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from dlmsample.rng import fold
-from dlmsample.train.config import DataSection, TrainConfig, TrainError
-from dlmsample.train.encode import Encoder, make_encoder
-from dlmsample.train.files import Mistakes, Record, find, read
-from dlmsample.train.source import Drawn, flatten, row_keys, starts
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.config.sections import DataSection
+from dlmsample.train.data.encoder import Encoder, make_encoder
+from dlmsample.train.data.records import Mistakes, Record, find, read
+from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
 
 DEFAULT_LENGTH = 2048
 """Tokens of a row where ``data.max_length`` does not say."""
@@ -196,7 +197,7 @@ class FileSource:
         return self._orders[epoch]
 
     def rows(self, numbers: Tensor) -> Drawn:
-        """See :class:`dlmsample.train.source.Source`."""
+        """See :class:`dlmsample.train.data.source.Source`."""
         epoch, place = numbers // self.size, numbers % self.size
         index = torch.empty_like(numbers)
         for number in epoch.unique().tolist():

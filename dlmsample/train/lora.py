@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.sections import LoraSection
+from dlmsample.train.config.sections import LoraSection
 
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 _DENSE = (*_ATTENTION, "gate_proj", "up_proj", "down_proj")

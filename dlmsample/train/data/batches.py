@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dlmsample.rng import fold, uniform
-from dlmsample.train.config import TrainConfig, TrainError, WindowSection
-from dlmsample.train.encode import Encoder
-from dlmsample.train.source import Drawn, Source, TaskSource, row_keys
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.source import Drawn, Source, TaskSource, row_keys
 
 __all__ = ["Rows", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
 
@@ -51,13 +52,13 @@ def make_source(config: TrainConfig, split: str = "train") -> Source:
     """
     if config.data is None:
         return TaskSource(config, split)
-    from dlmsample.train.corpus import FileSource
+    from dlmsample.train.data.corpus import FileSource
 
     return FileSource(config, split)
 
 
 def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
-    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.streams.layout`)."""
+    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.data.layout.layout`)."""
     if attention == "bidirectional":
         return prompt + window
     return window + prompt + (window - 1) // block * block

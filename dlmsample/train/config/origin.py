@@ -7,7 +7,7 @@ from pathlib import Path
 from dlmsample.models.embedded import EMBEDDED
 from dlmsample.models.families import Opened, open_config, published
 from dlmsample.models.hub import locate, read_config
-from dlmsample.train.sections import ModelSection
+from dlmsample.train.config.sections import ModelSection
 
 
 def open_published(section: ModelSection, skip_hub: bool = False) -> Opened | None:

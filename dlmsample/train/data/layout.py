@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dlmsample.models.attention.masks import bidirectional
 from dlmsample.objectives.base import Outputs
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data import Rows, input_lengths, round_up
+from dlmsample.train.data.batches import Rows, input_lengths, round_up
 
 _LOGITS = frozenset({"logits"})
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dlmsample.train.config import DataSection, TrainError
+from dlmsample.train.config import TrainError
+from dlmsample.train.config.sections import DataSection
 
 
 def rows(section: DataSection) -> Iterator[dict[str, Any]]:

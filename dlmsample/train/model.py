@@ -15,11 +15,11 @@ from torch import nn
 
 from dlmsample.models.hub import one_line
 from dlmsample.objectives.base import Ids
-from dlmsample.train.adapt import add_lora
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.origin import open_published
-from dlmsample.train.sections import HeadSection
-from dlmsample.train.streams import StreamModel
+from dlmsample.train.config.origin import open_published
+from dlmsample.train.config.sections import HeadSection
+from dlmsample.train.data.layout import StreamModel
+from dlmsample.train.lora import add_lora
 
 
 def build_module(config: TrainConfig, device: torch.device | str = "cpu") -> Any:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from dlmsample.objectives.base import objective
-from dlmsample.train import build
+from dlmsample.train import model as build
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data import Steps, make_source, round_up
-from dlmsample.train.encode import make_encoder
-from dlmsample.train.source import Source
-from dlmsample.train.streams import lengths
+from dlmsample.train.data.batches import Steps, make_source, round_up
+from dlmsample.train.data.encoder import make_encoder
+from dlmsample.train.data.layout import lengths
+from dlmsample.train.data.source import Source
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _GIB = 2**30
@@ -167,7 +167,7 @@ def _batch(config: TrainConfig, source: Source | None, world: int) -> dict[str, 
             "widest_window": window,
             "measured": "step 0",
         }
-    from dlmsample.train.corpus import DEFAULT_LENGTH, row_length
+    from dlmsample.train.data.corpus import DEFAULT_LENGTH, row_length
 
     length = min(row_length(config), config.data.max_tokens or row_length(config)) if config.data else DEFAULT_LENGTH
     width = round_up(length * (1 if config.geometry.attention == "bidirectional" else 2))

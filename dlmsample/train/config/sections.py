@@ -97,7 +97,7 @@ class TaskSection(Section):
 
 
 class DataSection(Section):
-    """Data from files, or from a data set of the hub; see :mod:`dlmsample.train.files` for what rows may be."""
+    """Data from files, or from a data set of the hub; see :mod:`dlmsample.train.data.records` for what rows may be."""
 
     path: str | tuple[str, ...] | None = None
     """A file, a folder (all its files of a known format, by name), or several of them."""
