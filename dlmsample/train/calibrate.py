@@ -11,11 +11,11 @@ from torch import Tensor
 
 from dlmsample.objectives.base import Ids, Objective
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data.batches import Rows, Steps
-from dlmsample.train.data.layout import Layout, lay_out
+from dlmsample.train.data.batches import MicroBatch, Steps
+from dlmsample.train.data.layout import StreamLayout, lay_out
 
 
-def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[Rows]:
+def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[MicroBatch]:
     """The first ``count`` rows of the validation split, rounded up to batches of ``rows`` (None: one batch)."""
     size = min(rows or count, count)
     small = {"batch_size": size, "micro_batches": 1, "steps": -(-count // size)}
@@ -40,7 +40,7 @@ def measure(
     for part in validation(config, pad, config.head.calibration_rows, config.batch_size // config.micro_batches):
         batch = lay_out(config, part, device)
 
-        def draft(tokens: Tensor, batch: Layout = batch) -> Tensor:
+        def draft(tokens: Tensor, batch: StreamLayout = batch) -> Tensor:
             return model(batch, tokens)
 
         window = objective.corrupt(batch.clean, batch.editable, batch.keys, draft, batch.blocks, ids=ids).input

@@ -13,7 +13,7 @@ from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.batches import Steps, make_source, round_up
 from dlmsample.train.data.encoder import make_encoder
 from dlmsample.train.data.layout import lengths
-from dlmsample.train.data.source import Source
+from dlmsample.train.data.source import RowSource
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _GIB = 2**30
@@ -128,7 +128,7 @@ def _stored(config: TrainConfig) -> str:
     return "float32" if config.trains_whole and not config.model.init else config.model.dtype
 
 
-def _data(config: TrainConfig) -> tuple[dict[str, Any], Source | None]:
+def _data(config: TrainConfig) -> tuple[dict[str, Any], RowSource | None]:
     """What is known of the data, and the source if it can be read here."""
     if config.data is not None and config.data.hub is not None:
         where = f"{config.data.hub}, split {config.data.split}"
@@ -148,7 +148,7 @@ def _data(config: TrainConfig) -> tuple[dict[str, Any], Source | None]:
     return said, source
 
 
-def _batch(config: TrainConfig, source: Source | None, world: int) -> dict[str, Any]:
+def _batch(config: TrainConfig, source: RowSource | None, world: int) -> dict[str, Any]:
     """Shapes of a step: those of step 0, or bounds where the data cannot be read here."""
     per = config.batch_size // config.micro_batches // world
     facts = {"rows": config.batch_size, "micro_batches": config.micro_batches, "rows_per_micro_batch": per}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-class Means:
+class MetricSums:
     """Running means kept on the device: nothing is read back until they are asked for.
 
     A value over a position set (``ce/wrong``) counts by the set's size (``share/wrong``): a micro-batch without
@@ -45,7 +45,7 @@ def _size(name: str) -> str:
     return "" if kind == "share" else f"share/{members}"
 
 
-class Report:
+class RunLog:
     """Writes ``metrics.jsonl`` (and TensorBoard's files, if it is installed) and shows progress: a bar on a
     terminal, else one plain line per entry."""
 

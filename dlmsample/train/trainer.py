@@ -27,12 +27,12 @@ from dlmsample.train import model as build
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data.batches import Rows, Steps, batches
+from dlmsample.train.data.batches import MicroBatch, Steps, batches
 from dlmsample.train.data.layout import lay_out, lengths
-from dlmsample.train.data.source import Source
+from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
-from dlmsample.train.report import Means, Report
+from dlmsample.train.report import MetricSums, RunLog
 from dlmsample.train.sample import Samples
 
 
@@ -50,7 +50,7 @@ class Trainer:
             be built.
     """
 
-    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: Source | None = None) -> None:
+    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: RowSource | None = None) -> None:
         self.config, self.out, self.recipe = config, out, recipe
         self.begun = time.monotonic()
         # Without cpu=True, accelerate would not join CPU processes that torchrun started.
@@ -91,11 +91,11 @@ class Trainer:
         """
         goal = min(self.config.steps, stop_at or self.config.steps)
         limit = math.inf if max_minutes is None else 60 * max_minutes
-        report = Report(self.out, self.step, self.config.steps, self.main)
+        report = RunLog(self.out, self.step, self.config.steps, self.main)
         self.model.train()
         if (device := self.accelerator.device).type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)  # of the training: loading may take more for a moment
-        means, tokens, since = Means(), 0, time.monotonic()
+        means, tokens, since = MetricSums(), 0, time.monotonic()
         try:
             for batch in batches(self.data, self.step, goal) if self.step < goal else ():
                 tokens += self._train_step(batch, means)
@@ -143,7 +143,7 @@ class Trainer:
             write_result(self.out / "final", self.config, self.inner, tensors, record)
         self.accelerator.wait_for_everyone()
 
-    def _train_step(self, batch: list[Rows], means: Means) -> int:
+    def _train_step(self, batch: list[MicroBatch], means: MetricSums) -> int:
         rows = sum(len(part.keys) for part in batch)
         if self.dropout:
             # Dropout alone draws from torch's generator: seeded anew at each step, a resumed run draws the same.
@@ -168,7 +168,7 @@ class Trainer:
         means.count += 1
         return sum(int(lengths(self.config, part).sum()) for part in batch)
 
-    def _loss(self, part: Rows) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(self, part: MicroBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch: the mean over its rows."""
         batch = lay_out(self.config, part, self.accelerator.device)
 

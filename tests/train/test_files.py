@@ -16,7 +16,7 @@ import torch
 
 from dlmsample.train.config import TrainConfig, TrainError, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import Rows, Steps, batches, draw_windows, make_source
+from dlmsample.train.data.batches import MicroBatch, Steps, batches, draw_windows, make_source
 from dlmsample.train.data.corpus import FileSource
 from dlmsample.train.data.encoder import Encoder
 from dlmsample.train.data.records import DataError
@@ -64,7 +64,7 @@ def texts(source: FileSource) -> list[str]:
     return [source.encoder.fast.decode([i for i in row if i > 2]) for row in rows]
 
 
-def rows_of(batch: list[Rows]) -> dict[int, tuple[Any, ...]]:
+def rows_of(batch: list[MicroBatch]) -> dict[int, tuple[Any, ...]]:
     """Each row of a batch by its key."""
     return {
         int(key): (*(int(a[r]) for a in (part.prompt, part.answer, part.window, part.block)), part.tokens[r].tolist())

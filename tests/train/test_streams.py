@@ -14,7 +14,7 @@ from dlmsample.rng import fold
 from dlmsample.train import model as build
 from dlmsample.train.config import TrainConfig, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import Rows, Steps, batches, draw_windows
+from dlmsample.train.data.batches import MicroBatch, Steps, batches, draw_windows
 from dlmsample.train.data.layout import StreamModel, layout, model_input, packed_mask
 from tests.train.standin import recipe
 
@@ -149,7 +149,7 @@ def test_windows_of_one_length() -> None:
         WindowSection(window_min=200)
 
 
-def _same(a: Rows, b: Rows) -> bool:
+def _same(a: MicroBatch, b: MicroBatch) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 

@@ -19,7 +19,7 @@ from dlmsample.train import checkpoint
 from dlmsample.train import model as build
 from dlmsample.train.__main__ import main
 from dlmsample.train.config import TrainError, load
-from dlmsample.train.report import Means
+from dlmsample.train.report import MetricSums
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
@@ -227,7 +227,7 @@ def _environment() -> dict[str, str]:
 
 def test_a_mean_over_a_set_counts_by_the_size_of_the_set() -> None:
     """Micro-batches without members of a set do not pull its mean towards 0."""
-    means = Means()
+    means = MetricSums()
     for share, ce in ((0.0, 0.0), (0.3, 4.0), (0.1, 2.0), (0.0, 0.0)):
         means.add({"loss": torch.tensor(1.0), "share/wrong": torch.tensor(share), "ce/wrong": torch.tensor(ce)}, 0.5)
     means.count = 2

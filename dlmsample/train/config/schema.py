@@ -14,6 +14,7 @@ from dlmsample.objectives.base import objective
 from dlmsample.support.registry import unknown
 from dlmsample.train.config.sections import (
     DataSection,
+    Fraction,
     Geometry,
     HeadSection,
     LoraSection,
@@ -21,7 +22,6 @@ from dlmsample.train.config.sections import (
     ObjectiveSection,
     SampleSection,
     Section,
-    Share,
     TaskSection,
     WindowSection,
 )
@@ -49,10 +49,10 @@ class TrainConfig(Section):
     batch_size: int = Field(ge=1)
     micro_batches: int = Field(default=1, ge=1)
     lr: float = Field(gt=0)
-    min_lr_ratio: Share = 0.0
+    min_lr_ratio: Fraction = 0.0
     warmup: int = Field(default=0, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    betas: tuple[Share, Share] = (0.9, 0.999)
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float | None = Field(default=1.0, gt=0)
     precision: Annotated[Literal["no", "bf16"], BeforeValidator(lambda v: "no" if v is False else v)] = "no"

@@ -15,16 +15,16 @@ from dlmsample.rng import fold, uniform
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import WindowSection
 from dlmsample.train.data.encoder import Encoder
-from dlmsample.train.data.source import Drawn, Source, TaskSource, row_keys
+from dlmsample.train.data.source import Drawn, RowSource, TaskSource, row_keys
 
-__all__ = ["Rows", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
+__all__ = ["MicroBatch", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
 
 _LONG, _WINDOW, _KIND, _BLOCK = 102, 103, 104, 105
 """Counters that separate the data's draws from each other and (being > 100) from the objectives'."""
 _ROUND = 32
 
 
-class Rows(NamedTuple):
+class MicroBatch(NamedTuple):
     """One micro-batch as NumPy arrays: they cross from a worker through its pipe, without shared memory."""
 
     tokens: np.ndarray
@@ -43,7 +43,7 @@ class Rows(NamedTuple):
     """The longest window, rounded up to a multiple of 32."""
 
 
-def make_source(config: TrainConfig, split: str = "train") -> Source:
+def make_source(config: TrainConfig, split: str = "train") -> RowSource:
     """Where a run's rows come from ("train"), or its validation rows ("valid"); files are read, checked and
     tokenised here.
 
@@ -99,7 +99,7 @@ def draw_windows(
     return window, torch.where(kind >= 1 - options.all_share, window, block)
 
 
-class Steps(Dataset[list[Rows]]):
+class Steps(Dataset[list[MicroBatch]]):
     """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the source.
 
     Rows are sorted by length before they are cut into micro-batches, so that padding is small. With several
@@ -120,7 +120,7 @@ class Steps(Dataset[list[Rows]]):
         pad: int,
         rank: int = 0,
         world: int = 1,
-        source: Source | None = None,
+        source: RowSource | None = None,
         split: str = "train",
     ) -> None:
         if config.batch_size % (config.micro_batches * world):
@@ -138,7 +138,7 @@ class Steps(Dataset[list[Rows]]):
     def __len__(self) -> int:
         return self.config.steps
 
-    def __getitem__(self, step: int) -> list[Rows]:
+    def __getitem__(self, step: int) -> list[MicroBatch]:
         config, geometry = self.config, self.config.geometry
         first = step * config.batch_size
         drawn = self.source.rows(torch.arange(first + self.rank, first + config.batch_size, self.world))
@@ -155,7 +155,7 @@ class Steps(Dataset[list[Rows]]):
         ]
 
 
-def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> Rows:
+def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> MicroBatch:
     """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
 
     Args:
@@ -172,7 +172,7 @@ def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarra
     inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
     filler = np.where(at < end[:, None], eos, pad)
     tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
-    return Rows(
+    return MicroBatch(
         tokens=tokens,
         prompt=prompt.astype(np.int32),
         answer=drawn.answer[rows].astype(np.int32),
@@ -188,7 +188,7 @@ def round_up(length: int) -> int:
     return -(-length // _ROUND) * _ROUND
 
 
-def _same(item: list[Rows]) -> list[Rows]:
+def _same(item: list[MicroBatch]) -> list[MicroBatch]:
     return item
 
 
@@ -197,7 +197,7 @@ def _quiet(worker: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def batches(steps: Steps, start: int, stop: int) -> Iterator[list[Rows]]:
+def batches(steps: Steps, start: int, stop: int) -> Iterator[list[MicroBatch]]:
     """The batches of steps ``start .. stop``, in order, made by the configuration's workers."""
     workers = steps.config.workers
     loader = DataLoader(

@@ -26,7 +26,7 @@ _ORDER, _HELD = 106, 107
 _CHUNK = 1024
 
 
-class Counts(NamedTuple):
+class CorpusCounts(NamedTuple):
     """What became of the rows that were read."""
 
     kept: int
@@ -64,7 +64,7 @@ class Corpus(NamedTuple):
     """int64 ``[row]``, the EOS included."""
     room: np.ndarray
     """int64 ``[row]``: the row itself for plain text, ``max_length`` for prompts with answers."""
-    counts: Counts
+    counts: CorpusCounts
 
 
 def row_length(config: TrainConfig) -> int:
@@ -135,7 +135,7 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
             break
     mistakes.check()
     flat, prompt, answer, room = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    counts = Counts(kept, short, long, len(flat), dropped)
+    counts = CorpusCounts(kept, short, long, len(flat), dropped)
     if not kept:
         raise TrainError(f"no row is left: {counts.line(section)}; change data.min_tokens or data.max_tokens")
     if section.pack:
@@ -197,7 +197,7 @@ class FileSource:
         return self._orders[epoch]
 
     def rows(self, numbers: Tensor) -> Drawn:
-        """See :class:`dlmsample.train.data.source.Source`."""
+        """See :class:`dlmsample.train.data.source.RowSource`."""
         epoch, place = numbers // self.size, numbers % self.size
         index = torch.empty_like(numbers)
         for number in epoch.unique().tolist():

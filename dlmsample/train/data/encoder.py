@@ -11,7 +11,7 @@ from dlmsample.train.config import TrainConfig, TrainError
 
 _CONTENT = "dlmsampleprompttext"
 
-Form = list[int | list[str | int]]
+RenderedTemplate = list[int | list[str | int]]
 """A rendered template: ids of special tokens, and spans of text; an int inside a span is a message's number."""
 
 
@@ -36,7 +36,7 @@ class Encoder:
         self.fast.encode_special_tokens = True  # text never makes special ids
         self.outer: Any = AutoTokenizer.from_pretrained(str(folder))
         self.special = {t.content: i for i, t in self.outer.added_tokens_decoder.items() if t.special}
-        self._forms: dict[tuple[str, ...], Form] = {}
+        self._forms: dict[tuple[str, ...], RenderedTemplate] = {}
 
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of user prompts, template included."""
@@ -66,7 +66,7 @@ class Encoder:
         """Ids of texts taken as they are, each with one EOS behind it."""
         return [[*ids, self.eos] for ids in self._encode(texts)]
 
-    def form(self, roles: tuple[str, ...]) -> Form:
+    def form(self, roles: tuple[str, ...]) -> RenderedTemplate:
         """The template rendered for these roles.
 
         Raises:
@@ -76,7 +76,7 @@ class Encoder:
             self._forms[roles] = self._render(roles)
         return self._forms[roles]
 
-    def _render(self, roles: tuple[str, ...]) -> Form:
+    def _render(self, roles: tuple[str, ...]) -> RenderedTemplate:
         marks = [f"{_CONTENT}{number:04d}" for number in range(len(roles))]
         text = marks[0] if marks else ""
         if self.outer.chat_template:
@@ -90,7 +90,7 @@ class Encoder:
             raise TrainError("the tokenizer has no chat template: give prompt and answer, not messages")
         if any(text.count(mark) != 1 for mark in marks):
             raise TrainError(f"the chat template leaves out or repeats a message of the roles {', '.join(roles)}")
-        form: Form = []
+        form: RenderedTemplate = []
         names = sorted(map(re.escape, self.special), key=len, reverse=True)
         for part in re.split(f"({'|'.join([_CONTENT + '[0-9]{4}', *names])})", text):
             if part in self.special:
@@ -130,7 +130,7 @@ def _fetch(name: str, local: bool) -> Path:
         raise TrainError(f"cannot get the tokenizer of {name}: {said}; or set model.tokenizer to a folder") from None
 
 
-def _joined(form: Form, encoded: Iterator[list[int]]) -> Iterator[int]:
+def _joined(form: RenderedTemplate, encoded: Iterator[list[int]]) -> Iterator[int]:
     for piece in form:
         if isinstance(piece, int):
             yield piece

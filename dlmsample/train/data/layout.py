@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from dlmsample.models.attention.masks import bidirectional
 from dlmsample.objectives.base import Outputs
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data.batches import Rows, input_lengths, round_up
+from dlmsample.train.data.batches import MicroBatch, input_lengths, round_up
 
 _LOGITS = frozenset({"logits"})
 
 
-class Layout(NamedTuple):
+class StreamLayout(NamedTuple):
     """Everything about a micro-batch that does not depend on the corruption; ``n`` is the window axis.
 
     ``clean``, ``editable``, ``blocks`` are what an objective gets: the answer window alone, left-aligned.
@@ -67,7 +67,7 @@ def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
     return (mask | torch.eye(blocks.shape[1], dtype=torch.bool, device=blocks.device))[:, None]
 
 
-def extents(rows: Rows, attention: str, alignment: str) -> tuple[np.ndarray, np.ndarray]:
+def extents(rows: MicroBatch, attention: str, alignment: str) -> tuple[np.ndarray, np.ndarray]:
     """Where each row's noisy window starts and how long it is, int ``[row]``.
 
     It is the answer window; for block-causal models of "absolute" alignment the prompt's tail that shares the
@@ -81,13 +81,13 @@ def extents(rows: Rows, attention: str, alignment: str) -> tuple[np.ndarray, np.
 
 
 def layout(
-    rows: Rows,
+    rows: MicroBatch,
     attention: str,
     device: torch.device | str = "cpu",
     *,
     alignment: str = "prompt",
     eos_tail: int | None = None,
-) -> Layout:
+) -> StreamLayout:
     """Lay a micro-batch out for ``attention`` ("block_causal" or "bidirectional").
 
     Rule: block-causal input is ``noisy ‖ clean``, packed row by row: the window, then prompt + window up to
@@ -117,7 +117,9 @@ def layout(
         slot = index - prompt
         noisy, real = (slot >= 0) & (slot < window), index < prompt + window
         base, slot = tokens[:, :width], slot.clamp(0, noisy_width - 1)
-        return Layout(clean, editable, valid, None, keys, base, noisy, slot, index, real, bidirectional(real), inside)
+        return StreamLayout(
+            clean, editable, valid, None, keys, base, noisy, slot, index, real, bidirectional(real), inside
+        )
     noisy = index < window
     positions = torch.where(noisy, start + index, index - window)
     blocks = (positions - start).div(block, rounding_mode="floor") + 1
@@ -126,7 +128,7 @@ def layout(
     mask = packed_mask(blocks.int(), noisy, real)
     base, slot = tokens.gather(1, positions.clamp(max=last)), index.clamp(max=noisy_width - 1)
     own = offset // block + 1
-    return Layout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None)
+    return StreamLayout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None)
 
 
 def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
@@ -135,20 +137,20 @@ def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
     return (tensor.pin_memory() if torch.device(device).type == "cuda" else tensor).to(device, non_blocking=True)
 
 
-def lengths(config: TrainConfig, rows: Rows) -> np.ndarray:
+def lengths(config: TrainConfig, rows: MicroBatch) -> np.ndarray:
     """int ``[row]``: positions of the model's input that are no padding."""
     geometry = config.geometry
     start, window = extents(rows, geometry.attention, geometry.block_alignment)
     return input_lengths(start, window, rows.block, geometry.attention)
 
 
-def lay_out(config: TrainConfig, rows: Rows, device: torch.device | str = "cpu") -> Layout:
+def lay_out(config: TrainConfig, rows: MicroBatch, device: torch.device | str = "cpu") -> StreamLayout:
     """:func:`layout` as a run's configuration says."""
     geometry, tail = config.geometry, config.windows.eos_tail
     return layout(rows, geometry.attention, device, alignment=geometry.block_alignment, eos_tail=tail)
 
 
-def model_input(batch: Layout, window: Tensor) -> Tensor:
+def model_input(batch: StreamLayout, window: Tensor) -> Tensor:
     """The ids the model sees, int64 ``[row, input]``, for a (corrupted) window ``[row, n]``."""
     return torch.where(batch.noisy, window.gather(1, batch.slot), batch.base)
 
@@ -181,7 +183,7 @@ class StreamModel(nn.Module):
             self.module.eval()
         return self
 
-    def forward(self, batch: Layout, window: Tensor, want: frozenset[str] = _LOGITS) -> Tensor | Outputs:
+    def forward(self, batch: StreamLayout, window: Tensor, want: frozenset[str] = _LOGITS) -> Tensor | Outputs:
         """What is wanted of the window when its tokens are ``window`` ``[row, n]``.
 
         Returns:
@@ -204,14 +206,14 @@ class StreamModel(nn.Module):
         error = self._error(batch, out.hidden_states[self.head.layer])
         return error if logits is None else Outputs(logits, error)
 
-    def _error(self, batch: Layout, hidden: Tensor) -> Tensor:
+    def _error(self, batch: StreamLayout, hidden: Tensor) -> Tensor:
         if batch.blocks is None:
             return self.head(hidden, batch.positions, batch.real).gather(1, batch.take)
         n = batch.clean.shape[1]
         return self.head(hidden[:, :n], batch.positions[:, :n], batch.valid, batch.blocks)
 
 
-def _window(batch: Layout, hidden: Tensor) -> Tensor:
+def _window(batch: StreamLayout, hidden: Tensor) -> Tensor:
     """The window's part of ``[row, input, width]``."""
     if batch.take is None:
         return hidden[:, : batch.clean.shape[1]]
