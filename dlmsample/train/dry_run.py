@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from dlmsample.objectives.base import objective
-from dlmsample.train import model as build
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.batches import Steps, make_source, round_up
 from dlmsample.train.data.encoder import make_encoder
 from dlmsample.train.data.layout import lengths
 from dlmsample.train.data.source import RowSource
+from dlmsample.train.model import skeleton, token_ids
+from dlmsample.train.optimizer import named_trainable
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _GIB = 2**30
@@ -43,9 +44,9 @@ def plan(config: TrainConfig, out: Path | None = None, world: int = 1, sharded: 
     Raises:
         TrainError: whatever training would refuse before its first step, as far as no weights are needed.
     """
-    model = build.skeleton(config)
-    build.token_ids(config, model.module)
-    named = build.named_trainable(model)
+    model = skeleton(config)
+    token_ids(config, model)
+    named = named_trainable(model)
     trainable = {"lora": 0, "head": 0, "backbone": 0}
     for name, parameter in named.items():
         kind = "head" if name.startswith("head.") else "lora" if ".lora_" in name else "backbone"

@@ -11,11 +11,11 @@ from transformers import AutoTokenizer
 
 from dlmsample.models.attention.masks import bidirectional, block_causal, two_stream
 from dlmsample.rng import fold
-from dlmsample.train import model as build
 from dlmsample.train.config import TrainConfig, load
 from dlmsample.train.config.sections import WindowSection
 from dlmsample.train.data.batches import MicroBatch, Steps, batches, draw_windows
-from dlmsample.train.data.layout import StreamModel, layout, model_input, packed_mask
+from dlmsample.train.data.layout import layout, packed_mask
+from dlmsample.train.model import StreamModel, build_module, model_input
 from tests.train.standin import recipe
 
 
@@ -26,7 +26,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def model(config: TrainConfig) -> StreamModel:
-    return StreamModel(build.build_module(config)).eval()
+    return StreamModel(build_module(config)).eval()
 
 
 @torch.no_grad()

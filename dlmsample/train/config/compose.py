@@ -8,13 +8,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from dlmsample.models.hub import read_config
 from dlmsample.objectives.base import objective as make_objective
 from dlmsample.support.registry import unknown
 from dlmsample.tasks import list_tasks
-from dlmsample.train.config.origin import open_published
 from dlmsample.train.config.recipes import override, recipe_data
-from dlmsample.train.config.schema import TrainConfig, TrainError, parse
+from dlmsample.train.config.schema import TrainConfig, TrainError, explain, parse
 from dlmsample.train.config.sections import Geometry, ModelSection
+from dlmsample.train.config.start import declared, open_start
 
 _FRESH: dict[str, Any] = {
     "model": {"init": "nano"},
@@ -127,8 +130,9 @@ def _head(plain: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     shape = model.get("shape")
     if shape is None and isinstance(model.get("init"), str):
         try:
-            shape = json.loads((Path(ModelSection(**model).where) / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            init = ModelSection(**model)
+            shape = read_config(init.where, init.where) if Path(init.where).is_dir() else None
+        except ValueError:
             shape = None
     if not isinstance(shape, dict) or not {"hidden_size", "num_attention_heads"} <= shape.keys():
         raise TrainError("this objective trains a head: set head.width, head.heads and head.mlp")
@@ -159,18 +163,14 @@ def _resolve(config: TrainConfig) -> TrainConfig:
     if config.model.init is None or config.model.geometry is not None:
         return config
     try:
-        opened = open_published(config.model)
+        section = declared(config.model)
+        geometry = Geometry.model_validate(asdict(open_start(config.model).facts) if section is None else section)
+    except ValidationError as error:
+        wrong = "; ".join(explain({**e, "loc": ("model", "geometry", *e["loc"])}) for e in error.errors())
+        raise TrainError(
+            f"cannot train {config.model.init} with the geometry in its config.json ({wrong}): give model.geometry"
+        ) from None
     except ValueError as error:
         raise TrainError(f"{error}; or set model.geometry") from None
-    try:
-        if opened is not None:
-            section: Any = asdict(opened.facts)
-        else:
-            section = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))["dlmsample"]
-        geometry = Geometry.model_validate(section)
-    except (OSError, KeyError, ValueError) as error:
-        raise TrainError(
-            f"cannot read the geometry in {config.model.init}/config.json ({error!r}): give model.geometry"
-        ) from None
     data = config.model_dump()
     return parse(data | {"model": data["model"] | {"geometry": geometry}}, config.model.init)

@@ -125,10 +125,10 @@ def parse(data: dict[str, Any], where: str) -> TrainConfig:
     try:
         return TrainConfig.model_validate(data)
     except ValidationError as error:
-        raise TrainError(f"{where}: " + "; ".join(_explain(e) for e in error.errors())) from None
+        raise TrainError(f"{where}: " + "; ".join(explain(e) for e in error.errors())) from None
 
 
-def _explain(error: Any) -> str:
+def explain(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
         return f"{'.'.join(place) or 'recipe'}: {error['msg'].removeprefix('Value error, ')}"

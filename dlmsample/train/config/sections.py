@@ -26,8 +26,16 @@ class Geometry(Section):
     min_block_length: int = Field(default=1, ge=1)
     attention: Literal["block_causal", "bidirectional"] = "block_causal"
     block_alignment: Literal["prompt", "absolute"] = "prompt"
-    logit_shift: Literal[False] = False
-    """Models whose logits predict the next position cannot be trained yet."""
+    logit_shift: bool = False
+    """The logits of position i predict the token at i + 1."""
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Geometry:
+        if self.logit_shift and self.attention == "block_causal":
+            raise ValueError(
+                "a block-causal model whose logits predict the next position (logit_shift) cannot be trained"
+            )
+        return self
 
 
 class ModelSection(Section):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlmsample.models.attention.masks import bidirectional
-from dlmsample.objectives.base import Outputs
 from dlmsample.train.config import TrainConfig
 from dlmsample.train.data.batches import MicroBatch, input_lengths, round_up
-
-_LOGITS = frozenset({"logits"})
 
 
 class StreamLayout(NamedTuple):
@@ -148,73 +145,3 @@ def lay_out(config: TrainConfig, rows: MicroBatch, device: torch.device | str = 
     """:func:`layout` as a run's configuration says."""
     geometry, tail = config.geometry, config.windows.eos_tail
     return layout(rows, geometry.attention, device, alignment=geometry.block_alignment, eos_tail=tail)
-
-
-def model_input(batch: StreamLayout, window: Tensor) -> Tensor:
-    """The ids the model sees, int64 ``[row, input]``, for a (corrupted) window ``[row, n]``."""
-    return torch.where(batch.noisy, window.gather(1, batch.slot), batch.base)
-
-
-class StreamModel(nn.Module):
-    """A stock causal-LM module (and a correction head) called on streams; wrappers (DDP, FSDP, autocast) go
-    around this one forward.
-
-    The vocabulary head runs on the window's positions only, and only when logits are wanted. ``module`` stays
-    a plain transformers model (or one with LoRA layers inside), so its weight names are what a checkpoint holds.
-
-    Args:
-        module: the backbone; where none of it requires gradients it stays in eval mode.
-        head: reads one layer's output of the same forward; on block-causal models each block for itself.
-    """
-
-    def __init__(self, module: Any, head: Any = None) -> None:
-        super().__init__()
-        self.module, self.head = module, head
-        self.frozen = not any(p.requires_grad for p in module.parameters())
-        self._no_split_modules = module._no_split_modules  # what FSDP shards by
-
-    def tie_weights(self) -> None:
-        """Join tied weights again after a wrapper has moved them apart."""
-        self.module.tie_weights()
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.frozen:
-            self.module.eval()
-        return self
-
-    def forward(self, batch: StreamLayout, window: Tensor, want: frozenset[str] = _LOGITS) -> Tensor | Outputs:
-        """What is wanted of the window when its tokens are ``window`` ``[row, n]``.
-
-        Returns:
-            logits ``[row, n, vocab]`` for {"logits"}, error logits ``[row, n]`` for {"error"}, else both.
-        """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            out = self.module.get_decoder()(
-                input_ids=model_input(batch, window),
-                position_ids=batch.positions,
-                attention_mask=batch.mask,
-                use_cache=False,
-                output_hidden_states="error" in want,
-            )
-            logits = None
-            if "logits" in want:
-                logits = self.module.get_output_embeddings()(_window(batch, out.last_hidden_state))
-        if "error" not in want:
-            assert logits is not None
-            return logits
-        error = self._error(batch, out.hidden_states[self.head.layer])
-        return error if logits is None else Outputs(logits, error)
-
-    def _error(self, batch: StreamLayout, hidden: Tensor) -> Tensor:
-        if batch.blocks is None:
-            return self.head(hidden, batch.positions, batch.real).gather(1, batch.take)
-        n = batch.clean.shape[1]
-        return self.head(hidden[:, :n], batch.positions[:, :n], batch.valid, batch.blocks)
-
-
-def _window(batch: StreamLayout, hidden: Tensor) -> Tensor:
-    """The window's part of ``[row, input, width]``."""
-    if batch.take is None:
-        return hidden[:, : batch.clean.shape[1]]
-    return hidden.gather(1, batch.take[..., None].expand(-1, -1, hidden.shape[-1]))
