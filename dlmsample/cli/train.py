@@ -41,7 +41,7 @@ def train(request: Request) -> int:
     Raises:
         ValueError: anything the user can put right.
     """
-    from dlmsample.train.config.compose import compose, recipes
+    from dlmsample.train.config import compose, recipes
 
     if request.listing:
         from dlmsample.cli.listing import show

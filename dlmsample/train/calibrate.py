@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from dlmsample.objectives.base import Ids, Objective
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data.batches import MicroBatch, Steps
-from dlmsample.train.data.layout import lay_out
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import MicroBatch, lay_out
 from dlmsample.train.model import corrupt
 
 

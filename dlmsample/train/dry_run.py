@@ -9,9 +9,9 @@ import numpy as np
 
 from dlmsample.objectives.base import objective
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data.batches import Steps, make_source, round_up
+from dlmsample.train.data.batches import Steps, make_source
 from dlmsample.train.data.encoder import make_encoder
-from dlmsample.train.data.layout import lengths
+from dlmsample.train.data.layout import lengths, round_up
 from dlmsample.train.data.source import RowSource
 from dlmsample.train.model import skeleton, token_ids
 from dlmsample.train.optimizer import named_trainable

@@ -51,6 +51,8 @@ class StreamModel(nn.Module):
         self.logit_shift, self.lora_targets = logit_shift, lora_targets
         self.frozen = not any(p.requires_grad for p in module.parameters())
         self.last = context_of(module.config, reads) - 1
+        # in a tuple: as attributes they would be registered a second time
+        self._parts = (reads.body(module), reads.head(module))
         self._no_split_modules = module._no_split_modules  # what FSDP shards by
 
     @property
@@ -77,7 +79,8 @@ class StreamModel(nn.Module):
             at a position are those that predict its own token, also for models that predict the next one.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            out = self.reads.body(self.module)(
+            body, vocabulary = self._parts
+            out = body(
                 input_ids=model_input(batch, window),
                 # padding may reach beyond a learned table of positions; nobody reads it
                 position_ids=batch.positions.clamp(max=self.last),
@@ -87,7 +90,7 @@ class StreamModel(nn.Module):
             )
             logits = None
             if "logits" in want:
-                logits = self.reads.head(self.module)(self._window(batch, out.last_hidden_state))
+                logits = vocabulary(self._window(batch, out.last_hidden_state))
         if "error" not in want:
             assert logits is not None
             return logits
@@ -197,6 +200,8 @@ def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> An
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise TrainError(said if config.model.init is not None else f"cannot build the model: {said}") from None
+    if opened.family.reads == "decoder":
+        module.set_attn_implementation("sdpa")  # what decoding has in its place reads a cache, and training has none
     module.config.use_cache = False
     return module
 

@@ -26,8 +26,8 @@ from dlmsample.train import checkpoint
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data.batches import MicroBatch, Steps, batches
-from dlmsample.train.data.layout import StreamLayout, lay_out, lengths
+from dlmsample.train.data.batches import Steps, batches
+from dlmsample.train.data.layout import MicroBatch, StreamLayout, lay_out
 from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
@@ -61,6 +61,7 @@ class Trainer:
         self.accelerator = Accelerator(mixed_precision=config.precision, cpu=cpu)
         self.main, device = self.accelerator.is_main_process, self.accelerator.device
         self.objective = objective(config.objective.name, **config.objective.options)
+        self.needs = self.objective.needs
         with contextlib.ExitStack() as undo:
             undo.callback(self._release)
             found = self._find()
@@ -166,7 +167,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _train_step(self, batch: list[MicroBatch], sums: MetricSums) -> int:
-        rows = sum(len(part.keys) for part in batch)
+        rows, tokens = sum(len(part.keys) for part in batch), 0
         if self.dropout:
             # Dropout alone draws from torch's generator: seeded anew at each step, a resumed run draws the same.
             torch.manual_seed(sequence_key(self.config.seed, [], self.step, self.accelerator.process_index))
@@ -176,23 +177,25 @@ class Trainer:
                 laid_out = lay_out(self.config, part, self.accelerator.device)
                 loss, metrics = self._loss(laid_out)
                 self.accelerator.backward(loss * (len(part.keys) / rows))
+            tokens += laid_out.size
             sums.add({"loss": loss, **metrics}, laid_out.editable)
         if self.config.clip is not None:
             norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.named.values(), self.config.clip))
             sums.add_step({"grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm})
+        rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
+            group["lr"] = rate
         self._update.step()
         self._update.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update(self.step)
         self.step += 1
-        return sum(int(lengths(self.config, part).sum()) for part in batch)
+        return tokens
 
     def _loss(self, batch: StreamLayout) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch: the mean over its rows; and its metrics."""
         corrupted = corrupt(self.objective, self.model, batch, self.ids, self.dropout)
-        return self.objective.loss(self.model(batch, corrupted.input, self.objective.needs), corrupted)
+        return self.objective.loss(self.model(batch, corrupted.input, self.needs), corrupted)
 
     def save(self) -> None:
         """Write a checkpoint of the present step; sharded tensors are gathered by all processes together."""

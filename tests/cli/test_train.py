@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from dlmsample.train.__main__ import main
-from dlmsample.train.config.compose import compose
+from dlmsample.train.config import compose
 from tests.cli.conftest import Call, is_mistake
 from tests.train.standin import recipe
 

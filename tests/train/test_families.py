@@ -14,6 +14,8 @@ from dlmsample.objectives.base import objective
 from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, TrainError, finish
 from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.corpus import model_context
+from dlmsample.train.data.encoder import Encoder
 from dlmsample.train.data.layout import lay_out
 from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
 from dlmsample.train.model import build_model, corrupt, token_ids
@@ -167,3 +169,29 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
     config = config_of("albert", tmp_path / "albert", lora={"rank": 2, "alpha": 4})
     with pytest.raises(TrainError, match=r"no default for albert; name some of its layers: .*query"):
         build_model(config)
+
+
+def test_prompts_without_a_template_are_those_of_decoding(tmp_path: Path) -> None:
+    """BERT's stand between [CLS] and [SEP]."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "what", "is", "this", "d"]
+    pieces = [f"##{letter}" for letter in "abcdefghijklmnopqrstuvwxyz0123456789"]
+    raw = Tokenizer(models.WordPiece({word: i for i, word in enumerate([*words, *pieces])}, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.Whitespace()
+    raw.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
+    special = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    folder = checkpoints.save("bert", tmp_path / "base")
+    PreTrainedTokenizerFast(tokenizer_object=raw, unk_token="[UNK]", **special).save_pretrained(folder)
+    model = ds.load(folder)
+    assert (model.mask_id, model.eos_ids) == (4, (3,))
+    encoder = Encoder(folder, 3)
+    assert encoder.prompts(["what is this", "is"]) == [model.encode("what is this"), model.encode("is")]
+    assert encoder.prompts(["is"]) == [[2, 6, 3]]
+    assert encoder.answers(["this"]) == [[7, 3]]
+
+
+def test_the_context_of_a_masked_lm_leaves_its_offset_out(tmp_path: Path) -> None:
+    for family, context in (("bert", 96), ("roberta", 94)):
+        assert model_context(config_of(family, tmp_path / family)) == context

@@ -16,9 +16,10 @@ import torch
 
 from dlmsample.train.config import TrainConfig, TrainError, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import MicroBatch, Steps, batches, draw_windows, make_source
+from dlmsample.train.data.batches import Steps, batches, draw_windows, make_source
 from dlmsample.train.data.corpus import FileSource
 from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.layout import MicroBatch
 from dlmsample.train.data.records import DataError
 from dlmsample.train.data.source import TaskSource
 from tests.train.standin import recipe

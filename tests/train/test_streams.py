@@ -13,8 +13,8 @@ from dlmsample.models.attention.masks import bidirectional, block_causal, two_st
 from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import MicroBatch, Steps, batches, draw_windows
-from dlmsample.train.data.layout import layout, packed_mask
+from dlmsample.train.data.batches import Steps, batches, draw_windows
+from dlmsample.train.data.layout import MicroBatch, layout, packed_mask
 from dlmsample.train.model import StreamModel, build_module, model_input
 from tests.train.standin import recipe
 

@@ -28,7 +28,7 @@ def _summary(text: str) -> str:
         >>> _summary("# SCOPE on\\n# nano. Ours.\\nlr: 1")
         'SCOPE on nano'
     """
-    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    comment = takewhile(lambda line: line.startswith("#"), text.split("\n"))
     return re.split(r"\.(?:\s|$)", " ".join(line.lstrip("# ") for line in comment))[0]
 
 
@@ -37,7 +37,7 @@ def recipe_text(recipe: str) -> str:
     path, shipped = Path(recipe), files("dlmsample") / "recipes"
     if path.suffix in (".yaml", ".yml") or path.is_file():
         try:
-            return path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise TrainError(f"cannot read recipe {recipe}: {error}") from None
     candidate = shipped / f"{recipe}.yaml"

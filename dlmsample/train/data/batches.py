@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,32 +14,11 @@ from dlmsample.rng import fold, uniform
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import WindowSection
 from dlmsample.train.data.encoder import Encoder
-from dlmsample.train.data.source import Drawn, RowSource, TaskSource, row_keys
-
-__all__ = ["MicroBatch", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
+from dlmsample.train.data.layout import MicroBatch, collate, input_lengths
+from dlmsample.train.data.source import RowSource, TaskSource
 
 _LONG, _WINDOW, _KIND, _BLOCK = 102, 103, 104, 105
 """Counters that separate the data's draws from each other and (being > 100) from the objectives'."""
-_ROUND = 32
-
-
-class MicroBatch(NamedTuple):
-    """One micro-batch as NumPy arrays: they cross from a worker through its pipe, without shared memory."""
-
-    tokens: np.ndarray
-    """int32 ``[row, pos]``: prompt, answer window, padding; pos is a multiple of 32."""
-    prompt: np.ndarray
-    """int32 ``[row]`` prompt length."""
-    answer: np.ndarray
-    """int32 ``[row]`` answer length, its EOS included."""
-    window: np.ndarray
-    """int32 ``[row]`` window length."""
-    block: np.ndarray
-    """int32 ``[row]`` block length."""
-    keys: np.ndarray
-    """int64 ``[row]`` one key per sequence."""
-    noisy: int
-    """The longest window, rounded up to a multiple of 32."""
 
 
 def make_source(config: TrainConfig, split: str = "train") -> RowSource:
@@ -55,13 +33,6 @@ def make_source(config: TrainConfig, split: str = "train") -> RowSource:
     from dlmsample.train.data.corpus import FileSource
 
     return FileSource(config, split)
-
-
-def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
-    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.data.layout.layout`)."""
-    if attention == "bidirectional":
-        return prompt + window
-    return window + prompt + (window - 1) // block * block
 
 
 def draw_windows(
@@ -84,16 +55,17 @@ def draw_windows(
 
     Source: ours; a window that ends at random keeps EOS from telling where a whole-answer canvas ends.
     """
-    long = uniform(fold(keys, _LONG)) < options.long_window_share
+    draws = uniform(fold(keys[:, None], torch.tensor([_LONG, _WINDOW, _KIND, _BLOCK], device=keys.device)))
+    is_long, place, kind, log_place = draws.unbind(1)
+    long = is_long < options.long_window_share
     top = torch.where(long, options.long_window_max, options.window_max)
     top = (top if room is None else top.minimum(room)).maximum(answers)
     least_window = answers.clamp(min=options.window_min).minimum(top)
-    window = least_window + (uniform(fold(keys, _WINDOW)).double() * (top - least_window + 1)).long()
+    window = least_window + (place.double() * (top - least_window + 1)).long()
     window = window.minimum(top)
-    kind = uniform(fold(keys, _KIND))
     low = window.clamp(max=least)
     spread = torch.log((window + 1) / low.double())
-    drawn = (low * torch.exp(uniform(fold(keys, _BLOCK)).double() * spread)).long()
+    drawn = (low * torch.exp(log_place.double() * spread)).long()
     drawn = drawn.maximum(low).minimum(window)
     block = torch.where(kind < options.own_share, own, drawn)
     return window, torch.where(kind >= 1 - options.all_share, window, block)
@@ -153,39 +125,6 @@ class Steps(Dataset[list[MicroBatch]]):
             collate(drawn, part, window, block, geometry.eos_ids[0], self.pad)
             for part in np.split(order, config.micro_batches)
         ]
-
-
-def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> MicroBatch:
-    """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
-
-    Args:
-        drawn: rows of a batch.
-        rows: which of them.
-        window: int64 ``[row]`` of the whole batch.
-        block: int64 ``[row]`` of the whole batch.
-        eos: fills the rest of a window.
-        pad: fills the rest of a row.
-    """
-    prompt = drawn.prompt[rows]
-    written, end = prompt + drawn.answer[rows], prompt + window[rows]
-    at = np.arange(round_up(int(end.max())))
-    inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
-    filler = np.where(at < end[:, None], eos, pad)
-    tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
-    return MicroBatch(
-        tokens=tokens,
-        prompt=prompt.astype(np.int32),
-        answer=drawn.answer[rows].astype(np.int32),
-        window=window[rows].astype(np.int32),
-        block=block[rows].astype(np.int32),
-        keys=drawn.keys.numpy()[rows],
-        noisy=round_up(int(window[rows].max())),
-    )
-
-
-def round_up(length: int) -> int:
-    """The next multiple of 32: few distinct shapes, and none that attention kernels dislike."""
-    return -(-length // _ROUND) * _ROUND
 
 
 def _same(item: list[MicroBatch]) -> list[MicroBatch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlmsample.models.interface import DECODER
 from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import DataSection
+from dlmsample.train.config.start import open_start
 from dlmsample.train.data.encoder import Encoder, make_encoder
 from dlmsample.train.data.records import Mistakes, Record, find, read
 from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
@@ -82,13 +83,16 @@ def row_length(config: TrainConfig) -> int:
 
 def model_context(config: TrainConfig) -> int | None:
     """The most positions of the model; None where nothing on this machine says it."""
-    shape = config.model.shape
-    if shape is None:
-        try:
-            shape = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-    return shape.get("max_position_embeddings")
+    section = config.model
+    if section.shape is not None:
+        return section.shape.get("max_position_embeddings")
+    if not Path(section.where).is_dir():
+        return None
+    try:
+        opened = open_start(section)
+    except (OSError, ValueError):
+        return None
+    return opened.context(DECODER if opened.family.reads == "decoder" else opened.reads(opened.shell()))
 
 
 def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:

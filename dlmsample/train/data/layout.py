@@ -10,7 +10,28 @@ from torch import Tensor
 
 from dlmsample.models.attention.masks import bidirectional
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data.batches import MicroBatch, input_lengths, round_up
+from dlmsample.train.data.source import Drawn
+
+_ROUND = 32
+
+
+class MicroBatch(NamedTuple):
+    """One micro-batch as NumPy arrays: they cross from a worker through its pipe, without shared memory."""
+
+    tokens: np.ndarray
+    """int32 ``[row, pos]``: prompt, answer window, padding; pos is a multiple of 32."""
+    prompt: np.ndarray
+    """int32 ``[row]`` prompt length."""
+    answer: np.ndarray
+    """int32 ``[row]`` answer length, its EOS included."""
+    window: np.ndarray
+    """int32 ``[row]`` window length."""
+    block: np.ndarray
+    """int32 ``[row]`` block length."""
+    keys: np.ndarray
+    """int64 ``[row]`` one key per sequence."""
+    noisy: int
+    """The longest window, rounded up to a multiple of 32."""
 
 
 class StreamLayout(NamedTuple):
@@ -43,6 +64,48 @@ class StreamLayout(NamedTuple):
     """bool ``[row, 1, input, input]``."""
     take: Tensor | None
     """int64 ``[row, n]`` where the window stands in the input; None: in its first n positions."""
+    size: int
+    """Positions of the input that are no padding, of all rows together."""
+
+
+def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> MicroBatch:
+    """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
+
+    Args:
+        drawn: rows of a batch.
+        rows: which of them.
+        window: int64 ``[row]`` of the whole batch.
+        block: int64 ``[row]`` of the whole batch.
+        eos: fills the rest of a window.
+        pad: fills the rest of a row.
+    """
+    prompt = drawn.prompt[rows]
+    written, end = prompt + drawn.answer[rows], prompt + window[rows]
+    at = np.arange(round_up(int(end.max())))
+    inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
+    filler = np.where(at < end[:, None], eos, pad)
+    tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
+    return MicroBatch(
+        tokens=tokens,
+        prompt=prompt.astype(np.int32),
+        answer=drawn.answer[rows].astype(np.int32),
+        window=window[rows].astype(np.int32),
+        block=block[rows].astype(np.int32),
+        keys=drawn.keys.numpy()[rows],
+        noisy=round_up(int(window[rows].max())),
+    )
+
+
+def round_up(length: int) -> int:
+    """The next multiple of 32: few distinct shapes, and none that attention kernels dislike."""
+    return -(-length // _ROUND) * _ROUND
+
+
+def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
+    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.data.layout.layout`)."""
+    if attention == "bidirectional":
+        return prompt + window
+    return window + prompt + (window - 1) // block * block
 
 
 def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
@@ -108,15 +171,15 @@ def layout(
     valid, inside = offset < window, (start + offset).clamp(max=last)
     editable = (offset >= prompt - start) & (offset < end)
     clean = tokens.gather(1, inside)
-    width = round_up(int(input_lengths(start_, window_, rows.block, attention).max()))
+    total = input_lengths(start_, window_, rows.block, attention)
+    width, size = round_up(int(total.max())), int(total.sum())
     index = torch.arange(width, device=device)[None].expand(len(tokens), -1)
     if attention == "bidirectional":
         slot = index - prompt
         noisy, real = (slot >= 0) & (slot < window), index < prompt + window
         base, slot = tokens[:, :width], slot.clamp(0, noisy_width - 1)
-        return StreamLayout(
-            clean, editable, valid, None, keys, base, noisy, slot, index, real, bidirectional(real), inside
-        )
+        mask = bidirectional(real)
+        return StreamLayout(clean, editable, valid, None, keys, base, noisy, slot, index, real, mask, inside, size)
     noisy = index < window
     positions = torch.where(noisy, start + index, index - window)
     blocks = (positions - start).div(block, rounding_mode="floor") + 1
@@ -125,7 +188,7 @@ def layout(
     mask = packed_mask(blocks.int(), noisy, real)
     base, slot = tokens.gather(1, positions.clamp(max=last)), index.clamp(max=noisy_width - 1)
     own = offset // block + 1
-    return StreamLayout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None)
+    return StreamLayout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None, size)
 
 
 def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
