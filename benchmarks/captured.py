@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import torch
 
 from benchmarks.roofline import synchronize
-from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured import pool
+from dlmsample.decoding.captured.capture import Capture
 
 _SECONDS = 0.05
 """How long a graph is played for one of the three times whose median is taken."""
@@ -53,16 +54,16 @@ class Captures:
 
     def __init__(self) -> None:
         self._kinds: list[_Kind] = []
-        self._usual = graphs.cuda_graphs
+        self._usual = pool.cuda_graphs
 
     def __enter__(self) -> Captures:
-        self._usual, graphs.cuda_graphs = graphs.cuda_graphs, self._remembering
+        self._usual, pool.cuda_graphs = pool.cuda_graphs, self._remembering
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        graphs.cuda_graphs = self._usual
+        pool.cuda_graphs = self._usual
 
     def __len__(self) -> int:
         return len(self._kinds)
@@ -99,7 +100,7 @@ class Captures:
                     )
         return found if found.forwards else None
 
-    def _remembering(self) -> graphs.Capture:
+    def _remembering(self) -> Capture:
         record = self._usual()
 
         def remember(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
@@ -111,7 +112,7 @@ class Captures:
 
 
 @torch.no_grad()
-def _alone(work: Callable[[], Any], head: Any, record: graphs.Capture) -> Callable[[], None] | None:
+def _alone(work: Callable[[], Any], head: Any, record: Capture) -> Callable[[], None] | None:
     """What plays the work up to the end of the LM head; None where that is not called."""
     reached = []
 

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from dlmsample.policies.base import Policy as Policy
     from dlmsample.policies.d3im import D3IM as D3IM
     from dlmsample.policies.dsc import DSC as DSC
+    from dlmsample.policies.registry import list_policies as list_policies
+    from dlmsample.policies.registry import policy as policy
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
-    from dlmsample.support.registry import list_policies as list_policies
-    from dlmsample.support.registry import policy as policy
     from dlmsample.types import Block as Block
     from dlmsample.types import Event as Event
     from dlmsample.types import Output as Output
@@ -45,9 +45,9 @@ _EXPORTS = {
     "Sampler": "decoding.sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
-    "list_policies": "support.registry",
+    "list_policies": "policies.registry",
     "load": "models.loading",
-    "policy": "support.registry",
+    "policy": "policies.registry",
 }
 __all__ = [*_EXPORTS, "tasks"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured import pool
 from tests.browser import NAMES, Browser, find
 from tests.pages import Server
 from tests.tape import tapes
@@ -46,8 +46,8 @@ def nano() -> ds.Denoiser:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Captures on the CPU; the tapes that were made."""
     log: list[Any] = []
-    monkeypatch.setattr(graphs, "cuda_graphs", tapes(log))
-    monkeypatch.setattr(graphs, "_capturable", lambda plan: plan.cache not in ("prefix", "dual"))
+    monkeypatch.setattr(pool, "cuda_graphs", tapes(log))
+    monkeypatch.setattr(pool, "_capturable", lambda config: config.cache not in ("prefix", "dual"))
     return log
 
 

@@ -40,7 +40,7 @@ def _memory(tensor: Tensor) -> int:
 
 
 def tapes(log: list[_Tape] | None = None) -> Callable[[], Any]:
-    """In place of :func:`dlmsample.decoding.captured.slots.cuda_graphs`; ``log`` gets every tape."""
+    """In place of :func:`dlmsample.decoding.captured.capture.cuda_graphs`; ``log`` gets every tape."""
 
     def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
         with _Tape() as tape:

@@ -19,9 +19,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import dlmsample as ds
 from dlmsample import rng
-from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured import executor, pool
 from dlmsample.decoding.captured.compiled import Compiled, compiled_update, with_state
-from dlmsample.decoding.request import Form, open_canvases
+from dlmsample.decoding.request import Segmentation, open_rows
 from dlmsample.decoding.step import Rows, Settings, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.forwards import Features, Layout
@@ -48,7 +48,7 @@ def settings_of(policy: Policy, temperature: float = 0.0, **changed: Any) -> Set
 
 def opened(lengths: list[int], settings: Settings) -> tuple[Rows, Layout]:
     canvases = [[5 + i] * 3 + [MASK] * length for i, length in enumerate(lengths)]
-    made = open_canvases(canvases, range(len(lengths)), Form(WIDTH, True), MASK, torch.device("cpu"))
+    made = open_rows(canvases, range(len(lengths)), Segmentation(WIDTH, True), MASK, torch.device("cpu"))
     return with_state(made.rows, made.layout, settings), made.layout
 
 
@@ -276,10 +276,10 @@ def test_where_there_are_kernels_is_a_constant(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_captured_decoding_of_nano(monkeypatch: pytest.MonkeyPatch, nano: ds.Denoiser) -> None:
-    monkeypatch.setattr(graphs, "cuda_graphs", lambda: _again)
-    monkeypatch.setattr(graphs, "_capturable", lambda plan: True)
-    monkeypatch.setattr(graphs, "is_fused", lambda module: True)
-    monkeypatch.setattr(graphs, "compiled_update", partial(compiled_update, backend="aot_eager"))
+    monkeypatch.setattr(pool, "cuda_graphs", lambda: _again)
+    monkeypatch.setattr(pool, "_capturable", lambda plan: True)
+    monkeypatch.setattr(executor, "is_fused", lambda module: True)
+    monkeypatch.setattr(executor, "compiled_update", partial(compiled_update, backend="aot_eager"))
     prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=3)]
     policy = ds.T2M(max_remasks=2, fill_threshold=0.5)
     ours, theirs = (

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.decoding.numbers import row_keys
+from dlmsample.decoding.arguments import row_keys
 from dlmsample.types import Event
 from tests.oracle import OracleRun, decode
 from tests.toys import VOCAB, random_model

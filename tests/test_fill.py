@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.decoding.numbers import row_keys
-from dlmsample.decoding.request import Form, open_canvases
+from dlmsample.decoding.arguments import row_keys
+from dlmsample.decoding.request import Segmentation, open_rows
 from dlmsample.decoding.step import Settings, active_block, advance
 from dlmsample.heads import CorrectionHead, HeadConfig
 from dlmsample.models.attention.forwards import Features
@@ -179,7 +179,7 @@ def test_it_always_ends(policy: Policy, adversary: str) -> None:
 
 def _bound(policy: Policy, ids: list[int], sampler: ds.Sampler) -> int:
     """What the policy promises for the text's blocks with masks."""
-    batch = open_canvases([ids], [0], sampler._fill_form, MASK, torch.device("cpu"))
+    batch = open_rows([ids], [0], sampler._fill_form, MASK, torch.device("cpu"))
     settings = Settings(policy, MASK, torch.tensor([], dtype=torch.long), 0.0, 1.0, None, False)
     total = 0
     for start in batch.starts(cached=False)[0]:
@@ -372,7 +372,7 @@ def test_given_text_comes_back_to_the_character(nano: ds.Denoiser) -> None:
 def test_a_step_has_no_host_sync() -> None:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    batch = open_canvases(TEXTS[1:3], [1, 2], Form(4, True), MASK, torch.device("cpu"))
+    batch = open_rows(TEXTS[1:3], [1, 2], Segmentation(4, True), MASK, torch.device("cpu"))
     assert any(blocks != list(range(len(blocks))) for blocks in batch.masked)  # there is a gap
     eos, special = torch.tensor([], dtype=torch.long), torch.tensor([EOS])
     for cached in (True, False):

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured import capture, pool
 from dlmsample.decoding.step import tree_map
 from dlmsample.policies.base import Policy
 from tests.tape import tapes
@@ -87,8 +87,8 @@ def test_a_freed_slot_keeps_nothing(made: list[Any]) -> None:
         captured, plain = both(random_model(kind, seed=5), ds.T2M(max_remasks=3, fill_threshold=0.2), batch_size=3)
         captured.generate(RAGGED[:7], max_new_tokens=10)
         slots = kept(captured)
-        poisoned = [*slots._reader._cache._each()] if captured.cache == "exact" else []
-        tree_map(poisoned.append, slots._all[0])
+        poisoned = [*slots.reader._cache._each()] if captured.cache == "exact" else []
+        tree_map(poisoned.append, slots.memory.everything)
         for tensor in poisoned:
             tensor.fill_(float("nan") if tensor.is_floating_point() else 1)
         assert (
@@ -174,16 +174,16 @@ def test_mixed_calls_take_few_captures(made: list[Any], kind: str) -> None:
     prompts = [[3 + n, 9, 7 * n % 50 + 5] for n in range(16)]
     for count in (12, 16, *range(1, 12)):
         assert captured.generate(prompts[:count], 10).tokens == plain.generate(prompts[:count], 10).tokens
-    assert {rows for _, rows, _ in kept(captured)._kinds} <= {*range(1, 9), 10, 12}
+    assert {rows for _, rows, _ in kept(captured).executor.captures.graphs} <= {*range(1, 9), 10, 12}
     assert 3 <= len(made) <= 10
 
 
 def test_only_so_many_captures_are_held(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs, "KINDS", 2)
+    monkeypatch.setattr(capture, "KINDS", 2)
     captured, plain = both(random_model("bidirectional", seed=13), ds.Unmask(tokens_per_step=2), batch_size=4)
     for prompts in ([*RAGGED, [5] * 150, [6] * 200], RAGGED[:4], RAGGED[:1], RAGGED[:4]):
         assert captured.generate(prompts, 16).tokens == plain.generate(prompts, 16).tokens
-    held = [weakref.ref(graph[0]) for graph in kept(captured)._kinds.values() if graph is not None]
+    held = [weakref.ref(graph[0]) for graph in kept(captured).executor.captures.graphs.values() if graph is not None]
     assert len(held) <= 2
     captured.release()
     made.clear()
@@ -217,13 +217,13 @@ def test_texts_of_other_widths(made: list[Any]) -> None:
 def test_wide_blocks_come_first(made: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """By default a text's masks are one block: whatever follows the widest has room in its place."""
     opened: list[int] = []
-    plain_open = graphs.Pool.slots
+    plain_open = pool.Pool.slots
 
-    def watched(pool: Any, plan: Any, size: int, room: Any) -> Any:
-        opened.append(room.width)
-        return plain_open(pool, plan, size, room)
+    def watched(lender: Any, config: Any, size: int, extent: Any) -> Any:
+        opened.append(extent.width)
+        return plain_open(lender, config, size, extent)
 
-    monkeypatch.setattr(graphs.Pool, "slots", watched)
+    monkeypatch.setattr(pool.Pool, "slots", watched)
     texts = [[5] * (40 - width) + [MASK] * width for width in (3, 9, 20, 5, 30, 2, 14)]
     for on in (True, False):
         sampler = ds.Sampler(random_model(seed=3), ds.Unmask(), batch_size=2, graphs=on)
@@ -284,7 +284,7 @@ def test_one_capture_at_a_time(made: list[Any], monkeypatch: pytest.MonkeyPatch)
         finally:
             busy.release()
 
-    monkeypatch.setattr(graphs, "cuda_graphs", lambda: watched)
+    monkeypatch.setattr(pool, "cuda_graphs", lambda: watched)
     model = random_model(seed=9)
     at_once(*[lambda: ds.Sampler(model, ds.Unmask(tokens_per_step=4), batch_size=2).generate(RAGGED, 12)] * 2)
     assert not clashes

@@ -24,7 +24,7 @@ from benchmarks.profiles import GAPS, Span, classify, kinds, profiled, profiles_
 from benchmarks.speed_report import merge, plot, table
 from benchmarks.speed_targets import targets, targets_table
 from benchmarks.timed import Timed
-from dlmsample.decoding.captured import slots as graphs
+from dlmsample.decoding.captured import pool
 from tests.test_peers import job
 
 MACHINE = roofline.Machine(1e9, 1e9)
@@ -44,10 +44,10 @@ def test_timed_counts_only_while_it_is_open() -> None:
 def test_captured_forwards_are_counted_and_made_again_without_the_update(made: list[Any]) -> None:
     work = job(ds.Unmask(tokens_per_step=4), rows=2)
     run = PEERS["ours"].open(work)
-    usual = graphs.cuda_graphs
+    usual = pool.cuda_graphs
     with Captures() as captures:
         run()
-    assert graphs.cuda_graphs is usual
+    assert pool.cuda_graphs is usual
     assert len(captures) == len(made) > 0
     captures.begin()
     answer = run()
@@ -61,7 +61,7 @@ def test_captured_forwards_are_counted_and_made_again_without_the_update(made: l
 
 
 def test_without_an_lm_head_there_is_no_forward_alone(made: list[Any]) -> None:
-    assert captured._alone(lambda: None, nn.Linear(1, 1), graphs.cuda_graphs()) is None
+    assert captured._alone(lambda: None, nn.Linear(1, 1), pool.cuda_graphs()) is None
 
 
 def test_a_cell_of_captured_forwards(made: list[Any]) -> None:

@@ -18,7 +18,7 @@ from dlmsample.ablate.cells import Cell
 from dlmsample.ablate.units import FIGURES, Answers, Failure, Reply, Unit, describe
 from dlmsample.decoding.arguments import encode_prompt
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.support.registry import policy
+from dlmsample.policies.registry import policy
 
 _figures = attrgetter(*FIGURES)
 

@@ -11,7 +11,8 @@ from dlmsample.ablate import fingerprint
 from dlmsample.ablate.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
 from dlmsample.ablate.marks import GridError, Marks
 from dlmsample.ablate.semantics import SEMANTICS
-from dlmsample.support.registry import policy_class, unknown
+from dlmsample.policies.registry import policy_class
+from dlmsample.support.registry import unknown
 from dlmsample.tasks import Example, Task, task_class, task_options
 from dlmsample.tasks import load as load_task
 

@@ -19,7 +19,7 @@ from dlmsample.ablate.grid import Grid, read
 from dlmsample.ablate.store import Store
 from dlmsample.ablate.units import FIGURES, Answers, Failure, Unit, cut
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
-from dlmsample.support.registry import policy
+from dlmsample.policies.registry import policy
 from dlmsample.types import Block, Prediction
 
 _ROWS_ON_CPU = 8  # there a row costs the same in any batch; elsewhere a whole batch is timed

@@ -13,7 +13,7 @@ from dlmsample.ablate.pareto import pareto
 from dlmsample.ablate.results import Results, Row
 from dlmsample.ablate.view import COLUMNS, NOTES, ORIGIN, source_lines
 from dlmsample.support.html import render
-from dlmsample.support.html.text import printable
+from dlmsample.support.text import printable
 
 
 @dataclass(frozen=True)

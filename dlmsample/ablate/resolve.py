@@ -13,7 +13,8 @@ from dlmsample.ablate.claims import CellEntry
 from dlmsample.ablate.configs import Config
 from dlmsample.ablate.grid import Grid, Settings, arguments
 from dlmsample.ablate.marks import Marks, Place
-from dlmsample.support.registry import policy_class, unknown
+from dlmsample.policies.registry import policy_class
+from dlmsample.support.registry import unknown
 
 
 def named(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from math import ceil, cos, floor, log2, log10, pi, sin
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from dlmsample.support.html.text import printable, short
+from dlmsample.support.text import printable, short
 
 COLOURS = 7
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import dlmsample
 from dlmsample.cli import inputs, interrupt, screen
-from dlmsample.support.html.text import short
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import short
 
 if TYPE_CHECKING:
     from rich.console import Console

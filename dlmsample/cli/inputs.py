@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import dlmsample
-from dlmsample.support.registry import policy_class, unknown
+from dlmsample.policies.registry import policy_class
+from dlmsample.support.registry import unknown
 
 _ROLES = ("system", "user", "assistant", "tool")
 Messages = list[dict[str, Any]]

@@ -16,13 +16,13 @@ NARROW = 80  #: columns, for a reader that has no width
 
 def policies() -> list[dict[str, Any]]:
     """Every policy with its options and defaults."""
-    from dlmsample.support.registry import list_policies
+    from dlmsample.policies.registry import list_policies
 
     return [_policy(name) for name in list_policies()]
 
 
 def _policy(name: str) -> dict[str, Any]:
-    from dlmsample.support.registry import policy_class
+    from dlmsample.policies.registry import policy_class
 
     try:
         cls = policy_class(name)

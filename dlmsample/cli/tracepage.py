@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dlmsample.cli.steps import Cell, Frame, amid, frames, on_one_line
 from dlmsample.support.html import render
-from dlmsample.support.html.text import printable
+from dlmsample.support.text import printable
 from dlmsample.types import Event, RowStats
 
 if TYPE_CHECKING:

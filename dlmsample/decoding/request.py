@@ -1,4 +1,4 @@
-"""What the decoding loop starts from and ends with: the canvases of rows, and the figures of a row."""
+"""What goes into the decoding loop and comes out of it: requests, how their canvases are cut, and decoded rows."""
 
 from __future__ import annotations
 
@@ -7,105 +7,185 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from dlmsample.decoding.step import Counts, Rows
+from dlmsample.decoding.step import Counts, Rows, Settings
 from dlmsample.decoding.stopping import Cut
 from dlmsample.models.attention.forwards import Layout
-from dlmsample.types import Event, RowStats
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.policies.base import Policy
+from dlmsample.types import CacheKind, Event, RowStats
 
 
-class Job(NamedTuple):
-    """A row to decode."""
+class Request(NamedTuple):
+    """One canvas to decode."""
 
-    number: int  #: which of the caller's
-    canvas: list[int]  #: its ids, the mask id where a token is to be placed; at least one such place
+    number: int  #: its place among the caller's prompts or texts
+    canvas: list[int]  #: its ids, with the mask id (at least once) wherever a token is to be placed
     key: int  #: of its randomness
 
 
-class Form(NamedTuple):
+class Segmentation(NamedTuple):
     """How canvases are cut into blocks."""
 
     block_length: int | Literal["all"]
-    prompt_block: bool  #: what precedes the first mask is one block, and the others count from there
+    prompt_block: bool  #: everything before the first mask is one block, and the answer's blocks are counted from there
+
+    @classmethod
+    def of(cls, model: Denoiser, block_length: int | Literal["all"]) -> Segmentation:
+        """The model's own alignment; with "all", blocks count from the prompt's end whatever that is."""
+        return cls(block_length, block_length == "all" or model.block_alignment == "prompt")
 
     def first_block(self, mask: int) -> int:
-        """Where the first active block of a row starts, whose first mask stands at ``mask``."""
+        """Where a row's first active block starts, given the position of its first mask."""
         if self.prompt_block:
             return mask
         assert isinstance(self.block_length, int)  # "all" counts from the prompt's end
         return mask // self.block_length * self.block_length
 
 
-class Room(NamedTuple):
-    """What rows of a batch may take up."""
+class Extent(NamedTuple):
+    """How large the tensors of a batch are."""
 
     width: int  #: positions of a block
     length: int  #: positions of a canvas
 
     @property
     def capacity(self) -> int:
-        """Positions of a row's tensors: a block's width of spare ones at the end."""
+        """Positions of a row's tensors: one more block than the canvas, so that a last block always fits."""
         return self.length + self.width
 
-    def holds(self, other: Room) -> bool:
-        """Whether rows that need ``other`` fit; where blocks have one length, they all have that width."""
+    def holds(self, other: Extent) -> bool:
+        """Whether rows that need ``other`` fit in."""
         return self.width >= other.width and self.length >= other.length
 
 
-def room_for(canvases: Sequence[Sequence[int]], form: Form, mask_id: int) -> Room:
-    """What these canvases need.
+class DecodingConfig(NamedTuple):
+    """Everything that is the same for all rows of a call."""
 
-    Example:
-        >>> room_for([[7, 7, 0, 0, 0], [7, 0]], Form("all", True), mask_id=0)
-        Room(width=3, length=5)
-    """
-    longest = max(len(canvas) for canvas in canvases)
-    if not isinstance(form.block_length, str):
-        return Room(form.block_length, longest)
-    return Room(max(len(canvas) - form.first_block(canvas.index(mask_id)) for canvas in canvases), longest)
+    model: Denoiser
+    device: torch.device
+    settings: Settings  #: what the update of a step needs
+    segmentation: Segmentation
+    cache: CacheKind
+    refresh: int | None
+
+    @classmethod
+    def make(
+        cls,
+        model: Denoiser,
+        policy: Policy,
+        segmentation: Segmentation,
+        sampling: tuple[float, float, int | None],
+        cache: CacheKind,
+        refresh: int | None,
+        filling: bool,
+    ) -> DecodingConfig:
+        """For prompts, or (``filling``) for the masks inside texts: there no EOS ends a row, and special ids are no
+        candidates. ``sampling``: temperature, top-p, top-k."""
+        device = model.device
+        eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
+        whole = isinstance(segmentation.block_length, str)
+        settings = Settings(
+            policy,
+            model.mask_id,
+            torch.tensor(eos_ids, dtype=torch.long, device=device),
+            *sampling,
+            cached=cache == "exact",
+            special=None if special is None else torch.tensor(special, device=device),
+            whole=whole,
+            gaps=filling and not whole,
+        )
+        return cls(model, device, settings, segmentation, cache, refresh)
+
+    @property
+    def scores(self) -> bool:
+        """Whether the policy reads the correction head."""
+        return "error" in self.settings.policy.needs
 
 
-class Canvases(NamedTuple):
-    """Rows as the loop starts them."""
+class OpenedRows(NamedTuple):
+    """Rows as they are before their first step."""
 
     rows: Rows
     layout: Layout
-    first: list[int]  #: start of the first active block, by row
-    masked: list[list[int]]  #: the blocks that hold masks, by row, counted from the first active one
+    first: list[int]  #: by row, where its first active block starts
+    masked: list[list[int]]  #: by row, the blocks that hold masks, counted from the first active one
 
     def starts(self, cached: bool) -> list[list[int]]:
-        """Where each row stands, block after block: a cache must be written in blocks without masks, too."""
+        """By row, where its blocks start, in order. With a cache, blocks without masks count: they must be written."""
         visited = [range(blocks[-1] + 1) if cached else blocks for blocks in self.masked]
         return [[first + b * self.layout.width for b in v] for first, v in zip(self.first, visited, strict=True)]
 
 
-def open_canvases(
+class Decoded(NamedTuple):
+    """One row when it is finished; ``counts`` is None where there was nothing to decode."""
+
+    canvas: list[int]  #: all of it, with the masks that an early end left behind
+    counts: Sequence[int] | None = None  #: in the order of :class:`~dlmsample.decoding.step.Counts`
+    prefill: int = 0
+    events: Sequence[Event] = ()
+    cut: Cut | None = None  #: the answer before a stop string
+
+    def stats(self, tokens: int) -> RowStats:
+        """Its statistics, given how many tokens of output it has."""
+        counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
+        steps, nfe, fills, replaces, remasks, forced, eos = counts
+        return RowStats(
+            steps=steps,
+            nfe=nfe,
+            prefill=self.prefill,
+            tokens=tokens,
+            fills=fills,
+            replaces=replaces,
+            remasks=remasks,
+            edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
+            tokens_per_forward=tokens / max(nfe, 1),
+            forced=bool(forced),
+            finish_reason="stop" if self.cut is not None else "eos" if eos else "length",
+        )
+
+
+def extent_of(canvases: Sequence[Sequence[int]], segmentation: Segmentation, mask_id: int) -> Extent:
+    """What these canvases need.
+
+    Example:
+        >>> extent_of([[7, 7, 0, 0, 0], [7, 0]], Segmentation("all", True), mask_id=0)
+        Extent(width=3, length=5)
+    """
+    longest = max(len(canvas) for canvas in canvases)
+    if not isinstance(segmentation.block_length, str):
+        return Extent(segmentation.block_length, longest)
+    widths = [len(canvas) - segmentation.first_block(canvas.index(mask_id)) for canvas in canvases]
+    return Extent(max(widths), longest)
+
+
+def open_rows(
     canvases: Sequence[Sequence[int]],
     keys: Sequence[int],
-    form: Form,
+    segmentation: Segmentation,
     mask_id: int,
     device: torch.device,
-    room: Room | None = None,
-) -> Canvases:
-    """Rows right-padded, each at its first active block.
+    extent: Extent | None = None,
+) -> OpenedRows:
+    """Tensors for rows, padded on the right, each row at its first active block.
 
     Args:
-        canvases: ids of every row, the mask id where a token is to be placed; at least one such place each.
+        canvases: ids of every row, at least one of them the mask id.
         keys: of each row's randomness.
-        form: how they are cut into blocks.
+        segmentation: how they are cut into blocks.
         mask_id: the mask id.
         device: of the tensors.
-        room: what the tensors leave for a row; None: what these need.
+        extent: how large the tensors are; None: as large as these rows need.
     """
-    room = room_for(canvases, form, mask_id) if room is None else room
-    first = [form.first_block(canvas.index(mask_id)) for canvas in canvases]
+    extent = extent_of(canvases, segmentation, mask_id) if extent is None else extent
+    first = [segmentation.first_block(canvas.index(mask_id)) for canvas in canvases]
     lengths = [len(canvas) for canvas in canvases]
-    ids = torch.full((len(canvases), room.capacity), mask_id)
+    ids = torch.full((len(canvases), extent.capacity), mask_id)
     for row, canvas in zip(ids, canvases, strict=True):
         row[: len(canvas)] = torch.tensor(canvas, dtype=torch.long)
 
     places = torch.arange(ids.shape[1])
     editable = (ids == mask_id) & (places < torch.tensor(lengths)[:, None])
-    block = (places - torch.tensor(first)[:, None]).div(room.width, rounding_mode="floor")
+    block = (places - torch.tensor(first)[:, None]).div(extent.width, rounding_mode="floor")
     masked = [sorted(set(b[e].tolist())) for b, e in zip(block, editable, strict=True)]
 
     def column(values: Sequence[int]) -> torch.Tensor:
@@ -125,32 +205,4 @@ def open_canvases(
         counts=Counts(zero, zero, zero, zero, zero, no, no),
         state=None,
     )
-    return Canvases(rows, Layout(start, column(lengths), room.width, form.prompt_block), first, masked)
-
-
-class Result(NamedTuple):
-    """One row, decoded; without any counts where nothing was to decode."""
-
-    canvas: list[int]  #: all of it, masks behind an early end included
-    counts: Sequence[int] | None = None  #: as :class:`~dlmsample.decoding.step.Counts`
-    prefill: int = 0
-    events: Sequence[Event] = ()
-    cut: Cut | None = None  #: the answer before a stop string
-
-    def stats(self, tokens: int) -> RowStats:
-        """The figures, for so many tokens of output."""
-        counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
-        steps, nfe, fills, replaces, remasks, forced, eos = counts
-        return RowStats(
-            steps=steps,
-            nfe=nfe,
-            prefill=self.prefill,
-            tokens=tokens,
-            fills=fills,
-            replaces=replaces,
-            remasks=remasks,
-            edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
-            tokens_per_forward=tokens / max(nfe, 1),
-            forced=bool(forced),
-            finish_reason="stop" if self.cut is not None else "eos" if eos else "length",
-        )
+    return OpenedRows(rows, Layout(start, column(lengths), extent.width, segmentation.prompt_block), first, masked)

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.decoding.arguments import check_options, encode_prompt, encode_text, listed, stop_strings
-from dlmsample.decoding.captured.slots import Pool
-from dlmsample.decoding.configuration import Sampling, form_of, make_plan
+from dlmsample.decoding.answers import answer_of, output_of
+from dlmsample.decoding.arguments import (
+    RowKeys,
+    check_options,
+    encode_prompt,
+    encode_text,
+    listed,
+    new_tokens,
+    real,
+    row_keys,
+    stop_strings,
+)
+from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.numbers import RowKeys, integer, real, row_keys
-from dlmsample.decoding.request import Job, Result, room_for
-from dlmsample.decoding.stopping import Stops, until_eos
+from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
+from dlmsample.decoding.stopping import Stops
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
 from dlmsample.models.denoiser import Denoiser, Prompt
@@ -47,10 +56,9 @@ class Sampler:
         cache: use the exact block cache where there is one; False forwards the whole canvas (same tokens, slower).
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
             :class:`~dlmsample.models.attention.approximate.ApproximateReader`.
-        refresh: of these, forwards in a block from one over the whole canvas to the next; None: only on entering one.
-        graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster (see
-            :mod:`dlmsample.decoding.captured`). :meth:`release` frees them; call it when the module changes and its
-            weights do not.
+        refresh: with these, how many forwards from one over the whole canvas to the next; None: one per block.
+        graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster. Call
+            :meth:`release` to free them, or when the module changes but its weights do not.
 
     Raises:
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
@@ -82,8 +90,8 @@ class Sampler:
         self.model, self.policy = model, policy
         length = model.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
-        self._form = form_of(model, self.block_length)
-        self._fill_form = self._form if block_length is not None else form_of(model, "all")
+        self._segmentation = Segmentation.of(model, self.block_length)
+        self._fill_segmentation = Segmentation.of(model, "all" if block_length is None else self.block_length)
         self.temperature, self.top_p = real("temperature", temperature), real("top_p", top_p)
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
@@ -131,13 +139,13 @@ class Sampler:
         """
         prompts = listed("prompts", "prompt", prompts)
         stops = self._stops(stop)
-        new = self._new_tokens(max_new_tokens)
+        new = new_tokens(self.model, max_new_tokens)
         ids = [encode_prompt(self.model, prompt, chat, len(new)) for prompt in prompts]
         results = self._run([p + new for p in ids], row_keys(seed, ids), False, record, progress, stops)
 
-        answers = [self._answer(result, len(p)) for result, p in zip(results, ids, strict=True)]
+        answers = [answer_of(self.model, result, len(p)) for result, p in zip(results, ids, strict=True)]
         texts = None if self.model.tokenizer is None else [text or "" for _, text in answers]
-        return self._output(results, [tokens for tokens, _ in answers], texts, record)
+        return output_of(results, [tokens for tokens, _ in answers], texts, record, self.cache)
 
     def stream(
         self,
@@ -175,18 +183,18 @@ class Sampler:
         if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
             raise ValueError(f"stream takes an iterable of prompts, not {type(prompts).__name__}: wrap one in [ ]")
         stops = self._stops(stop)
-        new = self._new_tokens(max_new_tokens)
+        new = new_tokens(self.model, max_new_tokens)
         keys, lengths = RowKeys(seed), dict[int, int]()
 
-        def jobs() -> Iterator[Job]:
+        def requests() -> Iterator[Request]:
             for number, prompt in enumerate(prompts):
                 ids = encode_prompt(self.model, prompt, chat, len(new))
                 lengths[number] = len(ids)
-                yield Job(number, ids + new, keys.of(ids))
+                yield Request(number, ids + new, keys.of(ids))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(jobs(), False, record, stops, lambda finished: None):
-                tokens, text = self._answer(result, lengths.pop(number))
+            for number, result in self._decode(requests(), False, record, stops, lambda finished: None):
+                tokens, text = answer_of(self.model, result, lengths.pop(number))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
 
@@ -242,7 +250,7 @@ class Sampler:
         if model.tokenizer is not None:
             rows = zip(texts, placed, results, strict=True)
             whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
-        return self._output(results, placed, whole, record)
+        return output_of(results, placed, whole, record, self.cache)
 
     def release(self) -> None:
         """Give captured forwards and their memory back to torch, those of running calls as soon as these end.
@@ -253,32 +261,8 @@ class Sampler:
         """
         self._pool.release()
 
-    def _new_tokens(self, count: int) -> list[int]:
-        """The masks that follow a prompt."""
-        count = integer("max_new_tokens", count)
-        if count < 1:
-            raise ValueError(f"max_new_tokens must be 1 or more, not {count}")
-        return [self.model.mask_id] * count
-
     def _stops(self, stop: Sequence[str] | None) -> Stops:
         return Stops(stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
-
-    def _answer(self, result: Result, prompt: int) -> tuple[list[int], str | None]:
-        """Tokens and text behind a prompt of so many tokens."""
-        tokens = until_eos(result.canvas[prompt:], self.model.eos_ids)
-        if result.cut is not None:
-            return tokens[: result.cut.tokens], result.cut.text
-        return tokens, None if self.model.tokenizer is None else self.model.decode(tokens)
-
-    def _output(self, results: list[Result], tokens: list[list[int]], texts: list[str] | None, record: bool) -> Output:
-        """What a caller gets: the tokens and texts of the decoded rows, and their figures."""
-        return Output(
-            tokens=tokens,
-            stats=[r.stats(len(ids)) for r, ids in zip(results, tokens, strict=True)],
-            trace=[list(r.events) for r in results] if record else None,
-            decoded=texts,
-            cache=self.cache,
-        )
 
     def _run(
         self,
@@ -288,24 +272,29 @@ class Sampler:
         record: bool,
         progress: bool,
         stops: Stops | None = None,
-    ) -> list[Result]:
+    ) -> list[Decoded]:
         """Every canvas decoded; in the order given."""
-        results = [Result(canvas) for canvas in canvases]
+        results = [Decoded(canvas) for canvas in canvases]
         todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
-        # the widest block first, then the longest canvas: what follows has room in its place, unless it is longer
-        form = self._fill_form if filling else self._form
-        todo.sort(key=lambda i: room_for([canvases[i]], form, self.model.mask_id), reverse=True)
-        jobs = (Job(i, canvases[i], keys[i]) for i in todo)
+        # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
+        segmentation = self._fill_segmentation if filling else self._segmentation
+        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, self.model.mask_id), reverse=True)
+        requests = (Request(i, canvases[i], keys[i]) for i in todo)
         with Progress(len(todo), progress) as bar:
-            for i, result in self._decode(jobs, filling, record, stops, bar.tick):
+            for i, result in self._decode(requests, filling, record, stops, bar.tick):
                 results[i] = result
         return results
 
     def _decode(
-        self, jobs: Iterable[Job], filling: bool, record: bool, stops: Stops | None, on_tick: Callable[[int], None]
-    ) -> Iterator[tuple[int, Result]]:
-        """Steps 1 to 6; each job's result as soon as it is done."""
-        form = self._fill_form if filling else self._form
-        sampling = Sampling(self.temperature, self.top_p, self.top_k)
-        plan = make_plan(self.model, self.policy, form, sampling, self.cache, self.refresh, filling)
-        return decode(jobs, plan, self.batch_size, self._pool.slots, record=record, stops=stops, on_tick=on_tick)
+        self,
+        requests: Iterable[Request],
+        filling: bool,
+        record: bool,
+        stops: Stops | None,
+        on_tick: Callable[[int], None],
+    ) -> Iterator[tuple[int, Decoded]]:
+        """Steps 1 to 6 for each request; its result as soon as it is done."""
+        segmentation = self._fill_segmentation if filling else self._segmentation
+        sampling = (self.temperature, self.top_p, self.top_k)
+        config = DecodingConfig.make(self.model, self.policy, segmentation, sampling, self.cache, self.refresh, filling)
+        return decode(requests, config, self.batch_size, self._pool.slots, record=record, stops=stops, on_tick=on_tick)

@@ -1,18 +1,21 @@
-"""The rows of a batch, each in a slot of its own: admitted, advanced together by one forward, taken out."""
+"""The rows of a batch, each in a slot of its own: admitted, advanced together by one forward, taken out.
+
+:class:`Slots` says what happens to rows. How it is run is an :class:`Executor`'s: :class:`Eager` launches every
+operation by itself, :class:`~dlmsample.decoding.captured.executor.Captured` plays back what it has recorded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from dlmsample.decoding.configuration import Plan
-from dlmsample.decoding.request import Canvases, Job, Room, open_canvases
+from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
 from dlmsample.decoding.step import Change, Rows, advance, tree_map
 from dlmsample.models.attention.choice import open_reader
-from dlmsample.models.attention.forwards import Features, Layout, Place, Reader
+from dlmsample.models.attention.forwards import Layout, Place, Reader
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,12 +24,99 @@ R = TypeVar("R")
 class Launched(NamedTuple):
     """A forward that was started; the host need not have waited for it."""
 
-    flags: Callable[[], list[int]]  #: by slot STAYS, MOVED, FINISHED or WRITES; the one look of the host
-    change: Change  #: good until the next forward
+    flags: Callable[[], list[int]]  #: waits, then gives STAYS, MOVED, FINISHED or WRITES by slot
+    change: Change  #: valid until the next forward
+
+
+class Memory(Protocol):
+    """Where the rows of a batch are kept between forwards."""
+
+    rows: Rows
+    layout: Layout
+
+    def open(self, rows: Rows, layout: Layout) -> None:
+        """Begin a batch with these rows."""
+        ...
+
+    def write(self, rows: Rows, layout: Layout) -> None:
+        """The same rows after a change."""
+        ...
+
+    def keep(self, slots: Tensor) -> None:
+        """Drop all rows but these (int64 indices), which move up to the front."""
+        ...
+
+
+class Executor(Protocol):
+    """How forwards are run."""
+
+    ahead: bool  #: whether a forward may be started before the flags of the one before it are read
+
+    def memory(self) -> Memory:
+        """Memory for a batch."""
+        ...
+
+    def prefill(self, reader: Reader, slots: Tensor, opened: OpenedRows) -> None:
+        """Let the reader take in new rows."""
+        ...
+
+    def tick(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> Launched:
+        """One forward of all rows and the update that follows from it, written to memory."""
+        ...
+
+    def patience(self, rows: int) -> int:
+        """How many slots must be free before new rows are admitted."""
+        ...
+
+    def shrinks(self, rows: int, live: int) -> bool:
+        """Whether a batch of ``rows`` is worth closing up when ``live`` of them are left and no request waits."""
+        ...
+
+
+class Held:
+    """Memory that holds the latest tensors, wherever they are."""
+
+    rows: Rows
+    layout: Layout
+
+    def open(self, rows: Rows, layout: Layout) -> None:
+        self.rows, self.layout = rows, layout
+
+    write = open
+
+    def keep(self, slots: Tensor) -> None:
+        self.rows, self.layout = tree_map(lambda t: t[slots], self.rows), self.layout.keep(slots)
+
+
+class Eager:
+    """Launches every operation by itself, on any device."""
+
+    ahead = False
+
+    def __init__(self, config: DecodingConfig) -> None:
+        self._settings = config.settings
+
+    def memory(self) -> Memory:
+        return Held()
+
+    def prefill(self, reader: Reader, slots: Tensor, opened: OpenedRows) -> None:
+        reader.admit(slots, opened.rows.canvas, opened.layout, max(opened.first))
+
+    def tick(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> Launched:
+        features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
+        rows, outcome, change = advance(memory.rows, memory.layout, features, self._settings)
+        memory.write(rows, memory.layout)
+        return Launched(outcome.tolist, change)
+
+    def patience(self, rows: int) -> int:
+        return 1
+
+    def shrinks(self, rows: int, live: int) -> bool:
+        return True
 
 
 def own_mode(work: Callable[P, R]) -> Callable[P, R]:
-    """Work without gradients and outside inference mode, whatever mode the caller is in.
+    """Run without gradients and outside inference mode, whatever mode the caller is in.
 
     Tensors made in inference mode take no writes outside it, and a batch may be advanced from both.
     """
@@ -36,125 +126,97 @@ def own_mode(work: Callable[P, R]) -> Callable[P, R]:
 class Slots:
     """A batch: what each row remembers between forwards, and the reader that remembers the rest.
 
-    A row sees nothing of those that share the batch with it, or had its slot before.
+    A row sees nothing of those that share the batch with it, nor of those that had its slot before.
 
     Args:
-        plan: what rows are decoded with.
-        size: slots.
-        room: what a row may take up.
+        config: what is the same for all rows.
+        size: number of slots.
+        extent: how large a row may be.
+        executor: how forwards are run.
     """
 
-    patience = 1  #: slots that must be free before new rows are admitted
-    ahead = False  #: a forward may be started before the flags of the one before it are read
-
     @own_mode
-    def __init__(self, plan: Plan, size: int, room: Room) -> None:
-        self.plan, self.size, self.room = plan, size, room
-        self._reader: Reader = open_reader(
-            plan.model,
+    def __init__(self, config: DecodingConfig, size: int, extent: Extent, executor: Executor) -> None:
+        self.config, self.size, self.extent, self.executor = config, size, extent, executor
+        self.ahead = executor.ahead
+        self.memory = executor.memory()
+        self.reader: Reader = open_reader(
+            config.model,
             size,
-            room.capacity,
-            cache=plan.cache,
-            score=plan.score,
-            refresh=plan.refresh,
-            captured=self.ahead,
+            extent.capacity,
+            cache=config.cache,
+            score=config.scores,
+            refresh=config.refresh,
+            captured=executor.ahead,
         )
-        self._held: tuple[Rows, Layout] | None = None
 
     @property
     def rows(self) -> int:
-        """Of a forward: those that are decoded, and free slots."""
-        return len(self._now[0].start)
+        """How many rows go through a forward: those that are decoded, and those in slots that are free."""
+        return len(self.memory.rows.start)
+
+    @property
+    def patience(self) -> int:
+        """How many slots must be free before new rows are admitted."""
+        return self.executor.patience(self.rows)
+
+    def shrinks(self, live: int) -> bool:
+        """Whether the batch is worth closing up when so many rows are left and no request waits."""
+        return self.executor.shrinks(self.rows, live)
 
     @own_mode
-    def open(self, jobs: Sequence[Job]) -> Canvases:
-        """Start with these rows, in the first slots."""
-        opened = self._opened(range(len(jobs)), jobs)
-        self._held = opened.rows, opened.layout
+    def open(self, requests: Sequence[Request]) -> OpenedRows:
+        """Begin with these, in the first slots."""
+        opened = self._opened(self._index(range(len(requests))), requests)
+        self.memory.open(opened.rows, opened.layout)
         return opened
 
     @own_mode
-    def admit(self, slots: Sequence[int], jobs: Sequence[Job]) -> Canvases:
-        """New rows in the slots of others."""
-        rows, layout = self._now
-        opened = self._opened(slots, jobs)
-        index = self._index(slots)
+    def admit(self, slots: Sequence[int], requests: Sequence[Request]) -> OpenedRows:
+        """New rows in the slots of rows that are done."""
+        index, rows, layout = self._index(slots), self.memory.rows, self.memory.layout
+        opened = self._opened(index, requests)
 
         def put(old: Tensor, new: Tensor) -> Tensor:
             return old.index_copy(0, index, new)
 
-        fresh = tree_map(put, rows._replace(state=None), opened.rows)  # a state is made on entering a block
+        fresh = tree_map(put, rows._replace(state=None), opened.rows)  # a policy's state is made on entering a block
         first, length = (put(old, new) for old, new in zip(layout[:2], opened.layout[:2], strict=True))
-        self._store(fresh._replace(state=rows.state), layout._replace(first=first, length=length))
+        self.memory.write(fresh._replace(state=rows.state), layout._replace(first=first, length=length))
         return opened
 
     @own_mode
     def tick(self, places: Sequence[Place]) -> Launched:
-        """One forward; ``places`` are those of the rows that are still decoded, in the order of their slots."""
-        outcome, change = self._advance(places)
-        return Launched(outcome.tolist, change)
+        """One forward. ``places`` says where the rows stand that are still decoded, in the order of their slots."""
+        return self.executor.tick(self.reader, self.memory, places)
 
     @own_mode
     def take(self, slots: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-        """Canvas and counts of rows that are done, or that the caller ends; forwards change them no more."""
-        rows, layout = self._now
-        index = self._index(slots)
+        """Canvas and counts of rows that are done or that the caller ends; later forwards do not change them."""
+        rows, index = self.memory.rows, self._index(slots)
         counts = torch.stack([count[index].long() for count in rows.counts], -1)
         taken = list(zip(rows.canvas[index].tolist(), counts.tolist(), strict=True))
-        self._store(rows._replace(finished=rows.finished.index_fill(0, index, True)), layout)
+        self.memory.write(rows._replace(finished=rows.finished.index_fill(0, index, True)), self.memory.layout)
         return taken
 
     def canvas(self, slot: int, start: int, end: int) -> list[int]:
         """A part of a row's canvas, as it stands."""
-        return self._now[0].canvas[slot, start:end].tolist()
-
-    def shrinks(self, live: int) -> bool:
-        """Whether the batch is worth closing up when so many rows are left and none waits."""
-        return True
+        return self.memory.rows.canvas[slot, start:end].tolist()
 
     @own_mode
     def keep(self, slots: Sequence[int]) -> None:
         """Drop all rows but these, which move up to the first slots."""
-        rows, layout = self._now
         index = self._index(slots)
-        self._held = tree_map(lambda t: t[index], rows), layout.keep(index)
-        self._reader.keep(index)
+        self.memory.keep(index)
+        self.reader.keep(index)
 
-    @property
-    def _now(self) -> tuple[Rows, Layout]:
-        assert self._held is not None, "open comes first"
-        return self._held
-
-    def _advance(self, places: Sequence[Place]) -> tuple[Tensor, Change]:
-        """The work of a tick, on tensors."""
-        rows, layout = self._now
-        features = self._reader.read(rows.canvas, layout, rows.start, places)
-        return self._update(rows, layout, features)
-
-    def _update(self, rows: Rows, layout: Layout, features: Features) -> tuple[Tensor, Change]:
-        rows, outcome, change = advance(rows, layout, features, self.plan.settings)
-        self._store(rows, layout)
-        return outcome, change
-
-    def _store(self, rows: Rows, layout: Layout) -> None:
-        self._held = rows, layout
-
-    def _opened(self, slots: Sequence[int], jobs: Sequence[Job]) -> Canvases:
-        plan = self.plan
-        opened = open_canvases(
-            [job.canvas for job in jobs],
-            [job.key for job in jobs],
-            plan.form,
-            plan.settings.mask_id,
-            plan.model.device,
-            self.room,
-        )
-        self._prefill(self._index(slots), opened)
+    def _opened(self, slots: Tensor, requests: Sequence[Request]) -> OpenedRows:
+        config = self.config
+        canvases, keys = [request.canvas for request in requests], [request.key for request in requests]
+        mask_id = config.settings.mask_id
+        opened = open_rows(canvases, keys, config.segmentation, mask_id, config.device, self.extent)
+        self.executor.prefill(self.reader, slots, opened)
         return opened
 
-    def _prefill(self, slots: Tensor, opened: Canvases) -> None:
-        """Let the reader take in new rows."""
-        self._reader.admit(slots, opened.rows.canvas, opened.layout, max(opened.first))
-
     def _index(self, slots: Sequence[int]) -> Tensor:
-        return torch.tensor(list(slots), dtype=torch.long, device=self.plan.model.device)
+        return torch.tensor(list(slots), dtype=torch.long, device=self.config.device)

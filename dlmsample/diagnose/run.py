@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 
-from dlmsample.decoding.numbers import integer
+from dlmsample.decoding.arguments import integer
 from dlmsample.diagnose import calibration, detection
 from dlmsample.diagnose.canvas import Canvas
 from dlmsample.diagnose.examples import Given, encode

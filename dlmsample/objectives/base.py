@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dlmsample.support.registry import resolve, unknown
+from dlmsample.support.registry import Registry
 from dlmsample.support.validated import Options
 
-ENTRY_POINTS = "dlmsample.objectives"
-_BUILT_IN = {
-    "mdm": "dlmsample.objectives.mdm:MDM",
-    "random_t2t": "dlmsample.objectives.random_t2t:RandomT2T",
-    "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
-    "scope": "dlmsample.objectives.scope:SCOPE",
-    "fca": "dlmsample.objectives.fca:FCA",
-}
+OBJECTIVES = Registry(
+    "objective",
+    "dlmsample.objectives",
+    {
+        "mdm": "dlmsample.objectives.mdm:MDM",
+        "random_t2t": "dlmsample.objectives.random_t2t:RandomT2T",
+        "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
+        "scope": "dlmsample.objectives.scope:SCOPE",
+        "fca": "dlmsample.objectives.fca:FCA",
+    },
+)
 
 Draft = Callable[[Tensor], Tensor]
 """``draft(tokens [row, pos]) -> logits [row, pos, vocab]``: the model's own forward, run without gradient."""
@@ -167,7 +169,4 @@ def objective(name: str, **options: object) -> Objective:
         >>> objective("mdm", eps=0.01).model_dump()
         {'eps': 0.01}
     """
-    targets = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)} | _BUILT_IN
-    if name not in targets:
-        raise unknown("objective", name, targets)
-    return resolve(targets[name])(**options)
+    return OBJECTIVES[name](**options)

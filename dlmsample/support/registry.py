@@ -1,23 +1,12 @@
-"""Names at the edge: lazy tables of what can be asked for by a string, third-party entry points, "did you mean"."""
+"""Names at the edge: what can be asked for by a string, built in or declared by an installed package."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
-
-POLICY_GROUP = "dlmsample.policies"
-
-#: Built-in policy name -> "module:attribute", imported when asked for.
-_POLICIES = {
-    "unmask": "dlmsample.policies.unmask:Unmask",
-    "t2t": "dlmsample.policies.t2t:T2T",
-    "t2m": "dlmsample.policies.t2m:T2M",
-    "d3im": "dlmsample.policies.d3im:D3IM",
-    "dsc": "dlmsample.policies.dsc:DSC",
-}
 
 
 def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> ValueError:
@@ -34,43 +23,52 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
 
 
 def resolve(target: str) -> Any:
-    """The object that ``"module:attribute"`` names."""
+    """The object that ``"module:attribute"`` names; its module is imported."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
 
-def list_policies() -> list[str]:
-    """Names of all policies: built in, and those that installed packages declare under ``dlmsample.policies``.
+class Registry:
+    """A table of names, each imported when it is asked for.
+
+    Built-in names win over those that installed packages declare as entry points, so that no package can change what
+    a built-in name means.
+
+    Args:
+        kind: what the names are, for errors ("policy").
+        group: the entry-point group that other packages declare theirs in ("dlmsample.policies").
+        built_in: name -> "module:attribute".
 
     Example:
-        >>> "t2m" in list_policies()
-        True
+        >>> names = Registry("number", "dlmsample.numbers", {"pi": "math:pi"})
+        >>> names["pi"], list(names)
+        (3.141592653589793, ['pi'])
+        >>> names["pie"]
+        Traceback (most recent call last):
+        ValueError: unknown number 'pie'; did you mean 'pi'? Known: pi
     """
-    return [*_POLICIES, *sorted(e.name for e in entry_points(group=POLICY_GROUP) if e.name not in _POLICIES)]
 
+    def __init__(self, kind: str, group: str, built_in: Mapping[str, str]) -> None:
+        self.kind, self.group = kind, group
+        self.built_in = dict(built_in)
 
-def policy_class(name: str) -> Any:
-    """The class of a policy by name; built-in names win over third-party ones.
+    def __iter__(self) -> Iterator[str]:
+        """The built-in names in their order, then those of other packages, sorted."""
+        yield from self.built_in
+        yield from sorted(e.name for e in entry_points(group=self.group) if e.name not in self.built_in)
 
-    Raises:
-        ValueError: no such policy.
-    """
-    if name in _POLICIES:
-        return resolve(_POLICIES[name])
-    for entry in entry_points(group=POLICY_GROUP):
-        if entry.name == name:
-            return entry.load()
-    raise unknown("policy", name, list_policies())
+    def __contains__(self, name: object) -> bool:
+        return any(name == known for known in self)
 
+    def __getitem__(self, name: str) -> Any:
+        """What a name stands for.
 
-def policy(name: str, **options: Any) -> Any:
-    """A policy by name.
-
-    Raises:
-        ValueError: no such policy, no such option, or an option out of range.
-
-    Example:
-        >>> policy("t2t", fill_threshold=0.5).fill_threshold
-        0.5
-    """
-    return policy_class(name)(**options)
+        Raises:
+            ValueError: nothing has this name; the nearest right one is named.
+        """
+        if name in self.built_in:
+            return resolve(self.built_in[name])
+        for entry in entry_points(group=self.group):
+            if entry.name == name:
+                return entry.load()
+        raise unknown(self.kind, name, self)

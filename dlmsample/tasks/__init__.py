@@ -5,40 +5,42 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from dlmsample.support.registry import resolve, unknown
+from dlmsample.support.registry import Registry, unknown
 from dlmsample.tasks.base import Example, Score, Task
 
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]
 
-_TASKS = {
-    "cmath": "dlmsample.tasks.cmath:CMath",
-    "countdown": "dlmsample.tasks.countdown:Countdown",
-    "gsm8k": "dlmsample.tasks.gsm8k:GSM8K",
-    "humaneval": "dlmsample.tasks.humaneval:HumanEval",
-    "math500": "dlmsample.tasks.math500:Math500",
-    "mbpp": "dlmsample.tasks.mbpp:MBPP",
-    "piqa": "dlmsample.tasks.piqa:PIQA",
-    "sudoku": "dlmsample.tasks.sudoku:Sudoku",
-    "triviaqa": "dlmsample.tasks.triviaqa:TriviaQA",
-    "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
-}
+TASKS = Registry(
+    "task",
+    "dlmsample.tasks",
+    {
+        "cmath": "dlmsample.tasks.cmath:CMath",
+        "countdown": "dlmsample.tasks.countdown:Countdown",
+        "gsm8k": "dlmsample.tasks.gsm8k:GSM8K",
+        "humaneval": "dlmsample.tasks.humaneval:HumanEval",
+        "math500": "dlmsample.tasks.math500:Math500",
+        "mbpp": "dlmsample.tasks.mbpp:MBPP",
+        "piqa": "dlmsample.tasks.piqa:PIQA",
+        "sudoku": "dlmsample.tasks.sudoku:Sudoku",
+        "triviaqa": "dlmsample.tasks.triviaqa:TriviaQA",
+        "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
+    },
+)
 
 
 def list_tasks() -> list[str]:
-    """The names that ``load`` knows, sorted.
+    """The names that ``load`` knows, sorted: built in, and those that packages declare under ``dlmsample.tasks``.
 
     Example:
         >>> "wordproblems" in list_tasks()
         True
     """
-    return sorted(_TASKS)
+    return sorted(TASKS)
 
 
 def task_class(name: str) -> type[Task]:
     """The class behind a task's name, imported on demand. Errors: ValueError for an unknown name."""
-    if name not in _TASKS:
-        raise unknown("task", name, _TASKS)
-    return resolve(_TASKS[name])
+    return TASKS[name]
 
 
 def task_options(name: str) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainError
 
 MARKER = "COMPLETE"
@@ -216,10 +217,10 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _damaged(path: Path, error: Exception) -> TrainError:
     """The error of a file of a checkpoint, with the checkpoint to go on from instead."""
     folder = path.parent
-    why = "it is missing" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+    why = "it is missing" if isinstance(error, FileNotFoundError) else one_line(error, 200)
     before = [other for other in complete(folder.parent) if _step(other) < _step(folder)]
     remedy = f"to go on from {before[-1].name}" if before else "to start anew: there is no checkpoint before it"
-    return TrainError(f"cannot read {path.name} in {folder}: {why[:200]}; remove that folder {remedy}")
+    return TrainError(f"cannot read {path.name} in {folder}: {why}; remove that folder {remedy}")
 
 
 def sync(path: Path) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from dlmsample.models.families import Opened
 from dlmsample.models.interface import DECODER, Reads, context_of
 from dlmsample.objectives.base import Corrupted, Ids, Objective, Outputs
+from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import HeadSection
 from dlmsample.train.config.start import open_start
@@ -177,7 +178,7 @@ def skeleton(config: TrainConfig) -> StreamModel:
     try:
         module = opened.shell()
     except (OSError, ValueError, TypeError) as error:
-        raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
+        raise TrainError(f"cannot build the model: {one_line(error)}") from None
     return complete(config, module, opened)
 
 
@@ -187,7 +188,7 @@ def _opened(config: TrainConfig, fetch: bool = True) -> Opened:
     except TrainError:
         raise
     except (OSError, ValueError, TypeError) as error:
-        raise TrainError(f"cannot build the model: {' '.join(str(error).split())}") from None
+        raise TrainError(f"cannot build the model: {one_line(error)}") from None
 
 
 def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> Any:
@@ -198,7 +199,7 @@ def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> An
         else:
             module = _new(config, opened, torch.float32 if config.trains_whole else dtype, device)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
-        said = " ".join(str(error).split())
+        said = one_line(error)
         raise TrainError(said if config.model.init is not None else f"cannot build the model: {said}") from None
     if opened.family.reads == "decoder":
         module.set_attn_implementation("sdpa")  # what decoding has in its place reads a cache, and training has none
@@ -260,7 +261,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Re
                 **section.model_dump(exclude={"calibration_rows"}),
             )
         except ValueError as error:
-            raise TrainError(f"head: {' '.join(str(error).split())}") from None
+            raise TrainError(f"head: {one_line(error)}") from None
         return CorrectionHead(shape).float()
 
 

@@ -8,7 +8,7 @@ import torch
 
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Denoiser, Facts
-from dlmsample.support.registry import policy
+from dlmsample.policies.registry import policy
 from dlmsample.train.calibrate import validation
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import SampleSection

@@ -101,9 +101,9 @@ def test_a_pipe_is_80_columns_wide(command: str, call: Call) -> None:
 
 
 def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlmsample.support import registry
+    from dlmsample.policies.registry import POLICIES
 
-    monkeypatch.setitem(registry._POLICIES, "broken", "no_such_package:Broken")
+    monkeypatch.setitem(POLICIES.built_in, "broken", "no_such_package:Broken")
     rows = {row["name"]: row for row in listing.policies()}
     assert "cannot be imported" in rows["broken"]["summary"]
     assert rows["t2m"]["options"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import dlmsample as ds
-from dlmsample.decoding.numbers import row_keys
+from dlmsample.decoding.arguments import row_keys
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.interface import Reads
 from tests.models import checkpoints as tiny

@@ -18,6 +18,7 @@ from torch import Tensor
 from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.support.text import one_line
 from dlmsample.types import Block, Prediction
 
 #: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
@@ -86,7 +87,7 @@ class Compiled:
             except Exception as e:  # a compiler may stumble over anything
                 if many in self._ran:  # this is no compiler's, and rows may have been written
                     raise
-                said = " ".join(str(e).split())[:200]
+                said = one_line(e, 200)
                 _LOG.warning("the update of %s cannot be compiled, it runs kernel by kernel: %s", self._name, said)
                 self._compiled = None
         return _change(*self._plain(*given))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dlmsample.support.html.text import printable
+from dlmsample.support.text import printable
 
 _HERE = Path(__file__).parent
 
@@ -20,7 +20,7 @@ def render(folder: Path, name: str, /, **values: Any) -> str:
         folder: where both lie.
         name: of both, without their endings.
         values: what the template uses; escaped where they stand, unless they are ``Markup``. The filter ``printable``
-            is :func:`dlmsample.support.html.text.printable`.
+            is :func:`dlmsample.support.text.printable`.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is not given.

@@ -8,8 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from dlmsample.support import yamlfile
 from dlmsample.support.registry import unknown
 from dlmsample.train.config.schema import TrainError
 
@@ -57,9 +56,9 @@ def recipe_data(recipe: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
         TrainError: not YAML keys and values, no such recipe, or recipes that extend each other.
     """
     try:
-        data = yaml.safe_load(recipe_text(recipe))
-    except yaml.YAMLError as error:
-        raise TrainError(f"recipe {recipe}: not YAML: {' '.join(str(error).split())}") from None
+        data, _ = yamlfile.load(recipe_text(recipe), f"recipe {recipe}")
+    except yamlfile.YamlError as error:
+        raise TrainError(str(error)) from None
     if not isinstance(data, dict):
         raise TrainError(f"recipe {recipe}: expected keys and values")
     base = data.pop("extends", None)
@@ -97,7 +96,7 @@ def override(data: dict[str, Any], overrides: list[str] | tuple[str, ...]) -> di
     for item in sorted(overrides, key=_after_names):
         try:
             _override(data, item)
-        except yaml.YAMLError:
+        except yamlfile.YamlError:
             raise TrainError(f"override {item!r}: the value is not YAML: put it in quotes") from None
     return data
 
@@ -111,7 +110,7 @@ def _override(data: dict[str, Any], item: str) -> None:
         data = data.setdefault(part, {})
         if not isinstance(data, dict):
             raise TrainError(f"override {item!r}: {part!r} has no options below it")
-    new = {last: yaml.safe_load(value)}
+    new = {last: yamlfile.load(value, item)[0]}
     _rename(data, new)
     data |= new
 

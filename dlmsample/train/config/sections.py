@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.objectives.base import objective
-from dlmsample.support.registry import policy
+from dlmsample.policies.registry import policy
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

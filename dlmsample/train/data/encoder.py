@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
 
 _CONTENT = "dlmsampleprompttext"
@@ -85,7 +86,7 @@ class Encoder:
             try:
                 text = str(self.outer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
             except Exception as error:  # a template raises what it likes
-                said = " ".join(str(error).split()) or type(error).__name__
+                said = one_line(error)
                 raise TrainError(f"the chat template refuses the roles {', '.join(roles)}: {said}") from None
         elif roles != ("user",):
             raise TrainError("the tokenizer has no chat template: give prompt and answer, not messages")
@@ -133,7 +134,7 @@ def _fetch(name: str, local: bool) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
     except Exception as error:  # its errors are those of many libraries
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        said = one_line(error, 200)
         raise TrainError(f"cannot get the tokenizer of {name}: {said}; or set model.tokenizer to a folder") from None
 
 

@@ -1,4 +1,4 @@
-"""Untrusted text for a page: nothing invisible, nothing endless."""
+"""Text for people: on one line, at most so long, and with nothing in it that does not show."""
 
 from __future__ import annotations
 
@@ -13,13 +13,31 @@ _HIDDEN = re.compile(
 def printable(text: str, limit: int | None = None) -> str:
     r"""The text with what does not show written as an escape; past ``limit`` characters, how many are left out.
 
+    Text of a model, a grid or a file is untrusted: a control character could rewrite a terminal, and a mark that
+    reorders text could make it read as something else.
+
     Example:
         >>> printable("a\x1b[2J"), printable("abcdef", 4)
         ('a\\x1b[2J', 'abcd … (2 characters more)')
     """
     cut = text if limit is None else text[:limit]
     more = f" … ({len(text) - len(cut)} characters more)" if len(cut) < len(text) else ""
-    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), cut) + more
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), cut) + more
+
+
+def one_line(said: object, limit: int | None = None) -> str:
+    """A message, or an error's message, on one line; an error that says nothing is told by its class.
+
+    Args:
+        said: a text or an exception.
+        limit: characters at most; None: all of them.
+
+    Example:
+        >>> one_line("no such\\n  file"), one_line(KeyError()), one_line(ValueError("a long story"), 6)
+        ('no such file', 'KeyError', 'a long')
+    """
+    text = printable(" ".join(str(said).split())) or type(said).__name__
+    return text if limit is None else text[:limit]
 
 
 def short(text: str, length: int) -> str:
