@@ -10,7 +10,6 @@ import torch
 from safetensors.torch import load_file
 
 import dlmsample as ds
-from dlmsample.models.families.base import DENSE
 from dlmsample.train import checkpoint
 from dlmsample.train.config import TrainError, load
 from dlmsample.train.config.start import open_start
@@ -88,7 +87,7 @@ def test_the_result_is_a_peft_folder_with_its_record(trained: tuple[Trainer, Pat
     config = json.loads((final / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == trained[0].config.model.init
     assert (config["r"], config["lora_alpha"]) == (4, 8)
-    assert config["target_modules"] == sorted(DENSE)
+    assert config["target_modules"] == sorted(open_start(trained[0].config.model).lora_targets)
     record = json.loads((final / "training.json").read_text())
     assert record["summary"].startswith("LoRA r 4, objective mdm")
     assert record["trained_parameters"] == sum(p.numel() for p in trained[0].named.values())
@@ -155,8 +154,8 @@ def test_targets(base: tuple[Path, list[str]]) -> None:
     with pytest.raises(TrainError, match="no linear layer 'query'; there are: down_proj, gate_proj"):
         build_model(load(str(path), [*changes, "lora.targets=[query]"]))
     module = build_module(config)
-    assert linear_names(module) == sorted(DENSE)
     opened = open_start(config.model)
+    assert linear_names(module) == sorted(opened.lora_targets)
     opened.config.model_type = module.config.model_type = "other"
     with pytest.raises(TrainError, match="no default for other; name some of its layers: down_proj"):
         complete(load(str(path), changes), module, opened)

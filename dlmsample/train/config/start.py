@@ -70,4 +70,5 @@ def _stock(section: ModelSection, config: Any) -> Opened:
         raise ValueError(f"{section.init} does not say its mask id: give model.geometry")
     config.is_causal = False  # the masks say who sees whom
     facts = Facts(**section.geometry.model_dump())
-    return Opened(section.init or section.type, section.where, family("stock"), "the recipe", config, facts, None)
+    name = section.init or section.type
+    return Opened(name, section.where, family("stock"), "the recipe", config, facts, None)
