@@ -16,7 +16,7 @@ from dlmsample.support.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlmsample.diagnose import Detection, Report, Share
+    from dlmsample.diagnose import Diagnosis, ErrorDetection, TokenShare
 
 _NOTHING = "-"  # there was nothing to count
 
@@ -107,7 +107,7 @@ def diagnose(given: DiagnoseOptions) -> None:
                 _write_text(stream, given, report)
 
 
-def _write_text(stream: TextIO, given: DiagnoseOptions, report: Report) -> None:
+def _write_text(stream: TextIO, given: DiagnoseOptions, report: Diagnosis) -> None:
     """For people: what was measured on what, then a table for each diagnostic."""
     page = screen.console(stream)
     parts = [report.model]
@@ -147,7 +147,7 @@ def _write_text(stream: TextIO, given: DiagnoseOptions, report: Report) -> None:
         _detection(page, report.detection)
 
 
-def _detection(page: Console, found: Detection) -> None:
+def _detection(page: Console, found: ErrorDetection) -> None:
     area = _NOTHING if found.auc is None else f"{found.auc:.3f}"
     shares = (found.positive_rate, found.flagged, found.precision, found.recall, found.f1)
     _table(
@@ -158,7 +158,7 @@ def _detection(page: Console, found: Detection) -> None:
     )
 
 
-def _share(name: str, share: Share) -> tuple[str, ...]:
+def _share(name: str, share: TokenShare) -> tuple[str, ...]:
     bounds = (share.low, share.high)
     interval = _NOTHING if None in bounds else " to ".join(map(_percent, bounds))
     return name, _percent(share.value), interval, f"{share.count} of {share.total}"

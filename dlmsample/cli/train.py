@@ -79,7 +79,7 @@ def train(given: TrainOptions) -> int:
     Raises:
         ValueError: anything the user can put right.
     """
-    from dlmsample.train.compose import compose, recipes
+    from dlmsample.train.config import compose, recipes
 
     if given.listing:
         from dlmsample.cli.listing.tables import show
@@ -93,7 +93,7 @@ def train(given: TrainOptions) -> int:
     config = compose(given.recipe, given.objective, given.model, given.data, given.settings)
     if given.out is None and not given.dry_run:
         raise ValueError("give --out DIR: checkpoints and the result go there (or --dry-run for the plan alone)")
-    from dlmsample.train.files import DataError
+    from dlmsample.train.data.records import DataError
 
     try:
         return _plan(given, config) if given.dry_run else _run(given, config)
@@ -125,7 +125,7 @@ def _run(given: TrainOptions, config: TrainConfig) -> int:
 
 
 def _train(given: TrainOptions, config: TrainConfig, out: Path) -> int:
-    from dlmsample.train.data import make_source
+    from dlmsample.train.data.batches import make_source
     from dlmsample.train.trainer import Trainer
 
     if config.data is not None and _main() and sys.stderr.isatty():
@@ -142,7 +142,7 @@ def _train(given: TrainOptions, config: TrainConfig, out: Path) -> int:
 
 
 def _plan(given: TrainOptions, config: TrainConfig) -> int:
-    from dlmsample.train.plan import plan, text
+    from dlmsample.train.dry_run import plan, text
 
     silence()
     world = int(os.environ.get("WORLD_SIZE", "1"))

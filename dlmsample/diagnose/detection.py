@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.diagnose.canvas import Canvas
-from dlmsample.diagnose.report import Detection
+from dlmsample.diagnose.report import ErrorDetection
 from dlmsample.heads.calibrate import auc, precision_recall
 from dlmsample.objectives.base import Batch, Ids
 from dlmsample.objectives.fca import FCA
@@ -28,7 +28,7 @@ def scores(canvas: Canvas, ids: Ids) -> tuple[Tensor, Tensor]:
     return canvas.error(made.input)[visible].float().cpu(), made.sets["wrong"][visible].cpu()
 
 
-def summarise(parts: Sequence[tuple[Tensor, Tensor]]) -> Detection:
+def summarise(parts: Sequence[tuple[Tensor, Tensor]]) -> ErrorDetection:
     """Ranking and operating point from what :func:`scores` gave for each batch.
 
     Raises:
@@ -37,7 +37,7 @@ def summarise(parts: Sequence[tuple[Tensor, Tensor]]) -> Detection:
     logits, wrong = (torch.cat(part) for part in zip(*parts, strict=True))
     area, found = auc(logits, wrong), precision_recall(logits, wrong)
     count, flagged, positives = len(wrong), found.flagged > 0, bool(wrong.any())
-    return Detection(
+    return ErrorDetection(
         positions=count,
         positive_rate=float(wrong.double().mean()) if count else None,
         auc=None if math.isnan(area) else area,

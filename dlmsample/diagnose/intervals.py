@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from dlmsample.diagnose.report import Share
+from dlmsample.diagnose.report import TokenShare
 from dlmsample.rng import fold
 
 REPLICATES = 1000
 _AT_ONCE = 1 << 20  # resampled examples held in memory
 
 
-def shares(counts: Mapping[str, tuple[Tensor, Tensor]], key: int) -> dict[str, Share]:
+def shares(counts: Mapping[str, tuple[Tensor, Tensor]], key: int) -> dict[str, TokenShare]:
     """Shares of all tokens, each with its 95 % bootstrap interval.
 
     Rule: an example is drawn with its part and its total; a replicate draws as many examples as there are, with
@@ -31,14 +31,14 @@ def shares(counts: Mapping[str, tuple[Tensor, Tensor]], key: int) -> dict[str, S
     Example:
         >>> part, total = torch.tensor([1, 1, 1]), torch.tensor([2, 2, 2])
         >>> shares({"half": (part, total)}, key=0)["half"]
-        Share(value=0.5, low=0.5, high=0.5, count=3, total=6)
+        TokenShare(value=0.5, low=0.5, high=0.5, count=3, total=6)
     """
     pairs = list(counts.values())
     table = torch.stack([torch.stack([part.cpu(), total.cpu()], -1) for part, total in pairs], 1).long()
     sums = table.sum(0).tolist()
     bounds = _bounds(table.double(), key) if len(table) > 1 else [[None, None]] * len(pairs)
     return {
-        name: Share(part / total if total else None, low, high, part, total)
+        name: TokenShare(part / total if total else None, low, high, part, total)
         for name, (part, total), (low, high) in zip(counts, sums, bounds, strict=True)
     }
 

@@ -7,7 +7,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Share:
+class TokenShare:
     """``count`` of ``total`` tokens, with a 95 % interval over examples (see :mod:`dlmsample.diagnose.intervals`)."""
 
     value: float | None  #: count / total
@@ -24,10 +24,10 @@ class Stress:
     mask_rate: float
     commit_rate: float  #: share of the masked that is committed, the most confident first
     masked: int  #: tokens masked
-    wrong: Share  #: wrong among the committed
-    preserved: Share  #: wrong commits that the next forward's argmax repeats
-    recovered: Share  #: wrong commits where it is gold
-    kept: Share  #: right commits that it repeats
+    wrong: TokenShare  #: wrong among the committed
+    preserved: TokenShare  #: wrong commits that the next forward's argmax repeats
+    recovered: TokenShare  #: wrong commits where it is gold
+    kept: TokenShare  #: right commits that it repeats
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Stuck:
 
     epsilon: float  #: the standing token's probability is below it, and
     edit_threshold: float  #: so is every token's below this one
-    visible: Share  #: stuck among the visible answer tokens
-    wrong: Share  #: stuck among the wrong of them
+    visible: TokenShare  #: stuck among the visible answer tokens
+    wrong: TokenShare  #: stuck among the wrong of them
 
 
 @dataclass(frozen=True)
-class Detection:
+class ErrorDetection:
     """A correction head on visible answer tokens after FCA's corruption, flagged at P_error > 0.5."""
 
     positions: int
@@ -65,7 +65,7 @@ class Detection:
 
 
 @dataclass(frozen=True)
-class Report:
+class Diagnosis:
     """Every diagnostic of one model, and on what it was taken."""
 
     model: str
@@ -79,7 +79,7 @@ class Report:
     stress: Stress
     stuck: Stuck
     calibration: tuple[Calibration, ...]
-    detection: Detection | None  #: None without a head
+    detection: ErrorDetection | None  #: None without a head
 
     def asdict(self) -> dict[str, Any]:
         """Nested plain dicts and lists, fit for JSON."""

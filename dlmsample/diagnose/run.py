@@ -11,7 +11,7 @@ from dlmsample.diagnose import calibration, detection
 from dlmsample.diagnose.canvas import Canvas
 from dlmsample.diagnose.examples import Given, encode
 from dlmsample.diagnose.intervals import shares
-from dlmsample.diagnose.report import Report, Share, Stress, Stuck
+from dlmsample.diagnose.report import Diagnosis, Stress, Stuck, TokenShare
 from dlmsample.diagnose.stress import Tallies, stress
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.objectives.base import Ids
@@ -35,7 +35,7 @@ def diagnose(
     batch_size: int = 32,
     seed: int = 0,
     progress: bool = False,
-) -> Report:
+) -> Diagnosis:
     """Measure what a model does with its own mistakes, on gold answers.
 
     Four diagnostics: the wrong-commit stress test and the stuck set (:mod:`dlmsample.diagnose.stress`), calibration
@@ -95,7 +95,7 @@ def diagnose(
             bar.tick(len(batch))
     counts = Tallies(*(torch.cat(part) for part in zip(*tallies, strict=True)))
     found = _shares(counts, sequence_key(seed, (), _RESAMPLE, len(rows)))
-    return Report(
+    return Diagnosis(
         model=model.name,
         adapter=model.adapter,
         head=None if model.head is None else model.head_name or type(model.head).__name__,
@@ -115,7 +115,7 @@ def diagnose(
     )
 
 
-def _shares(counts: Tallies, key: int) -> dict[str, Share]:
+def _shares(counts: Tallies, key: int) -> dict[str, TokenShare]:
     parts = {
         "wrong": (counts.wrong, counts.committed),
         "preserved": (counts.preserved, counts.wrong),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from dlmsample.objectives.base import Batch, Ids, Objective
+from dlmsample.objectives.base import Ids, Objective
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data import Rows, Steps
-from dlmsample.train.streams import Layout, lay_out
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import MicroBatch, lay_out
+from dlmsample.train.model import corrupt
 
 
-def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[Rows]:
+def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[MicroBatch]:
     """The first ``count`` rows of the validation split, rounded up to batches of ``rows`` (None: one batch)."""
     size = min(rows or count, count)
     small = {"batch_size": size, "micro_batches": 1, "steps": -(-count // size)}
@@ -26,7 +27,7 @@ def validation(config: TrainConfig, pad: int, count: int, rows: int | None = Non
 
 @torch.no_grad()
 def measure(
-    config: TrainConfig, model: Callable[..., Any], objective: Objective, ids: Ids, pad: int, device: torch.device
+    config: TrainConfig, model: nn.Module, objective: Objective, ids: Ids, pad: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Error logits and whether the token is wrong, at every visible answer position of the validation rows.
 
@@ -40,10 +41,7 @@ def measure(
     for part in validation(config, pad, config.head.calibration_rows, config.batch_size // config.micro_batches):
         batch = lay_out(config, part, device)
 
-        def draft(tokens: Tensor, batch: Layout = batch) -> Tensor:
-            return model(batch, tokens)
-
-        window = objective.corrupt(Batch(batch.clean, batch.editable, batch.keys, ids, batch.blocks), draft).input
+        window = corrupt(objective, model, batch, ids).input
         error = model(batch, window, frozenset({"error"}))
         counts = batch.editable & (window != ids.mask)
         logits.append(error[counts].float().cpu())

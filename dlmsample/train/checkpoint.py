@@ -1,4 +1,8 @@
-"""Checkpoints of a run: safetensors and JSON, no pickle; one counts once its marker, written last, exists."""
+"""Checkpoints of a run: safetensors and JSON, no pickle.
+
+A checkpoint is a folder ``checkpoint-<step>``. Its first file marks it as written by this package, so that it may be
+deleted; its last one says that it is complete, so that a run may go on from it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from dlmsample.support.text import one_line
+from dlmsample.train.config import TrainError
+
 MARKER = "COMPLETE"
-_PREFIX = "checkpoint-"
+_OWN = "DLMSAMPLE"
+_PREFIX, _STATE = "checkpoint-", "state.json"
 
 
 class Saved(NamedTuple):
@@ -88,17 +97,23 @@ def restore_optimizer(
 
 
 def save(out: Path, step: int, saved: Saved, keep: int) -> Path:
-    """Write ``out/checkpoint-<step>``, marker last, then remove all but the newest ``keep``."""
+    """Write ``out/checkpoint-<step>``, its marker last, then remove all but the newest ``keep``.
+
+    Raises:
+        TrainError: a folder of that name, or one to be removed, was not written by a run.
+    """
     folder = out / f"{_PREFIX}{step}"
     if (folder / MARKER).exists():
         return folder
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        remove(folder)
     folder.mkdir(parents=True)
+    (folder / _OWN).touch()
     save_file(saved.model, folder / "model.safetensors")
     save_file(saved.optimizer, folder / "optimizer.safetensors")
     if saved.average:
         save_file(saved.average, folder / "average.safetensors")
-    (folder / "state.json").write_text(json.dumps(saved.state, indent=1), encoding="utf-8")
+    (folder / _STATE).write_text(json.dumps(saved.state, indent=1), encoding="utf-8")
     for path in (*folder.iterdir(), folder):
         sync(path)
     (folder / MARKER).touch()
@@ -110,38 +125,102 @@ def save(out: Path, step: int, saved: Saved, keep: int) -> Path:
 
 
 def remove(folder: Path) -> None:
-    """Remove a checkpoint, its marker first: a removal cut short leaves no complete-looking ruin."""
+    """Remove a checkpoint, its marker first: a removal cut short leaves no complete-looking ruin.
+
+    Raises:
+        TrainError: it was not written by a run.
+    """
+    _check_own(folder)
     (folder / MARKER).unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != _OWN:  # last, so that what a removal cut short leaves is known as own
+            path.unlink()
     shutil.rmtree(folder)
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a run of this package wrote the folder: it carries the mark, or it is empty.
+
+    Runs of earlier versions made no mark; what they wrote tells by its complete state.
+    """
+    return (folder / _OWN).exists() or not any(folder.iterdir()) or _is_of_earlier_version(folder)
+
+
+def _is_of_earlier_version(folder: Path) -> bool:
+    if not (folder / MARKER).exists():
+        return False
+    try:
+        return {"step", "config", "record"} <= state(folder).keys()
+    except TrainError:
+        return False
+
+
+def _check_own(folder: Path) -> None:
+    if not is_own(folder):
+        raise TrainError(f"{folder} was not written by a run of this package: move it away, or name another --out")
 
 
 def complete(out: Path) -> list[Path]:
     """The run's complete checkpoints, oldest first."""
-    return sorted((f for f in _folders(out) if (f / MARKER).exists()), key=_step)
+    return sorted((f for f in folders(out) if (f / MARKER).exists()), key=_step)
 
 
 def remove_incomplete(out: Path) -> list[Path]:
-    """Remove the folders without a marker; returns them."""
-    broken = [folder for folder in _folders(out) if not (folder / MARKER).exists()]
+    """Remove the checkpoints that a run began to write and did not finish; returns them."""
+    broken = [folder for folder in folders(out) if is_own(folder) and not (folder / MARKER).exists()]
     for folder in broken:
-        shutil.rmtree(folder)
+        remove(folder)
     return broken
 
 
 def state(folder: Path) -> dict[str, Any]:
-    """The state of a checkpoint alone, without its tensors."""
-    return json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    """The state of a checkpoint alone, without its tensors.
+
+    Raises:
+        TrainError: it is missing or damaged.
+    """
+    path = folder / _STATE
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, error) from None
+    if not isinstance(found, dict) or not found.keys() >= {"step", "seconds", "config", "record"}:
+        raise _damaged(path, ValueError("it does not hold the state of a run"))
+    return found
 
 
 def read(folder: Path) -> Saved:
-    """All of a checkpoint."""
+    """All of a checkpoint.
+
+    Raises:
+        TrainError: a file of it is missing or damaged; the error names it, and the checkpoint before it.
+    """
+    found = state(folder)
     average = folder / "average.safetensors"
     return Saved(
-        load_file(folder / "model.safetensors"),
-        load_file(folder / "optimizer.safetensors"),
-        load_file(average) if average.exists() else {},
-        state(folder),
+        _tensors(folder / "model.safetensors"),
+        _tensors(folder / "optimizer.safetensors"),
+        _tensors(average) if average.exists() else {},
+        found,
     )
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> TrainError:
+    """The error of a file of a checkpoint, with the checkpoint to go on from instead."""
+    folder = path.parent
+    why = "it is missing" if isinstance(error, FileNotFoundError) else one_line(error, 200)
+    before = [other for other in complete(folder.parent) if _step(other) < _step(folder)]
+    remedy = f"to go on from {before[-1].name}" if before else "to start anew: there is no checkpoint before it"
+    return TrainError(f"cannot read {path.name} in {folder}: {why}; remove that folder {remedy}")
 
 
 def sync(path: Path) -> None:
@@ -157,7 +236,8 @@ def _step(folder: Path) -> int:
     return int(folder.name.removeprefix(_PREFIX))
 
 
-def _folders(out: Path) -> list[Path]:
+def folders(out: Path) -> list[Path]:
+    """All folders that are named like a checkpoint."""
     if not out.is_dir():
         return []
     return [f for f in out.glob(f"{_PREFIX}*") if f.is_dir() and f.name.removeprefix(_PREFIX).isdigit()]

@@ -13,12 +13,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from dlmsample.objectives.base import objective
-from dlmsample.train import build, calibrate, checkpoint
-from dlmsample.train.adapt import peft_json, peft_tensors
+from dlmsample.train import calibrate, checkpoint
 from dlmsample.train.card import card
 from dlmsample.train.config import TrainConfig, TrainError, parse
-from dlmsample.train.sections import LoraSection
-from dlmsample.train.streams import StreamModel
+from dlmsample.train.config.sections import LoraSection
+from dlmsample.train.folder import RECORD, remove_result
+from dlmsample.train.lora import peft_json, peft_tensors
+from dlmsample.train.model import StreamModel, build_model, pad_id, token_ids
+from dlmsample.train.optimizer import named_trainable
 
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
 _HEAD = "head."
@@ -27,7 +29,7 @@ _HEAD = "head."
 def write_result(
     out: Path, config: TrainConfig, model: StreamModel, tensors: Mapping[str, Tensor], record: dict[str, Any]
 ) -> Path:
-    """Write what was trained, float16, with ``training.json`` and a model card; replaces ``out`` whole.
+    """Write what was trained, float16, with ``training.json`` and a model card, in place of an older result.
 
     A backbone's weights give a model folder, adapters a PEFT folder, a head alone a head folder; a head that
     was trained together with the others lies in ``head/`` below them.
@@ -38,21 +40,24 @@ def write_result(
         model: gives configurations and the head's offset; its numbers are not read.
         tensors: what trained (and a model's buffers), whole, on the CPU.
         record: for ``training.json``.
+
+    Raises:
+        TrainError: ``out`` holds something that is no result of a run.
     """
     draft = out.with_name(out.name + ".writing")
-    shutil.rmtree(draft, ignore_errors=True)
+    remove_result(draft)
     draft.mkdir(parents=True)
+    _json(draft / RECORD, record)
     head = {name.removeprefix(_HEAD): t for name, t in tensors.items() if name.startswith(_HEAD)}
-    body = {name: t for name, t in tensors.items() if not name.startswith(_HEAD)}
+    body = {name.removeprefix("module."): t for name, t in tensors.items() if not name.startswith(_HEAD)}
     if head:
         _head(draft / "head" if config.trains_backbone else draft, model, head, record)
     if config.trains_backbone and config.lora is not None:
-        _adapter(draft, config, config.lora, model.module, body)
+        _adapter(draft, config, config.lora, model, body)
     elif config.trains_backbone:
         _model(draft, config, model.module, body)
-    _json(draft / "training.json", record)
     (draft / "README.md").write_text(card(config, record), encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
+    remove_result(out)
     draft.rename(out)
     return out
 
@@ -69,13 +74,13 @@ def export(folder: Path, out: Path) -> Path:
         raise TrainError(f"{out} exists: choose another folder")
     saved = checkpoint.read(folder)
     config = parse(saved.state["config"], str(folder / "state.json"))
-    model = build.build_model(config).eval()
-    named = build.named_trainable(model)
+    model = build_model(config).eval()
+    named = named_trainable(model)
     checkpoint.restore_model(named, saved.average or saved.model)
     found = {}
     if config.head is not None:
         rule = objective(config.objective.name, **config.objective.options)
-        ids, pad = build.token_ids(config, model.module), build.pad_id(model.module)
+        ids, pad = token_ids(config, model), pad_id(model.module)
         logits, wrong = calibrate.measure(config, model, rule, ids, pad, torch.device("cpu"))
         found = {"validation": calibrate.calibrate(model.head, logits, wrong)}
     tensors = checkpoint.model_state(result_tensors(config, model, named))
@@ -108,10 +113,10 @@ def _model(folder: Path, config: TrainConfig, module: Any, tensors: Mapping[str,
 
 
 def _adapter(
-    folder: Path, config: TrainConfig, section: LoraSection, module: Any, tensors: Mapping[str, Tensor]
+    folder: Path, config: TrainConfig, section: LoraSection, model: StreamModel, tensors: Mapping[str, Tensor]
 ) -> None:
     """A PEFT folder."""
-    _json(folder / "adapter_config.json", peft_json(config, section, module))
+    _json(folder / "adapter_config.json", peft_json(config, section, model.lora_targets, model.reads.kind == "decoder"))
     _half(folder / "adapter_model.safetensors", peft_tensors(tensors))
 
 

@@ -4,48 +4,87 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+_OVER = {"positive_rate": "visible"}
+"""Metrics over a position set that their names do not tell."""
 
-class Means:
-    """Running means kept on the device: nothing is read back until they are asked for.
 
-    A value over a position set (``ce/wrong``) counts by the set's size (``share/wrong``): a micro-batch without
-    members of the set does not pull its mean towards 0.
+class MetricSums:
+    """Metrics of a run as sums and counts, kept on the device: nothing is read back until they are asked for.
+
+    A mean over a position set (``ce/wrong``) is added up over the set's positions, a mean over rows (``loss``) over
+    the rows, and divided once at the end. So a metric is the same however a batch is cut into micro-batches or spread
+    over processes, and however wide the padding is. ``share/<set>`` is the set's part of all editable positions.
     """
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
 
-    def add(self, values: dict[str, Tensor], share: float) -> None:
-        """Add one micro-batch's scalars, which count ``share`` of a step."""
+    def add(self, values: Mapping[str, Tensor], editable: Tensor) -> None:
+        """Add the metrics of one micro-batch.
+
+        Args:
+            values: scalars; each ``share/<set>`` says which part of all positions, padding included, the set is.
+            editable: bool ``[row, pos]``, as the objective got it.
+        """
+        self._add(_EDITABLE, editable.sum().float())
+        self._add(_ROWS, editable.new_full((), len(editable), dtype=torch.float32))
         for name, value in values.items():
-            size = values[_size(name)] if _size(name) in values else torch.ones_like(value)
-            value = value.detach().float() * size * share
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            size = values.get(f"share/{_members(name)}")
+            if name.startswith("share/"):
+                added = (value.detach().float() * editable.numel()).round()
+            else:
+                count = float(len(editable)) if size is None else (size.detach().float() * editable.numel()).round()
+                added = value.detach().float() * count
+            self._add(name, added)
+
+    def add_step(self, values: Mapping[str, Tensor]) -> None:
+        """Add values of a whole step that are the same in every process, such as the gradient's norm."""
+        for name, value in values.items():
+            self._add(_STEP + name, value.detach().float())
+            self._add(_STEPS + name, torch.ones_like(value, dtype=torch.float32))
 
     def take(self, reduce: Callable[[Tensor], Any]) -> dict[str, float]:
-        """The means over the steps since the last call, in one read; ``reduce`` averages over processes."""
+        """The metrics since the last call, in one read; ``reduce`` adds up over the processes."""
         names = sorted(self.sums)
-        values = torch.as_tensor(reduce(torch.stack([self.sums[name] for name in names]) / self.count)).tolist()
-        self.sums, self.count = {}, 0
-        found = dict(zip(names, values, strict=True))
-        return {name: value / (found.get(_size(name), 1.0) or 1.0) for name, value in found.items()}
+        total = torch.as_tensor(reduce(torch.stack([self.sums[name] for name in names]))).tolist()
+        found, self.sums = dict(zip(names, total, strict=True)), {}
+        metrics = {}
+        for name, value in found.items():
+            if name.startswith(_STEP):
+                metrics[name.removeprefix(_STEP)] = value / found[_STEPS + name.removeprefix(_STEP)]
+            elif not name.startswith("("):
+                metrics[name] = value / (found[_count(name, found)] or 1.0)
+        return metrics
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
 
 
-def _size(name: str) -> str:
-    """The metric that says how large the position set of ``name`` is."""
-    kind, _, members = name.partition("/")
-    return "" if kind == "share" else f"share/{members}"
+_EDITABLE, _ROWS, _STEP, _STEPS = "(editable)", "(rows)", "(step)", "(steps)"
+"""Names of sums that are no metrics themselves."""
 
 
-class Report:
+def _members(name: str) -> str:
+    """The position set that a metric is a mean over; empty for one over rows."""
+    return _OVER.get(name, name.partition("/")[2])
+
+
+def _count(name: str, found: Mapping[str, float]) -> str:
+    """The sum that a metric's own is divided by."""
+    if name.startswith("share/"):
+        return _EDITABLE
+    size = f"share/{_members(name)}"
+    return size if size in found else _ROWS
+
+
+class RunLog:
     """Writes ``metrics.jsonl`` (and TensorBoard's files, if it is installed) and shows progress: a bar on a
     terminal, else one plain line per entry."""
 
@@ -110,15 +149,21 @@ def tensorboard(folder: Path, start: int) -> Any:
 
 
 def trim(path: Path, start: int) -> None:
-    """Take back what a killed run wrote after its last checkpoint: it would stand there twice."""
-    if path.exists():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if _step(line) <= start), encoding="utf-8")
+    """Take back what a killed run wrote after its last checkpoint: it would stand there twice.
+
+    Only lines of a run are removed: those with a later step, and a last one that was cut short. A line ends with
+    ``\\n`` and nothing else.
+    """
+    if not path.exists():
+        return
+    *lines, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(b"".join(line + b"\n" for line in lines if _step(line) <= start))
 
 
-def _step(line: str) -> float:
-    """The step of a metrics line; a line cut short by a kill counts as never reached."""
+def _step(line: bytes) -> float:
+    """The step of a line that a run wrote; any other line has always been there."""
     try:
-        return float(json.loads(line)["step"]) if line.endswith("\n") else float("inf")
-    except (ValueError, KeyError, TypeError):
-        return float("inf")
+        found = json.loads(line)
+        return float(found["step"]) if found.keys() & {"loss", "text"} else 0.0
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return 0.0

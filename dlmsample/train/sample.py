@@ -9,11 +9,10 @@ import torch
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Denoiser, Facts
 from dlmsample.policies.registry import policy
-from dlmsample.train.build import pad_id
 from dlmsample.train.calibrate import validation
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.sections import SampleSection
-from dlmsample.train.streams import StreamModel
+from dlmsample.train.config.sections import SampleSection
+from dlmsample.train.model import StreamModel, pad_id
 
 
 class Samples:
@@ -35,7 +34,9 @@ class Samples:
         self.precision = config.precision
         facts = Facts(**config.geometry.model_dump())
         tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
-        self.denoiser = Denoiser(config.model.init or "model", model.module, tokenizer, facts, model.head)
+        self.denoiser = Denoiser(
+            config.model.init or "model", model.module, tokenizer, facts, model.head, reads=model.reads
+        )
         (rows,) = validation(config, pad_id(model.module), section.count)
         order = rows.keys.argsort()
         ends = zip(rows.tokens[order].tolist(), rows.prompt[order], rows.answer[order], strict=True)

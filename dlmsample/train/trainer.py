@@ -20,19 +20,22 @@ from accelerate import Accelerator
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from dlmsample.objectives.base import Batch, objective
+from dlmsample.objectives.base import objective
 from dlmsample.rng import sequence_key
-from dlmsample.train import build, checkpoint
+from dlmsample.train import checkpoint
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data import Rows, Steps, batches
+from dlmsample.train.data.batches import Steps, batches
+from dlmsample.train.data.layout import MicroBatch, StreamLayout, lay_out
+from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
-from dlmsample.train.report import Means, Report
+from dlmsample.train.folder import RunFolder
+from dlmsample.train.model import build_model, compile_layers, corrupt, pad_id, token_ids
+from dlmsample.train.optimizer import build_optimizer, learning_rate, named_trainable
+from dlmsample.train.report import MetricSums, RunLog
 from dlmsample.train.sample import Samples
-from dlmsample.train.source import Source
-from dlmsample.train.streams import lay_out, lengths
 
 
 class Trainer:
@@ -45,38 +48,48 @@ class Trainer:
         source: its rows, where they are read already.
 
     Raises:
-        TrainError: the folder holds a run with another configuration or other data, or the model or data cannot
-            be built.
+        TrainError: another process trains into the folder; it holds a run with another configuration or other data, a
+            damaged checkpoint, or what no run wrote; or the model or data cannot be built.
     """
 
-    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: Source | None = None) -> None:
+    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: RowSource | None = None) -> None:
         self.config, self.out, self.recipe = config, out, recipe
         self.begun = time.monotonic()
+        self.folder: RunFolder | None = None
         # Without cpu=True, accelerate would not join CPU processes that torchrun started.
         cpu = not torch.accelerator.is_available()
         self.accelerator = Accelerator(mixed_precision=config.precision, cpu=cpu)
         self.main, device = self.accelerator.is_main_process, self.accelerator.device
         self.objective = objective(config.objective.name, **config.objective.options)
-        found = self._find()
-        self.inner = build.build_model(config, device)
-        self.ids = build.token_ids(config, self.inner.module)
-        self.pad = build.pad_id(self.inner.module)
-        rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        self.data = Steps(config, self.pad, rank, world, source)
-        _ = self.data.encoder  # a missing tokenizer is told before anything else happens
-        self.step, self.seconds = 0, 0.0
-        self.metrics: dict[str, float] = {}
-        self.optimizer = build.build_optimizer(config, self.inner, device)
-        if config.compile:
-            build.compile_layers(self.inner)
-        self.model, self._update = self._prepare()
-        # Sharding replaces the parameters, so names and numbers are put together after it.
-        self.named = build.named_trainable(self.inner)
-        self.average = Average(self.named, config.ema) if config.ema is not None else None
-        if found is not None:
-            self._restore(checkpoint.read(found))
-        self.dropout = config.lora is not None and config.lora.dropout > 0
-        self.samples = self._samples()
+        self.needs = self.objective.needs
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._release)
+            found = self._find()
+            self.inner = build_model(config, device)
+            self.ids = token_ids(config, self.inner)
+            self.pad = pad_id(self.inner.module)
+            rank, world = self.accelerator.process_index, self.accelerator.num_processes
+            self.data = Steps(config, self.pad, rank, world, source)
+            _ = self.data.encoder  # a missing tokenizer is told before anything else happens
+            self.step, self.seconds = 0, 0.0
+            self.metrics: dict[str, float] = {}
+            self.optimizer = build_optimizer(config, self.inner, device)
+            if config.compile:
+                compile_layers(self.inner)
+            self.model, self._update = self._prepare()
+            # Sharding replaces the parameters, so names and numbers are put together after it.
+            self.named = named_trainable(self.inner)
+            self.average = Average(self.named, config.ema) if config.ema is not None else None
+            if found is not None:
+                self._restore(checkpoint.read(found))
+            self.dropout = self.inner.has_dropout
+            self.samples = self._samples()
+            undo.pop_all()
+
+    def _release(self) -> None:
+        """Let another run have the folder."""
+        if self.folder is not None:
+            self.folder.release()
 
     def _prepare(self) -> tuple[Any, Any]:
         """The model and the optimiser wrapped for the processes there are."""
@@ -87,26 +100,37 @@ class Trainer:
 
         Returns:
             Whether the run is finished; then ``out/final`` exists.
+
+        Raises:
+            TrainError: another run has the folder by now, or the loss is no number any more.
         """
+        if self.folder is not None:
+            self.folder.hold()
+        try:
+            return self._run(stop_at, max_minutes)
+        finally:
+            self._release()
+
+    def _run(self, stop_at: int | None, max_minutes: float | None) -> bool:
         goal = min(self.config.steps, stop_at or self.config.steps)
         limit = math.inf if max_minutes is None else 60 * max_minutes
-        report = Report(self.out, self.step, self.config.steps, self.main)
+        report = RunLog(self.out, self.step, self.config.steps, self.main)
         self.model.train()
         if (device := self.accelerator.device).type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)  # of the training: loading may take more for a moment
-        means, tokens, since = Means(), 0, time.monotonic()
+        sums, tokens, since = MetricSums(), 0, time.monotonic()
         try:
             for batch in batches(self.data, self.step, goal) if self.step < goal else ():
-                tokens += self._train_step(batch, means)
+                tokens += self._train_step(batch, sums)
                 stop = self.step == goal or self._out_of_time(limit)
                 keep = stop or self.step % self.config.checkpoint_every == 0
                 if keep or self.step % self.config.log_every == 0:
-                    values = means.take(lambda values: self.accelerator.reduce(values, reduction="mean"))
+                    values = sums.take(self.accelerator.reduce)
                     if not math.isfinite(values["loss"]):
                         raise TrainError(f"the loss is {values['loss']} at step {self.step}: lower lr, or clip")
                     self.metrics = values
                     now = time.monotonic()
-                    rate = build.learning_rate(self.config, self.step - 1)
+                    rate = learning_rate(self.config, self.step - 1)
                     tokens *= self.accelerator.num_processes
                     speed = {"tokens_per_s": tokens / (now - since), "seconds": self._elapsed()}
                     if device.type == "cuda":
@@ -142,48 +166,36 @@ class Trainer:
             write_result(self.out / "final", self.config, self.inner, tensors, record)
         self.accelerator.wait_for_everyone()
 
-    def _train_step(self, batch: list[Rows], means: Means) -> int:
-        rows = sum(len(part.keys) for part in batch)
+    def _train_step(self, batch: list[MicroBatch], sums: MetricSums) -> int:
+        rows, tokens = sum(len(part.keys) for part in batch), 0
         if self.dropout:
             # Dropout alone draws from torch's generator: seeded anew at each step, a resumed run draws the same.
             torch.manual_seed(sequence_key(self.config.seed, [], self.step, self.accelerator.process_index))
         for number, part in enumerate(batch):
             last = number == len(batch) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
-                loss, metrics = self._loss(part)
-                share = len(part.keys) / rows
-                self.accelerator.backward(loss * share)
-            means.add({"loss": loss, **metrics}, share)
+                laid_out = lay_out(self.config, part, self.accelerator.device)
+                loss, metrics = self._loss(laid_out)
+                self.accelerator.backward(loss * (len(part.keys) / rows))
+            tokens += laid_out.size
+            sums.add({"loss": loss, **metrics}, laid_out.editable)
         if self.config.clip is not None:
             norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.named.values(), self.config.clip))
-            means.add({"grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm}, 1.0)
+            sums.add_step({"grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm})
+        rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
-            group["lr"] = build.learning_rate(self.config, self.step)
+            group["lr"] = rate
         self._update.step()
         self._update.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update(self.step)
         self.step += 1
-        means.count += 1
-        return sum(int(lengths(self.config, part).sum()) for part in batch)
+        return tokens
 
-    def _loss(self, part: Rows) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of one micro-batch: the mean over its rows."""
-        batch = lay_out(self.config, part, self.accelerator.device)
-
-        def draft(tokens: Tensor) -> Tensor:
-            if self.dropout:
-                self.inner.eval()
-            with torch.no_grad():
-                logits = self.model(batch, tokens)
-            if self.dropout:
-                self.inner.train()
-            return logits
-
-        corrupted = self.objective.corrupt(
-            Batch(batch.clean, batch.editable, batch.keys, self.ids, batch.blocks), draft
-        )
-        return self.objective.loss(self.model(batch, corrupted.input, self.objective.needs), corrupted)
+    def _loss(self, batch: StreamLayout) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one micro-batch: the mean over its rows; and its metrics."""
+        corrupted = corrupt(self.objective, self.model, batch, self.ids, self.dropout)
+        return self.objective.loss(self.model(batch, corrupted.input, self.needs), corrupted)
 
     def save(self) -> None:
         """Write a checkpoint of the present step; sharded tensors are gathered by all processes together."""
@@ -222,7 +234,7 @@ class Trainer:
     def _find(self) -> Path | None:
         """The last complete checkpoint, after checking that it is this run's; None for a fresh run."""
         if self.main:
-            self.out.mkdir(parents=True, exist_ok=True)
+            self.folder = RunFolder(self.out)
             for folder in checkpoint.remove_incomplete(self.out):
                 print(f"removed the incomplete {folder}", file=sys.stderr)
         self.accelerator.wait_for_everyone()

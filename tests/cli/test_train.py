@@ -17,7 +17,7 @@ import yaml
 from safetensors.torch import load_file
 
 from dlmsample.train.__main__ import main
-from dlmsample.train.compose import compose
+from dlmsample.train.config import compose
 from tests.cli.conftest import Call, is_mistake
 from tests.train.standin import recipe
 
@@ -134,10 +134,10 @@ def test_the_plan_as_json_is_exact(call: Call, tiny: str, rows: str) -> None:
     code, out, err = call(*command)
     assert (code, err, out.count("\n")) == (0, "", 1)
     plan = json.loads(out)
-    from dlmsample.train import build
     from dlmsample.train.config import load
+    from dlmsample.train.model import build_module
 
-    total = sum(p.numel() for p in build.build_module(load(tiny)).parameters())
+    total = sum(p.numel() for p in build_module(load(tiny)).parameters())
     assert plan["trains"] == {"trainable": total, "total": total, "parts": {"backbone": total}}
     assert (plan["data"]["rows"], plan["data"]["tokens_dropped"], plan["epochs"]) == (12, 0, 4.0)
     assert plan["data"]["tokens_kept"] == sum(len(f"Q: {i} + {i}?\nA:{2 * i}") + 1 for i in range(12))

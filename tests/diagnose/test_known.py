@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.diagnose import Share, diagnose, expected_calibration_error
+from dlmsample.diagnose import TokenShare, diagnose, expected_calibration_error
 from dlmsample.diagnose.intervals import shares
 from tests.toys import EOS, MASK, random_model, scripted_model
 
@@ -66,7 +66,7 @@ def test_copying_preserves_every_wrong_commit(attention: str) -> None:
     stress = report.stress
     assert 0 < stress.wrong.total <= stress.masked / 2
     assert (stress.wrong.value, stress.preserved.value, stress.recovered.value) == (1, 1, 0)
-    assert stress.kept == Share(None, None, None, 0, 0)
+    assert stress.kept == TokenShare(None, None, None, 0, 0)
     assert report.stuck.visible.count == report.stuck.wrong.count == 0
     line = report.calibration[0]
     assert (line.positions, line.accuracy) == (103, 0)
@@ -181,7 +181,7 @@ def test_intervals() -> None:
     assert (some.low, some.high) != (None, None)
     assert 0 < some.low < some.value < some.high < 1  # type: ignore[operator]
     assert (found["none"].low, found["none"].high) == (0, 0)
-    assert found["empty"] == Share(None, None, None, 0, 0)
+    assert found["empty"] == TokenShare(None, None, None, 0, 0)
     few = shares({"some": (parts[:20], totals[:20])}, key=3)["some"]
     assert few.high - few.low > some.high - some.low  # type: ignore[operator]
     one = shares({"some": (parts[-1:], totals[-1:])}, key=3)["some"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import dlmsample as ds
-from dlmsample.diagnose import Report, diagnose
+from dlmsample.diagnose import Diagnosis, diagnose
 from dlmsample.heads import CorrectionHead, HeadConfig
 from dlmsample.rng import sequence_key
 from tests.diagnose import loops
@@ -57,14 +57,14 @@ def pairs(model: ds.Denoiser, count: int = 6) -> list[loops.Pair]:
 
 
 @pytest.fixture(scope="module", params=LAYOUTS, ids=["-".join(layout) for layout in LAYOUTS])
-def case(request: pytest.FixtureRequest) -> tuple[ds.Denoiser, list[loops.Pair], Report]:
+def case(request: pytest.FixtureRequest) -> tuple[ds.Denoiser, list[loops.Pair], Diagnosis]:
     model = copying(random_model(*request.param)).with_head(head(), "toy")
     rows = pairs(model)
     options = {"epsilon": EPSILON, "edit_threshold": THRESHOLD, "mask_rates": RATES, "seed": SEED}
     return model, rows, diagnose(model, rows, batch_size=4, **options)
 
 
-Case = tuple[ds.Denoiser, list[loops.Pair], Report]
+Case = tuple[ds.Denoiser, list[loops.Pair], Diagnosis]
 
 
 @torch.no_grad()

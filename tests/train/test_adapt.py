@@ -10,10 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 import dlmsample as ds
-from dlmsample.train import build, checkpoint
-from dlmsample.train.adapt import TARGETS, linear_names
+from dlmsample.train import checkpoint
 from dlmsample.train.config import TrainError, load
+from dlmsample.train.config.start import open_start
 from dlmsample.train.export import export
+from dlmsample.train.lora import linear_names
+from dlmsample.train.model import build_model, build_module, complete
+from dlmsample.train.optimizer import named_trainable
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
@@ -62,7 +65,7 @@ def test_the_saved_adapter_gives_the_logits_of_the_trained_module(
     mask = torch.ones(2, 1, 24, 24, dtype=torch.bool)
     with torch.no_grad():
         wanted = trainer.inner.eval().module(input_ids=ids, position_ids=at, attention_mask=mask).logits
-        plain = build.build_module(config).eval()
+        plain = build_module(config).eval()
         untrained = plain(input_ids=ids, position_ids=at, attention_mask=mask).logits
         merged = ds.load(config.model.init or "", adapter=str(out / "final")).module
         peft = PeftModel.from_pretrained(plain, str(out / "final")).eval()
@@ -84,7 +87,7 @@ def test_the_result_is_a_peft_folder_with_its_record(trained: tuple[Trainer, Pat
     config = json.loads((final / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == trained[0].config.model.init
     assert (config["r"], config["lora_alpha"]) == (4, 8)
-    assert config["target_modules"] == sorted(TARGETS["qwen3"])
+    assert config["target_modules"] == sorted(open_start(trained[0].config.model).lora_targets)
     record = json.loads((final / "training.json").read_text())
     assert record["summary"].startswith("LoRA r 4, objective mdm")
     assert record["trained_parameters"] == sum(p.numel() for p in trained[0].named.values())
@@ -122,8 +125,7 @@ def test_the_start_depends_on_the_seed_alone(base: tuple[Path, list[str]]) -> No
     def start(*changes: str) -> dict[str, torch.Tensor]:
         torch.rand(3)
         return {
-            k: p.detach()
-            for k, p in build.named_trainable(build.build_model(load(str(base[0]), [*base[1], *changes]))).items()
+            k: p.detach() for k, p in named_trainable(build_model(load(str(base[0]), [*base[1], *changes]))).items()
         }
 
     one, two, other = start(), start(), start("seed=1")
@@ -147,12 +149,13 @@ def test_frozen_weights_may_be_bfloat16(base: tuple[Path, list[str]], tmp_path: 
 def test_targets(base: tuple[Path, list[str]]) -> None:
     path, changes = base
     config = load(str(path), [*changes, "lora.targets=[q_proj, v_proj]"])
-    names = build.named_trainable(build.build_model(config))
+    names = named_trainable(build_model(config))
     assert {name.split(".")[4] for name in names} == {"q_proj", "v_proj"}
     with pytest.raises(TrainError, match="no linear layer 'query'; there are: down_proj, gate_proj"):
-        build.build_model(load(str(path), [*changes, "lora.targets=[query]"]))
-    module = build.build_module(config)
-    assert linear_names(module) == sorted(TARGETS["qwen3"])
-    module.config.model_type = "other"
+        build_model(load(str(path), [*changes, "lora.targets=[query]"]))
+    module = build_module(config)
+    opened = open_start(config.model)
+    assert linear_names(module) == sorted(opened.lora_targets)
+    opened.config.model_type = module.config.model_type = "other"
     with pytest.raises(TrainError, match="no default for other; name some of its layers: down_proj"):
-        build.complete(load(str(path), changes), module)
+        complete(load(str(path), changes), module, opened)

@@ -15,12 +15,13 @@ import pytest
 import torch
 
 from dlmsample.train.config import TrainConfig, TrainError, load
-from dlmsample.train.corpus import FileSource
-from dlmsample.train.data import Rows, Steps, batches, draw_windows, make_source
-from dlmsample.train.encode import Encoder
-from dlmsample.train.files import DataError
-from dlmsample.train.sections import WindowSection
-from dlmsample.train.source import TaskSource
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.batches import Steps, batches, draw_windows, make_source
+from dlmsample.train.data.corpus import FileSource
+from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.layout import MicroBatch
+from dlmsample.train.data.records import DataError
+from dlmsample.train.data.source import TaskSource
 from tests.train.standin import recipe
 
 EOS = 1
@@ -64,7 +65,7 @@ def texts(source: FileSource) -> list[str]:
     return [source.encoder.fast.decode([i for i in row if i > 2]) for row in rows]
 
 
-def rows_of(batch: list[Rows]) -> dict[int, tuple[Any, ...]]:
+def rows_of(batch: list[MicroBatch]) -> dict[int, tuple[Any, ...]]:
     """Each row of a batch by its key."""
     return {
         int(key): (*(int(a[r]) for a in (part.prompt, part.answer, part.window, part.block)), part.tokens[r].tolist())

@@ -13,12 +13,13 @@ import dlmsample as ds
 from dlmsample.heads import load_head
 from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
-from dlmsample.train import build, checkpoint
+from dlmsample.train import checkpoint
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.config import TrainError, load
-from dlmsample.train.data import Steps
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import lay_out
 from dlmsample.train.export import export
-from dlmsample.train.streams import lay_out
+from dlmsample.train.model import build_model
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
@@ -79,7 +80,7 @@ def test_the_head_sees_what_it_sees_in_decoding(base: tuple[Path, list[str]], at
     config = load(str(base[0]), base[1])
     geometry = config.geometry.model_copy(update={"attention": attention})
     config = config.model_copy(update={"model": config.model.model_copy(update={"geometry": geometry})})
-    model = build.build_model(config).eval()
+    model = build_model(config).eval()
     rows = Steps(config, 0)[0][0]
     batch = lay_out(config, rows)
     window = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))
@@ -161,4 +162,4 @@ def test_resume_and_export_are_exact(
 )
 def test_mistakes(tmp_path: Path, changes: list[str], message: str) -> None:
     with pytest.raises(TrainError, match=message):
-        build.build_model(load(str(recipe(tmp_path)), changes))
+        build_model(load(str(recipe(tmp_path)), changes))

@@ -13,13 +13,15 @@ from safetensors.torch import load_file, save_file
 
 import dlmsample as ds
 from dlmsample.models.attention.masks import block_causal
-from dlmsample.train import build
 from dlmsample.train.card import command
 from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data
-from dlmsample.train.data import Steps
+from dlmsample.train.config.sections import Geometry
+from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.layout import extents, lay_out, lengths
 from dlmsample.train.ema import Average
-from dlmsample.train.sections import Geometry
-from dlmsample.train.streams import StreamModel, extents, lay_out, lengths
+from dlmsample.train.model import StreamModel, build_model, build_module, skeleton
+from dlmsample.train.optimizer import named_trainable
+from dlmsample.train.report import MetricSums
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
@@ -31,7 +33,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def gradients(config: TrainConfig) -> dict[str, torch.Tensor]:
     """Of one micro-batch's loss."""
-    trainer_free = build.build_model(config).train()
+    trainer_free = build_model(config).train()
     batch = lay_out(config, Steps(config, 0)[0][0])
     logits = trainer_free(batch, batch.clean)
     torch.logsumexp(logits, -1).mean().backward()
@@ -120,7 +122,7 @@ def test_absolute_streams_equal_the_plain_forward(path: Path) -> None:
     """On clean input the noisy stream is the block-causal forward of the sequence itself; on other input each
     block is the forward of that block behind the clean ones."""
     config = absolute(path)
-    model: StreamModel = build.build_model(config).eval()
+    model: StreamModel = build_model(config).eval()
     for rows in Steps(config, 0)[1]:
         start, widths = extents(rows, "block_causal", "absolute")
         batch = lay_out(config, rows)
@@ -248,9 +250,9 @@ def test_every_objective_lowers_its_loss(path: Path, tmp_path: Path, changes: li
 
 def test_the_recipes_of_the_papers_have_their_sizes() -> None:
     scope, dsc = load("scope_llada8b"), load("dsc_llada8b")
-    sizes = {name: p.numel() for name, p in build.named_trainable(build.skeleton(scope)).items()}
+    sizes = {name: p.numel() for name, p in named_trainable(skeleton(scope)).items()}
     assert sum(sizes.values()) == 50_331_648  # the paper's 50.3 M
-    head = build.named_trainable(build.skeleton(dsc))
+    head = named_trainable(skeleton(dsc))
     assert all(name.startswith("head.") for name in head)
     assert 95e6 < sum(p.numel() for p in head.values()) < 115e6
     assert load("self_generated_t2t_llada21_mini").geometry.block_alignment == "absolute"
@@ -272,8 +274,10 @@ def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: 
     trainer = Trainer(load(str(path), changes), tmp_path)
     part = trainer.data[0][0]
     with FakeTensorMode(allow_non_fake_inputs=True):
-        loss, metrics = trainer._loss(part)
+        batch = lay_out(trainer.config, part)
+        loss, metrics = trainer._loss(batch)
         trainer.accelerator.backward(loss)
+        MetricSums().add(metrics, batch.editable)
     assert all(value.shape == () for value in metrics.values())
 
 
@@ -285,27 +289,27 @@ def test_weights_that_do_not_fit_the_stock_body_are_refused(tmp_path: Path) -> N
     del tensors["model.layers.3.self_attn.q_proj.weight"]
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(TrainError, match=r"1 tensors like model\.layers\.3\.self_attn\.q_proj\.weight are missing"):
-        build.build_module(load("nano_mdm", [f"model.init={folder}"]))
+        build_module(load("nano_mdm", [f"model.init={folder}"]))
 
 
 def test_damaged_weights_are_told_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     shutil.copytree(load("nano_mdm").model.where, folder, ignore=shutil.ignore_patterns("adapters", "heads"))
     config = json.loads((folder / "config.json").read_text())
-    told = r"cannot read the weights of .* \(needed: a model.safetensors that fits config.json\)"
+    told = r"cannot load the weights of .* \(needed: a model.safetensors that fits config.json\)"
     (folder / "config.json").write_text(json.dumps({**config, "intermediate_size": 64}))
     with pytest.raises(TrainError, match=told):
-        build.build_module(load("nano_mdm", [f"model.init={folder}", "model.shape=null"]))
+        build_module(load("nano_mdm", [f"model.init={folder}", "model.shape=null"]))
     (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:100_000])
     with pytest.raises(TrainError, match=told):
-        build.build_module(load("nano_mdm", [f"model.init={folder}"]))
+        build_module(load("nano_mdm", [f"model.init={folder}"]))
 
 
 def test_building_a_model_leaves_the_callers_generator_alone(path: Path) -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    one, two = (build.build_module(load(str(path))) for _ in range(2))
+    one, two = (build_module(load(str(path))) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(map(torch.equal, one.parameters(), two.parameters()))
 
@@ -319,17 +323,21 @@ def test_a_published_checkpoint_trains_as_it_is(family: str, mask: int | None) -
     options = ["model.shape=null", f"model.init={published}", f"model.geometry={geometry}", "model.tokenizer=nano"]
     config = load("nano_mdm", [*options, "lora.rank=2"])
     assert config.geometry.model_dump() == asdict(model.facts)
-    trained = build.build_model(config)
+    trained = build_model(config)
     names = {n.replace(".base_layer", "") for n, _ in trained.module.named_parameters() if ".lora_" not in n}
     assert names == {name for name, _ in model.module.named_parameters()}
     tokens = torch.arange(6)[None] + 5
     with torch.no_grad():
         assert torch.equal(trained.module.eval()(tokens).logits, model.module(tokens).logits)
-    plain = build.skeleton(config)
+    plain = skeleton(config)
     assert [p.shape for p in plain.parameters()] == [p.shape for p in trained.parameters()]
 
 
-def test_a_published_checkpoint_that_predicts_the_next_position_is_refused() -> None:
+def test_a_published_checkpoint_that_predicts_the_next_position_is_trained_as_it_says() -> None:
     published = Path(__file__).parents[1] / "data" / "official_tiny" / "dream"
-    with pytest.raises(TrainError, match="logit_shift"):
-        load("nano_mdm", ["model.shape=null", f"model.init={published}", "model.geometry=null"])
+    options = ["model.shape=null", f"model.init={published}", "model.tokenizer=nano"]
+    geometry = {"mask_id": 250, "eos_ids": [249], "block_length": 32, "attention": "bidirectional", "logit_shift": True}
+    config = load("nano_mdm", [*options, f"model.geometry={json.dumps(geometry)}", "lora.rank=2"])
+    assert build_model(config).logit_shift
+    with pytest.raises(TrainError, match=r"eos_ids: .*give model\.geometry"):  # the tiny one names none
+        load("nano_mdm", [*options, "model.geometry=null"])

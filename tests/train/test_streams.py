@@ -11,10 +11,11 @@ from transformers import AutoTokenizer
 
 from dlmsample.models.attention.masks import bidirectional, block_causal, two_stream
 from dlmsample.rng import fold
-from dlmsample.train import build
-from dlmsample.train.config import TrainConfig, WindowSection, load
-from dlmsample.train.data import Rows, Steps, batches, draw_windows
-from dlmsample.train.streams import StreamModel, layout, model_input, packed_mask
+from dlmsample.train.config import TrainConfig, load
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.batches import Steps, batches, draw_windows
+from dlmsample.train.data.layout import MicroBatch, layout, packed_mask
+from dlmsample.train.model import StreamModel, build_module, model_input
 from tests.train.standin import recipe
 
 
@@ -25,7 +26,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
 
 @pytest.fixture(scope="module")
 def model(config: TrainConfig) -> StreamModel:
-    return StreamModel(build.build_module(config)).eval()
+    return StreamModel(build_module(config)).eval()
 
 
 @torch.no_grad()
@@ -148,7 +149,7 @@ def test_windows_of_one_length() -> None:
         WindowSection(window_min=200)
 
 
-def _same(a: Rows, b: Rows) -> bool:
+def _same(a: MicroBatch, b: MicroBatch) -> bool:
     return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dlmsample.models.attention.masks import bidirectional
-from dlmsample.objectives.base import Outputs
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data import Rows, input_lengths, round_up
+from dlmsample.train.data.source import Drawn
 
-_LOGITS = frozenset({"logits"})
+_ROUND = 32
 
 
-class Layout(NamedTuple):
+class MicroBatch(NamedTuple):
+    """One micro-batch as NumPy arrays: they cross from a worker through its pipe, without shared memory."""
+
+    tokens: np.ndarray
+    """int32 ``[row, pos]``: prompt, answer window, padding; pos is a multiple of 32."""
+    prompt: np.ndarray
+    """int32 ``[row]`` prompt length."""
+    answer: np.ndarray
+    """int32 ``[row]`` answer length, its EOS included."""
+    window: np.ndarray
+    """int32 ``[row]`` window length."""
+    block: np.ndarray
+    """int32 ``[row]`` block length."""
+    keys: np.ndarray
+    """int64 ``[row]`` one key per sequence."""
+    noisy: int
+    """The longest window, rounded up to a multiple of 32."""
+
+
+class StreamLayout(NamedTuple):
     """Everything about a micro-batch that does not depend on the corruption; ``n`` is the window axis.
 
     ``clean``, ``editable``, ``blocks`` are what an objective gets: the answer window alone, left-aligned.
@@ -46,6 +64,48 @@ class Layout(NamedTuple):
     """bool ``[row, 1, input, input]``."""
     take: Tensor | None
     """int64 ``[row, n]`` where the window stands in the input; None: in its first n positions."""
+    size: int
+    """Positions of the input that are no padding, of all rows together."""
+
+
+def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> MicroBatch:
+    """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
+
+    Args:
+        drawn: rows of a batch.
+        rows: which of them.
+        window: int64 ``[row]`` of the whole batch.
+        block: int64 ``[row]`` of the whole batch.
+        eos: fills the rest of a window.
+        pad: fills the rest of a row.
+    """
+    prompt = drawn.prompt[rows]
+    written, end = prompt + drawn.answer[rows], prompt + window[rows]
+    at = np.arange(round_up(int(end.max())))
+    inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
+    filler = np.where(at < end[:, None], eos, pad)
+    tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
+    return MicroBatch(
+        tokens=tokens,
+        prompt=prompt.astype(np.int32),
+        answer=drawn.answer[rows].astype(np.int32),
+        window=window[rows].astype(np.int32),
+        block=block[rows].astype(np.int32),
+        keys=drawn.keys.numpy()[rows],
+        noisy=round_up(int(window[rows].max())),
+    )
+
+
+def round_up(length: int) -> int:
+    """The next multiple of 32: few distinct shapes, and none that attention kernels dislike."""
+    return -(-length // _ROUND) * _ROUND
+
+
+def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
+    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.data.layout.layout`)."""
+    if attention == "bidirectional":
+        return prompt + window
+    return window + prompt + (window - 1) // block * block
 
 
 def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
@@ -67,7 +127,7 @@ def packed_mask(blocks: Tensor, noisy: Tensor, valid: Tensor) -> Tensor:
     return (mask | torch.eye(blocks.shape[1], dtype=torch.bool, device=blocks.device))[:, None]
 
 
-def extents(rows: Rows, attention: str, alignment: str) -> tuple[np.ndarray, np.ndarray]:
+def extents(rows: MicroBatch, attention: str, alignment: str) -> tuple[np.ndarray, np.ndarray]:
     """Where each row's noisy window starts and how long it is, int ``[row]``.
 
     It is the answer window; for block-causal models of "absolute" alignment the prompt's tail that shares the
@@ -81,13 +141,13 @@ def extents(rows: Rows, attention: str, alignment: str) -> tuple[np.ndarray, np.
 
 
 def layout(
-    rows: Rows,
+    rows: MicroBatch,
     attention: str,
     device: torch.device | str = "cpu",
     *,
     alignment: str = "prompt",
     eos_tail: int | None = None,
-) -> Layout:
+) -> StreamLayout:
     """Lay a micro-batch out for ``attention`` ("block_causal" or "bidirectional").
 
     Rule: block-causal input is ``noisy ‖ clean``, packed row by row: the window, then prompt + window up to
@@ -111,13 +171,15 @@ def layout(
     valid, inside = offset < window, (start + offset).clamp(max=last)
     editable = (offset >= prompt - start) & (offset < end)
     clean = tokens.gather(1, inside)
-    width = round_up(int(input_lengths(start_, window_, rows.block, attention).max()))
+    total = input_lengths(start_, window_, rows.block, attention)
+    width, size = round_up(int(total.max())), int(total.sum())
     index = torch.arange(width, device=device)[None].expand(len(tokens), -1)
     if attention == "bidirectional":
         slot = index - prompt
         noisy, real = (slot >= 0) & (slot < window), index < prompt + window
         base, slot = tokens[:, :width], slot.clamp(0, noisy_width - 1)
-        return Layout(clean, editable, valid, None, keys, base, noisy, slot, index, real, bidirectional(real), inside)
+        mask = bidirectional(real)
+        return StreamLayout(clean, editable, valid, None, keys, base, noisy, slot, index, real, mask, inside, size)
     noisy = index < window
     positions = torch.where(noisy, start + index, index - window)
     blocks = (positions - start).div(block, rounding_mode="floor") + 1
@@ -126,7 +188,7 @@ def layout(
     mask = packed_mask(blocks.int(), noisy, real)
     base, slot = tokens.gather(1, positions.clamp(max=last)), index.clamp(max=noisy_width - 1)
     own = offset // block + 1
-    return Layout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None)
+    return StreamLayout(clean, editable, valid, own, keys, base, noisy, slot, positions, real, mask, None, size)
 
 
 def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
@@ -135,84 +197,14 @@ def _send(array: np.ndarray, device: torch.device | str) -> Tensor:
     return (tensor.pin_memory() if torch.device(device).type == "cuda" else tensor).to(device, non_blocking=True)
 
 
-def lengths(config: TrainConfig, rows: Rows) -> np.ndarray:
+def lengths(config: TrainConfig, rows: MicroBatch) -> np.ndarray:
     """int ``[row]``: positions of the model's input that are no padding."""
     geometry = config.geometry
     start, window = extents(rows, geometry.attention, geometry.block_alignment)
     return input_lengths(start, window, rows.block, geometry.attention)
 
 
-def lay_out(config: TrainConfig, rows: Rows, device: torch.device | str = "cpu") -> Layout:
+def lay_out(config: TrainConfig, rows: MicroBatch, device: torch.device | str = "cpu") -> StreamLayout:
     """:func:`layout` as a run's configuration says."""
     geometry, tail = config.geometry, config.windows.eos_tail
     return layout(rows, geometry.attention, device, alignment=geometry.block_alignment, eos_tail=tail)
-
-
-def model_input(batch: Layout, window: Tensor) -> Tensor:
-    """The ids the model sees, int64 ``[row, input]``, for a (corrupted) window ``[row, n]``."""
-    return torch.where(batch.noisy, window.gather(1, batch.slot), batch.base)
-
-
-class StreamModel(nn.Module):
-    """A stock causal-LM module (and a correction head) called on streams; wrappers (DDP, FSDP, autocast) go
-    around this one forward.
-
-    The vocabulary head runs on the window's positions only, and only when logits are wanted. ``module`` stays
-    a plain transformers model (or one with LoRA layers inside), so its weight names are what a checkpoint holds.
-
-    Args:
-        module: the backbone; where none of it requires gradients it stays in eval mode.
-        head: reads one layer's output of the same forward; on block-causal models each block for itself.
-    """
-
-    def __init__(self, module: Any, head: Any = None) -> None:
-        super().__init__()
-        self.module, self.head = module, head
-        self.frozen = not any(p.requires_grad for p in module.parameters())
-        self._no_split_modules = module._no_split_modules  # what FSDP shards by
-
-    def tie_weights(self) -> None:
-        """Join tied weights again after a wrapper has moved them apart."""
-        self.module.tie_weights()
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        if self.frozen:
-            self.module.eval()
-        return self
-
-    def forward(self, batch: Layout, window: Tensor, want: frozenset[str] = _LOGITS) -> Tensor | Outputs:
-        """What is wanted of the window when its tokens are ``window`` ``[row, n]``.
-
-        Returns:
-            logits ``[row, n, vocab]`` for {"logits"}, error logits ``[row, n]`` for {"error"}, else both.
-        """
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            out = self.module.get_decoder()(
-                input_ids=model_input(batch, window),
-                position_ids=batch.positions,
-                attention_mask=batch.mask,
-                use_cache=False,
-                output_hidden_states="error" in want,
-            )
-            logits = None
-            if "logits" in want:
-                logits = self.module.get_output_embeddings()(_window(batch, out.last_hidden_state))
-        if "error" not in want:
-            assert logits is not None
-            return logits
-        error = self._error(batch, out.hidden_states[self.head.layer])
-        return error if logits is None else Outputs(logits, error)
-
-    def _error(self, batch: Layout, hidden: Tensor) -> Tensor:
-        if batch.blocks is None:
-            return self.head(hidden, batch.positions, batch.real).gather(1, batch.take)
-        n = batch.clean.shape[1]
-        return self.head(hidden[:, :n], batch.positions[:, :n], batch.valid, batch.blocks)
-
-
-def _window(batch: Layout, hidden: Tensor) -> Tensor:
-    """The window's part of ``[row, input, width]``."""
-    if batch.take is None:
-        return hidden[:, : batch.clean.shape[1]]
-    return hidden.gather(1, batch.take[..., None].expand(-1, -1, hidden.shape[-1]))

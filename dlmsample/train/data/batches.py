@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,37 +11,17 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from dlmsample.rng import fold, uniform
-from dlmsample.train.config import TrainConfig, TrainError, WindowSection
-from dlmsample.train.encode import Encoder
-from dlmsample.train.source import Drawn, Source, TaskSource, row_keys
-
-__all__ = ["Rows", "Steps", "batches", "draw_windows", "input_lengths", "make_source", "round_up", "row_keys"]
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.config.sections import WindowSection
+from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.layout import MicroBatch, collate, input_lengths
+from dlmsample.train.data.source import RowSource, TaskSource
 
 _LONG, _WINDOW, _KIND, _BLOCK = 102, 103, 104, 105
 """Counters that separate the data's draws from each other and (being > 100) from the objectives'."""
-_ROUND = 32
 
 
-class Rows(NamedTuple):
-    """One micro-batch as NumPy arrays: they cross from a worker through its pipe, without shared memory."""
-
-    tokens: np.ndarray
-    """int32 ``[row, pos]``: prompt, answer window, padding; pos is a multiple of 32."""
-    prompt: np.ndarray
-    """int32 ``[row]`` prompt length."""
-    answer: np.ndarray
-    """int32 ``[row]`` answer length, its EOS included."""
-    window: np.ndarray
-    """int32 ``[row]`` window length."""
-    block: np.ndarray
-    """int32 ``[row]`` block length."""
-    keys: np.ndarray
-    """int64 ``[row]`` one key per sequence."""
-    noisy: int
-    """The longest window, rounded up to a multiple of 32."""
-
-
-def make_source(config: TrainConfig, split: str = "train") -> Source:
+def make_source(config: TrainConfig, split: str = "train") -> RowSource:
     """Where a run's rows come from ("train"), or its validation rows ("valid"); files are read, checked and
     tokenised here.
 
@@ -51,16 +30,9 @@ def make_source(config: TrainConfig, split: str = "train") -> Source:
     """
     if config.data is None:
         return TaskSource(config, split)
-    from dlmsample.train.corpus import FileSource
+    from dlmsample.train.data.corpus import FileSource
 
     return FileSource(config, split)
-
-
-def input_lengths(prompt: np.ndarray, window: np.ndarray, block: np.ndarray, attention: str) -> np.ndarray:
-    """int ``[row]``: positions of the model's input (see :func:`dlmsample.train.streams.layout`)."""
-    if attention == "bidirectional":
-        return prompt + window
-    return window + prompt + (window - 1) // block * block
 
 
 def draw_windows(
@@ -83,22 +55,23 @@ def draw_windows(
 
     Source: ours; a window that ends at random keeps EOS from telling where a whole-answer canvas ends.
     """
-    long = uniform(fold(keys, _LONG)) < options.long_window_share
+    draws = uniform(fold(keys[:, None], torch.tensor([_LONG, _WINDOW, _KIND, _BLOCK], device=keys.device)))
+    is_long, place, kind, log_place = draws.unbind(1)
+    long = is_long < options.long_window_share
     top = torch.where(long, options.long_window_max, options.window_max)
     top = (top if room is None else top.minimum(room)).maximum(answers)
     least_window = answers.clamp(min=options.window_min).minimum(top)
-    window = least_window + (uniform(fold(keys, _WINDOW)).double() * (top - least_window + 1)).long()
+    window = least_window + (place.double() * (top - least_window + 1)).long()
     window = window.minimum(top)
-    kind = uniform(fold(keys, _KIND))
     low = window.clamp(max=least)
     spread = torch.log((window + 1) / low.double())
-    drawn = (low * torch.exp(uniform(fold(keys, _BLOCK)).double() * spread)).long()
+    drawn = (low * torch.exp(log_place.double() * spread)).long()
     drawn = drawn.maximum(low).minimum(window)
     block = torch.where(kind < options.own_share, own, drawn)
     return window, torch.where(kind >= 1 - options.all_share, window, block)
 
 
-class Steps(Dataset[list[Rows]]):
+class Steps(Dataset[list[MicroBatch]]):
     """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the source.
 
     Rows are sorted by length before they are cut into micro-batches, so that padding is small. With several
@@ -119,7 +92,7 @@ class Steps(Dataset[list[Rows]]):
         pad: int,
         rank: int = 0,
         world: int = 1,
-        source: Source | None = None,
+        source: RowSource | None = None,
         split: str = "train",
     ) -> None:
         if config.batch_size % (config.micro_batches * world):
@@ -137,7 +110,7 @@ class Steps(Dataset[list[Rows]]):
     def __len__(self) -> int:
         return self.config.steps
 
-    def __getitem__(self, step: int) -> list[Rows]:
+    def __getitem__(self, step: int) -> list[MicroBatch]:
         config, geometry = self.config, self.config.geometry
         first = step * config.batch_size
         drawn = self.source.rows(torch.arange(first + self.rank, first + config.batch_size, self.world))
@@ -154,40 +127,7 @@ class Steps(Dataset[list[Rows]]):
         ]
 
 
-def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> Rows:
-    """The micro-batch of these rows (int indices): prompt, answer, EOS up to the window's end, padding.
-
-    Args:
-        drawn: rows of a batch.
-        rows: which of them.
-        window: int64 ``[row]`` of the whole batch.
-        block: int64 ``[row]`` of the whole batch.
-        eos: fills the rest of a window.
-        pad: fills the rest of a row.
-    """
-    prompt = drawn.prompt[rows]
-    written, end = prompt + drawn.answer[rows], prompt + window[rows]
-    at = np.arange(round_up(int(end.max())))
-    inside = drawn.start[rows][:, None] + np.minimum(at, written[:, None] - 1)
-    filler = np.where(at < end[:, None], eos, pad)
-    tokens = np.where(at < written[:, None], drawn.flat[inside], filler).astype(np.int32)
-    return Rows(
-        tokens=tokens,
-        prompt=prompt.astype(np.int32),
-        answer=drawn.answer[rows].astype(np.int32),
-        window=window[rows].astype(np.int32),
-        block=block[rows].astype(np.int32),
-        keys=drawn.keys.numpy()[rows],
-        noisy=round_up(int(window[rows].max())),
-    )
-
-
-def round_up(length: int) -> int:
-    """The next multiple of 32: few distinct shapes, and none that attention kernels dislike."""
-    return -(-length // _ROUND) * _ROUND
-
-
-def _same(item: list[Rows]) -> list[Rows]:
+def _same(item: list[MicroBatch]) -> list[MicroBatch]:
     return item
 
 
@@ -196,7 +136,7 @@ def _quiet(worker: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def batches(steps: Steps, start: int, stop: int) -> Iterator[list[Rows]]:
+def batches(steps: Steps, start: int, stop: int) -> Iterator[list[MicroBatch]]:
     """The batches of steps ``start .. stop``, in order, made by the configuration's workers."""
     workers = steps.config.workers
     loader = DataLoader(

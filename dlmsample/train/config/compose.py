@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
-from importlib.resources import files
-from itertools import takewhile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from dlmsample.models.hub import read_config
 from dlmsample.objectives.base import objective as make_objective
 from dlmsample.support.registry import unknown
 from dlmsample.tasks import list_tasks
-from dlmsample.train.config import TrainConfig, TrainError, finish, override, recipe_data, recipe_text
-from dlmsample.train.sections import ModelSection
+from dlmsample.train.config.recipes import override, recipe_data
+from dlmsample.train.config.schema import TrainConfig, TrainError, explain, parse
+from dlmsample.train.config.sections import Geometry, ModelSection
+from dlmsample.train.config.start import declared, open_start
 
 _FRESH: dict[str, Any] = {
     "model": {"init": "nano"},
@@ -28,24 +31,6 @@ _FRESH: dict[str, Any] = {
 """A run without a recipe."""
 _LORA = {"rank": 16, "alpha": 32}
 _HELD_OUT = 0.02
-
-
-def recipes() -> list[dict[str, str]]:
-    """The shipped recipes: name, and the first sentence of each one's comment."""
-    shipped = files("dlmsample") / "recipes"
-    names = sorted(p.name.removesuffix(".yaml") for p in shipped.iterdir() if p.name.endswith(".yaml"))
-    return [{"name": name, "summary": _summary(recipe_text(name)).removeprefix(f"{name}: ")} for name in names]
-
-
-def _summary(text: str) -> str:
-    """The first sentence of the comment that a recipe begins with.
-
-    Example:
-        >>> _summary("# SCOPE on\\n# nano. Ours.\\nlr: 1")
-        'SCOPE on nano'
-    """
-    comment = takewhile(lambda line: line.startswith("#"), text.splitlines())
-    return re.split(r"\.(?:\s|$)", " ".join(line.lstrip("# ") for line in comment))[0]
 
 
 def compose(
@@ -145,10 +130,47 @@ def _head(plain: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     shape = model.get("shape")
     if shape is None and isinstance(model.get("init"), str):
         try:
-            shape = json.loads((Path(ModelSection(**model).where) / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            init = ModelSection(**model)
+            shape = read_config(init.where, init.where) if Path(init.where).is_dir() else None
+        except ValueError:
             shape = None
     if not isinstance(shape, dict) or not {"hidden_size", "num_attention_heads"} <= shape.keys():
         raise TrainError("this objective trains a head: set head.width, head.heads and head.mlp")
     width = shape["hidden_size"]
     return {"width": width, "heads": shape["num_attention_heads"], "mlp": 4 * width}
+
+
+def load(recipe: str, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfig:
+    """Read a recipe (name or file), apply ``dotted.key=value`` overrides (YAML scalars), validate.
+
+    Raises:
+        TrainError: one line that names the key, and the nearest known one.
+
+    Example:
+        >>> load("nano_mdm", ["lr=1e-3", "objective.options.eps=0.01"]).lr
+        0.001
+    """
+    return finish(override(recipe_data(recipe), overrides), f"recipe {recipe}")
+
+
+def finish(data: dict[str, Any], where: str) -> TrainConfig:
+    """Validate plain data and fill in what the checkpoint itself says; ``where`` begins the error line."""
+    return _resolve(parse(data, where))
+
+
+def _resolve(config: TrainConfig) -> TrainConfig:
+    """Fill the geometry in from the checkpoint that the run starts from."""
+    if config.model.init is None or config.model.geometry is not None:
+        return config
+    try:
+        section = declared(config.model)
+        geometry = Geometry.model_validate(asdict(open_start(config.model).facts) if section is None else section)
+    except ValidationError as error:
+        wrong = "; ".join(explain({**e, "loc": ("model", "geometry", *e["loc"])}) for e in error.errors())
+        raise TrainError(
+            f"cannot train {config.model.init} with the geometry in its config.json ({wrong}): give model.geometry"
+        ) from None
+    except ValueError as error:
+        raise TrainError(f"{error}; or set model.geometry") from None
+    data = config.model_dump()
+    return parse(data | {"model": data["model"] | {"geometry": geometry}}, config.model.init)

@@ -16,7 +16,7 @@ from torch import Tensor
 from dlmsample.rng import fold, uniform
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.encode import Encoder, make_encoder
+from dlmsample.train.data.encoder import Encoder, make_encoder
 
 _MIX = 101
 """Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""
@@ -39,7 +39,7 @@ class Drawn(NamedTuple):
     """int64 ``[row]``, see :func:`row_keys`."""
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Rows by number; a pure function, so that any process, worker or resumed run draws the same."""
 
     @property
@@ -84,7 +84,7 @@ def starts(lengths: np.ndarray) -> np.ndarray:
     return np.cumsum(lengths) - lengths
 
 
-class Part(NamedTuple):
+class MixturePart(NamedTuple):
     """A share of a task's examples and what makes them."""
 
     share: float
@@ -122,7 +122,7 @@ class TaskSource:
         return make_encoder(self.config)
 
     def rows(self, numbers: Tensor) -> Drawn:
-        """See :class:`Source`."""
+        """See :class:`RowSource`."""
         keys = row_keys(self.config.seed, 0, numbers)
         chosen = self._choose(uniform(fold(keys, _MIX)).double())
         examples = [
@@ -134,7 +134,7 @@ class TaskSource:
         flat, prompt, answer = flatten(prompts, answers)
         return Drawn(flat, starts(prompt + answer), prompt, answer, None, keys)
 
-    def _choose(self, draws: Tensor) -> Iterable[Part]:
+    def _choose(self, draws: Tensor) -> Iterable[MixturePart]:
         """The part of each row: the first whose shares up to it exceed the draw, else the task itself."""
         parts = [*self.parts, self.main]
         if not self.parts:
@@ -162,10 +162,10 @@ def _generates(task: str) -> bool:
     return callable(getattr(importlib.import_module(f"dlmsample.tasks.{task}"), "problem", None))
 
 
-def _part(share: float, name: str, options: dict[str, Any]) -> Part:
+def _part(share: float, name: str, options: dict[str, Any]) -> MixturePart:
     function = generator(name)
     known = inspect.signature(function).parameters
     for key in options:
         if key not in known:
             raise TrainError(f"task {name}: unknown option {key!r}; known: {', '.join(known)}")
-    return Part(share, function, options)
+    return MixturePart(share, function, options)

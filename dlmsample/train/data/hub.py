@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from dlmsample.train.config import DataSection, TrainError
+from dlmsample.support.text import one_line
+from dlmsample.train.config import TrainError
+from dlmsample.train.config.sections import DataSection
 
 
 def rows(section: DataSection) -> Iterator[dict[str, Any]]:
@@ -21,7 +23,7 @@ def rows(section: DataSection) -> Iterator[dict[str, Any]]:
     try:
         yield from load_dataset(section.hub, section.subset, split=section.split, streaming=True)
     except Exception as error:  # its errors are those of many libraries
-        said = (" ".join(str(error).split()) or type(error).__name__)[:200]
+        said = one_line(error, 200)
         raise TrainError(
             f"cannot read the data set {section.hub} (split {section.split}): {said}; "
             "check its name and the network, or save it as JSON lines and give data.path"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,11 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dlmsample.models.interface import DECODER
 from dlmsample.rng import fold
-from dlmsample.train.config import DataSection, TrainConfig, TrainError
-from dlmsample.train.encode import Encoder, make_encoder
-from dlmsample.train.files import Mistakes, Record, find, read
-from dlmsample.train.source import Drawn, flatten, row_keys, starts
+from dlmsample.train.config import TrainConfig, TrainError
+from dlmsample.train.config.sections import DataSection
+from dlmsample.train.config.start import open_start
+from dlmsample.train.data.encoder import Encoder, make_encoder
+from dlmsample.train.data.records import Mistakes, Record, find, read
+from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
 
 DEFAULT_LENGTH = 2048
 """Tokens of a row where ``data.max_length`` does not say."""
@@ -25,7 +27,7 @@ _ORDER, _HELD = 106, 107
 _CHUNK = 1024
 
 
-class Counts(NamedTuple):
+class CorpusCounts(NamedTuple):
     """What became of the rows that were read."""
 
     kept: int
@@ -63,7 +65,7 @@ class Corpus(NamedTuple):
     """int64 ``[row]``, the EOS included."""
     room: np.ndarray
     """int64 ``[row]``: the row itself for plain text, ``max_length`` for prompts with answers."""
-    counts: Counts
+    counts: CorpusCounts
 
 
 def row_length(config: TrainConfig) -> int:
@@ -81,13 +83,16 @@ def row_length(config: TrainConfig) -> int:
 
 def model_context(config: TrainConfig) -> int | None:
     """The most positions of the model; None where nothing on this machine says it."""
-    shape = config.model.shape
-    if shape is None:
-        try:
-            shape = json.loads((Path(config.model.where) / "config.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-    return shape.get("max_position_embeddings")
+    section = config.model
+    if section.shape is not None:
+        return section.shape.get("max_position_embeddings")
+    if not Path(section.where).is_dir():
+        return None
+    try:
+        opened = open_start(section)
+    except (OSError, ValueError):
+        return None
+    return opened.context(DECODER if opened.family.reads == "decoder" else opened.reads(opened.shell()))
 
 
 def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
@@ -134,7 +139,7 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
             break
     mistakes.check()
     flat, prompt, answer, room = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    counts = Counts(kept, short, long, len(flat), dropped)
+    counts = CorpusCounts(kept, short, long, len(flat), dropped)
     if not kept:
         raise TrainError(f"no row is left: {counts.line(section)}; change data.min_tokens or data.max_tokens")
     if section.pack:
@@ -196,7 +201,7 @@ class FileSource:
         return self._orders[epoch]
 
     def rows(self, numbers: Tensor) -> Drawn:
-        """See :class:`dlmsample.train.source.Source`."""
+        """See :class:`dlmsample.train.data.source.RowSource`."""
         epoch, place = numbers // self.size, numbers % self.size
         index = torch.empty_like(numbers)
         for number in epoch.unique().tolist():

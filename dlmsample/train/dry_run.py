@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from dlmsample.objectives.base import objective
-from dlmsample.train import build
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data import Steps, make_source, round_up
-from dlmsample.train.encode import make_encoder
-from dlmsample.train.source import Source
-from dlmsample.train.streams import lengths
+from dlmsample.train.data.batches import Steps, make_source
+from dlmsample.train.data.encoder import make_encoder
+from dlmsample.train.data.layout import lengths, round_up
+from dlmsample.train.data.source import RowSource
+from dlmsample.train.model import skeleton, token_ids
+from dlmsample.train.optimizer import named_trainable
 
 _BYTES = {"float32": 4, "bfloat16": 2}
 _GIB = 2**30
@@ -43,9 +44,9 @@ def plan(config: TrainConfig, out: Path | None = None, world: int = 1, sharded: 
     Raises:
         TrainError: whatever training would refuse before its first step, as far as no weights are needed.
     """
-    model = build.skeleton(config)
-    build.token_ids(config, model.module)
-    named = build.named_trainable(model)
+    model = skeleton(config)
+    token_ids(config, model)
+    named = named_trainable(model)
     trainable = {"lora": 0, "head": 0, "backbone": 0}
     for name, parameter in named.items():
         kind = "head" if name.startswith("head.") else "lora" if ".lora_" in name else "backbone"
@@ -128,7 +129,7 @@ def _stored(config: TrainConfig) -> str:
     return "float32" if config.trains_whole and not config.model.init else config.model.dtype
 
 
-def _data(config: TrainConfig) -> tuple[dict[str, Any], Source | None]:
+def _data(config: TrainConfig) -> tuple[dict[str, Any], RowSource | None]:
     """What is known of the data, and the source if it can be read here."""
     if config.data is not None and config.data.hub is not None:
         where = f"{config.data.hub}, split {config.data.split}"
@@ -148,7 +149,7 @@ def _data(config: TrainConfig) -> tuple[dict[str, Any], Source | None]:
     return said, source
 
 
-def _batch(config: TrainConfig, source: Source | None, world: int) -> dict[str, Any]:
+def _batch(config: TrainConfig, source: RowSource | None, world: int) -> dict[str, Any]:
     """Shapes of a step: those of step 0, or bounds where the data cannot be read here."""
     per = config.batch_size // config.micro_batches // world
     facts = {"rows": config.batch_size, "micro_batches": config.micro_batches, "rows_per_micro_batch": per}
@@ -167,7 +168,7 @@ def _batch(config: TrainConfig, source: Source | None, world: int) -> dict[str, 
             "widest_window": window,
             "measured": "step 0",
         }
-    from dlmsample.train.corpus import DEFAULT_LENGTH, row_length
+    from dlmsample.train.data.corpus import DEFAULT_LENGTH, row_length
 
     length = min(row_length(config), config.data.max_tokens or row_length(config)) if config.data else DEFAULT_LENGTH
     width = round_up(length * (1 if config.geometry.attention == "bidirectional" else 2))

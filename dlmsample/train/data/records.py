@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dlmsample.train.config import DataSection, TrainError
+from dlmsample.train.config import TrainError
+from dlmsample.train.config.sections import DataSection
 
 SHOWN = 10
 """So many mistakes are told one by one; the others are counted."""
@@ -99,7 +100,7 @@ def read(section: DataSection, mistakes: Mistakes) -> Iterator[Record]:
         TrainError: the data cannot be reached at all.
     """
     if section.hub is not None:
-        from dlmsample.train.hub import rows
+        from dlmsample.train.data.hub import rows
 
         for number, row in enumerate(rows(section), 1):
             yield from _record(f"{section.hub}[{section.split}] row {number}", row, section, mistakes)

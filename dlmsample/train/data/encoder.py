@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
 
 _CONTENT = "dlmsampleprompttext"
 
-Form = list[int | list[str | int]]
+RenderedTemplate = list[int | list[str | int]]
 """A rendered template: ids of special tokens, and spans of text; an int inside a span is a message's number."""
 
 
@@ -20,7 +21,8 @@ class Encoder:
 
     The template is rendered once for each sequence of roles and the texts are spliced in, which is several
     times faster than once per example. So a template that changes what a message says (beyond its ends) is
-    not followed.
+    not followed. Without a template a prompt stands between the special tokens that the tokenizer puts around a text
+    (none for most), as it does in decoding.
 
     Raises:
         TrainError: the folder holds no fast tokenizer.
@@ -36,7 +38,7 @@ class Encoder:
         self.fast.encode_special_tokens = True  # text never makes special ids
         self.outer: Any = AutoTokenizer.from_pretrained(str(folder))
         self.special = {t.content: i for i, t in self.outer.added_tokens_decoder.items() if t.special}
-        self._forms: dict[tuple[str, ...], Form] = {}
+        self._forms: dict[tuple[str, ...], RenderedTemplate] = {}
 
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of user prompts, template included."""
@@ -66,7 +68,7 @@ class Encoder:
         """Ids of texts taken as they are, each with one EOS behind it."""
         return [[*ids, self.eos] for ids in self._encode(texts)]
 
-    def form(self, roles: tuple[str, ...]) -> Form:
+    def form(self, roles: tuple[str, ...]) -> RenderedTemplate:
         """The template rendered for these roles.
 
         Raises:
@@ -76,7 +78,7 @@ class Encoder:
             self._forms[roles] = self._render(roles)
         return self._forms[roles]
 
-    def _render(self, roles: tuple[str, ...]) -> Form:
+    def _render(self, roles: tuple[str, ...]) -> RenderedTemplate:
         marks = [f"{_CONTENT}{number:04d}" for number in range(len(roles))]
         text = marks[0] if marks else ""
         if self.outer.chat_template:
@@ -84,13 +86,13 @@ class Encoder:
             try:
                 text = str(self.outer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
             except Exception as error:  # a template raises what it likes
-                said = " ".join(str(error).split()) or type(error).__name__
+                said = one_line(error)
                 raise TrainError(f"the chat template refuses the roles {', '.join(roles)}: {said}") from None
         elif roles != ("user",):
             raise TrainError("the tokenizer has no chat template: give prompt and answer, not messages")
         if any(text.count(mark) != 1 for mark in marks):
             raise TrainError(f"the chat template leaves out or repeats a message of the roles {', '.join(roles)}")
-        form: Form = []
+        form: RenderedTemplate = []
         names = sorted(map(re.escape, self.special), key=len, reverse=True)
         for part in re.split(f"({'|'.join([_CONTENT + '[0-9]{4}', *names])})", text):
             if part in self.special:
@@ -101,7 +103,13 @@ class Encoder:
                 span = form[-1]
                 assert isinstance(span, list)
                 span.append(marks.index(part) if part in marks else part)
-        return form
+        return form if self.outer.chat_template else self._between_special_tokens(form, text)
+
+    def _between_special_tokens(self, form: RenderedTemplate, text: str) -> RenderedTemplate:
+        whole, inside = (self.outer.encode(text, add_special_tokens=special) for special in (True, False))
+        starts = range(len(whole) - len(inside) + 1)
+        start = next((at for at in starts if whole[at : at + len(inside)] == inside), 0)
+        return [*whole[:start], *form, *whole[start + len(inside) :]]
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.fast.encode_batch_fast(list(texts), add_special_tokens=False)]
@@ -126,11 +134,11 @@ def _fetch(name: str, local: bool) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
     except Exception as error:  # its errors are those of many libraries
-        said = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        said = one_line(error, 200)
         raise TrainError(f"cannot get the tokenizer of {name}: {said}; or set model.tokenizer to a folder") from None
 
 
-def _joined(form: Form, encoded: Iterator[list[int]]) -> Iterator[int]:
+def _joined(form: RenderedTemplate, encoded: Iterator[list[int]]) -> Iterator[int]:
     for piece in form:
         if isinstance(piece, int):
             yield piece

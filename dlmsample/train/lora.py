@@ -10,18 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.sections import LoraSection
-
-_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
-_DENSE = (*_ATTENTION, "gate_proj", "up_proj", "down_proj")
-TARGETS = {
-    "llama": _DENSE,
-    "qwen2": _DENSE,
-    "qwen3": _DENSE,
-    # query_key_value and dense of the published code: the router and the experts stay as they are.
-    "glm4_moe": _ATTENTION,
-}
-"""The linear layers that get adapters by default, by the body's ``model_type``."""
+from dlmsample.train.config.sections import LoraSection
 
 _NAME = "default"
 _FACTORS = ("lora_A", "lora_B")
@@ -35,15 +24,15 @@ def linear_names(module: nn.Module) -> list[str]:
     return sorted(names - {"lm_head"})
 
 
-def lora_targets(section: LoraSection, module: Any) -> tuple[str, ...]:
-    """The layers to adapt: the section's own, or the family's.
+def lora_targets(section: LoraSection, module: Any, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """The layers to adapt: the section's own, or the ``usual`` ones of the model's family.
 
     Raises:
-        TrainError: an unknown family without targets, or a name that no linear layer has.
+        TrainError: neither names any, or a name that no linear layer has.
     """
     known = linear_names(module)
-    targets = section.targets or TARGETS.get(module.config.model_type)
-    if targets is None:
+    targets = section.targets or usual
+    if not targets:
         raise TrainError(
             f"lora.targets: no default for {module.config.model_type}; name some of its layers: {', '.join(known)}"
         )
@@ -52,8 +41,8 @@ def lora_targets(section: LoraSection, module: Any) -> tuple[str, ...]:
     return targets
 
 
-def lora_config(config: TrainConfig, section: LoraSection, targets: tuple[str, ...]) -> Any:
-    """The PEFT configuration of a run."""
+def lora_config(config: TrainConfig, section: LoraSection, targets: tuple[str, ...], generates: bool = True) -> Any:
+    """The PEFT configuration of a run; ``generates``: PEFT may wrap the module as a causal LM."""
     from peft import LoraConfig, TaskType
 
     return LoraConfig(
@@ -61,21 +50,21 @@ def lora_config(config: TrainConfig, section: LoraSection, targets: tuple[str, .
         lora_alpha=section.alpha,  # type: ignore[arg-type]  # a float serves as well
         lora_dropout=section.dropout,
         target_modules=list(targets),
-        task_type=TaskType.CAUSAL_LM,
+        task_type=TaskType.CAUSAL_LM if generates else None,
         base_model_name_or_path=config.model.init,
         inference_mode=True,
     )
 
 
-def add_lora(config: TrainConfig, section: LoraSection, module: Any) -> None:
-    """Freeze ``module`` and put adapters into its linear layers, in place; the module's class stays.
+def add_lora(config: TrainConfig, section: LoraSection, module: Any, usual: tuple[str, ...]) -> tuple[str, ...]:
+    """Freeze ``module``, put adapters into its linear layers, in place, and say which; the module's class stays.
 
     The adapters are float32 whatever the base is. Their start is PEFT's (A uniform after Kaiming with a = sqrt 5,
     B zero), drawn on the CPU from the run's seed in the module's order: the same on every device.
     """
     from peft import inject_adapter_in_model
 
-    targets = lora_targets(section, module)
+    targets = lora_targets(section, module, usual)
     module.requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         inject_adapter_in_model(lora_config(config, section, targets), module, adapter_name=_NAME)
@@ -90,6 +79,7 @@ def add_lora(config: TrainConfig, section: LoraSection, module: Any) -> None:
             start = torch.empty(parameter.shape)
             nn.init.kaiming_uniform_(start, a=math.sqrt(5), generator=generator)
             parameter.data.copy_(start)
+    return targets
 
 
 def peft_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -97,7 +87,7 @@ def peft_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {f"base_model.model.{name.replace(f'.{_NAME}.', '.')}": tensor for name, tensor in tensors.items()}
 
 
-def peft_json(config: TrainConfig, section: LoraSection, module: Any) -> dict[str, Any]:
+def peft_json(config: TrainConfig, section: LoraSection, targets: tuple[str, ...], generates: bool) -> dict[str, Any]:
     """``adapter_config.json`` as plain data, sets in a fixed order."""
-    data = lora_config(config, section, lora_targets(section, module)).to_dict()
+    data = lora_config(config, section, targets, generates).to_dict()
     return {key: sorted(value) if isinstance(value, set) else value for key, value in data.items()}

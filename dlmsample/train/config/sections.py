@@ -10,7 +10,7 @@ from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.objectives.base import objective
 from dlmsample.policies.registry import policy
 
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -26,8 +26,16 @@ class Geometry(Section):
     min_block_length: int = Field(default=1, ge=1)
     attention: Literal["block_causal", "bidirectional"] = "block_causal"
     block_alignment: Literal["prompt", "absolute"] = "prompt"
-    logit_shift: Literal[False] = False
-    """Models whose logits predict the next position cannot be trained yet."""
+    logit_shift: bool = False
+    """The logits of position i predict the token at i + 1."""
+
+    @model_validator(mode="after")
+    def _trainable(self) -> Geometry:
+        if self.logit_shift and self.attention == "block_causal":
+            raise ValueError(
+                "a block-causal model whose logits predict the next position (logit_shift) cannot be trained"
+            )
+        return self
 
 
 class ModelSection(Section):
@@ -77,7 +85,7 @@ class Mixture(Section):
     ``options`` then are all of that generator's; else they are laid over the task's own.
     """
 
-    share: Share
+    share: Fraction
     options: dict[str, Any] = {}
     name: str | None = None
 
@@ -97,7 +105,7 @@ class TaskSection(Section):
 
 
 class DataSection(Section):
-    """Data from files, or from a data set of the hub; see :mod:`dlmsample.train.files` for what rows may be."""
+    """Data from files, or from a data set of the hub; see :mod:`dlmsample.train.data.records` for what rows may be."""
 
     path: str | tuple[str, ...] | None = None
     """A file, a folder (all its files of a known format, by name), or several of them."""
@@ -117,7 +125,7 @@ class DataSection(Section):
     """Rows outside are left out, and counted; a row's tokens are its prompt, its answer and one EOS."""
     limit: int | None = Field(default=None, ge=1)
     """Keep the first so many rows that pass the filters (documents, before packing)."""
-    held_out: Share = 0.0
+    held_out: Fraction = 0.0
     """This share of the rows is kept apart for validation: a head's calibration, samples."""
     pack: bool = False
     """Join documents of plain text, an EOS after each, and cut them into rows of ``max_length``."""
@@ -146,9 +154,9 @@ class WindowSection(Section):
     """A window is at least as long (and as its answer): with ``window_max`` the same, its length is fixed."""
     window_max: int = Field(default=160, ge=1)
     long_window_max: int = Field(default=256, ge=1)
-    long_window_share: Share = 0.15
-    own_share: Share = 0.4
-    all_share: Share = 0.25
+    long_window_share: Fraction = 0.15
+    own_share: Fraction = 0.4
+    all_share: Fraction = 0.25
     eos_tail: int | None = Field(default=None, ge=1)
     """The first so many EOS of a window are ordinary tokens, later ones neither corrupted nor supervised
     (arXiv:2601.06428, App. A.1: 16); None: all are ordinary."""
@@ -168,7 +176,7 @@ class LoraSection(Section):
     rank: int = Field(ge=1)
     alpha: float = Field(gt=0)
     """The update is scaled by ``alpha / rank``."""
-    dropout: Share = 0.0
+    dropout: Fraction = 0.0
     targets: tuple[str, ...] | None = None
     """Names of linear layers; None: the attention's and the MLP's, by model type."""
 

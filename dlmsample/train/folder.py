@@ -1,0 +1,112 @@
+"""The folder of a run: one run at a time writes into it, and nothing is deleted that a run did not write."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dlmsample.train import checkpoint
+from dlmsample.train.config import TrainError
+
+#: What a result carries.
+RECORD = "training.json"
+#: The file that says who holds the folder, and the empty file that is locked. They are two because some versions of
+#: filelock empty the locked file of another process when they only try it.
+_OWNER, _LOCKED = "run.json", "train.lock"
+_LOGS = ("metrics.jsonl", "samples.jsonl", "tensorboard")
+
+
+class RunFolder:
+    """A folder that is held for one run, from the beginning until :meth:`release`.
+
+    The lock belongs to the process: a process that is killed holds nothing any more, and a file that it left behind
+    locks nothing.
+
+    Args:
+        path: the folder; it is made if it is missing.
+
+    Raises:
+        TrainError: another process trains into it; it cannot be written or locked; or it holds a checkpoint, a result
+            or logs under the names that a run writes, and no run wrote them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainError(f"cannot use --out {str(path)!r}: {error.strerror}; name another folder") from None
+        if (foreign := _foreign(path)) is not None:
+            raise TrainError(f"{foreign} was not written by a run of this package: move it away, or name another --out")
+        self._lock = FileLock(path / _LOCKED)
+        self.hold()
+
+    def hold(self) -> None:
+        """Take the folder; nothing happens where this run has it already.
+
+        Raises:
+            TrainError: another process has it, or it cannot be locked.
+        """
+        if self._lock.is_locked:
+            return
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise TrainError(
+                f"{self.path} is in use by {_owner(self.path / _OWNER)}: wait for it, stop it, or name another --out"
+            ) from None
+        except NotImplementedError:
+            raise TrainError(f"{self.path} cannot be locked: name a folder on a local disk") from None
+        except OSError as error:
+            raise TrainError(f"cannot write into --out {str(self.path)!r}: {error.strerror}; name another") from None
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
+        (self.path / _OWNER).write_text(json.dumps(who), encoding="utf-8")
+
+    def release(self) -> None:
+        """Let another run have the folder."""
+        self._lock.release()
+
+
+def remove_result(folder: Path) -> None:
+    """Remove a result that a run wrote; nothing happens where there is none.
+
+    Raises:
+        TrainError: the folder holds something else.
+    """
+    if not folder.exists():
+        return
+    if not _is_result(folder):
+        raise TrainError(f"{folder} was not written by a run of this package: move it away, or name another --out")
+    shutil.rmtree(folder)
+
+
+def _foreign(out: Path) -> Path | None:
+    """What stands under a name that a run writes, and was not written by one."""
+    for folder in checkpoint.folders(out):
+        if not checkpoint.is_own(folder):
+            return folder
+    for name in ("final", "final.writing"):
+        if (out / name).exists() and not _is_result(out / name):
+            return out / name
+    if (out / _OWNER).exists() or checkpoint.complete(out):
+        return None  # a run has been here before: the logs are its own
+    return next((out / name for name in _LOGS if (out / name).exists()), None)
+
+
+def _is_result(folder: Path) -> bool:
+    return folder.is_dir() and ((folder / RECORD).is_file() or not any(folder.iterdir()))
+
+
+def _owner(path: Path) -> str:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {said['pid']} on {said['host']} since {said['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process that is just starting"
