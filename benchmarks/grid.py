@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from dlmsample.ablate import judge, local
 from dlmsample.ablate import run as runs
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Failure, Reply, Unit
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import judge, local
+from dlmsample.ablate.workers.units import Failure, Reply, Unit
 
 WORK = ("decode", "load")
 BOOKKEEPING = ("start", "worker", "waiting", "report", "end")

@@ -10,21 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dlmsample.ablate.grid import Grid as Grid
-    from dlmsample.ablate.grid import GridError as GridError
-    from dlmsample.ablate.records import CellInfo as CellInfo
-    from dlmsample.ablate.records import ExampleResult as ExampleResult
     from dlmsample.ablate.run import Summary as Summary
-    from dlmsample.ablate.store import Store as Store
-    from dlmsample.ablate.store import StoreError as StoreError
+    from dlmsample.ablate.spec.grid import Grid as Grid
+    from dlmsample.ablate.spec.grid import GridError as GridError
+    from dlmsample.ablate.storage.records import CellInfo as CellInfo
+    from dlmsample.ablate.storage.records import ExampleResult as ExampleResult
+    from dlmsample.ablate.storage.store import Store as Store
+    from dlmsample.ablate.storage.store import StoreError as StoreError
 
 _EXPORTS = {
-    "CellInfo": "records",
-    "ExampleResult": "records",
-    "Grid": "grid",
-    "GridError": "grid",
-    "Store": "store",
-    "StoreError": "store",
+    "CellInfo": "storage.records",
+    "ExampleResult": "storage.records",
+    "Grid": "spec.grid",
+    "GridError": "spec.grid",
+    "Store": "storage.store",
+    "StoreError": "storage.store",
     "Summary": "run",
 }
 __all__ = ["CellInfo", "ExampleResult", "Grid", "GridError", "Store", "StoreError", "Summary"]

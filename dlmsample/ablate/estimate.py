@@ -11,13 +11,14 @@ from typing import Any
 
 import torch
 
-from dlmsample.ablate import database, local
-from dlmsample.ablate.bench import Bench
-from dlmsample.ablate.cells import Cell, plan
-from dlmsample.ablate.environment import present
-from dlmsample.ablate.grid import Grid, read
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import FIGURES, Answers, Failure, Unit, cut
+from dlmsample.ablate.spec.cells import Cell, plan
+from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.storage import database
+from dlmsample.ablate.storage.environment import present
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local
+from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Unit, cut
+from dlmsample.ablate.workers.worker import Bench
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.support.registry import policy
 from dlmsample.types import Block, Prediction
@@ -62,7 +63,7 @@ def estimate(
     it first occurs.
 
     Args:
-        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the run; what is stored there is not counted again.
         device, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
 

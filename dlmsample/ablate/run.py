@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import dlmsample
-from dlmsample.ablate import environment, local, lock, ray
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.grid import Grid, read
-from dlmsample.ablate.judge import judge
-from dlmsample.ablate.progress import Bar
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Engine, Outcomes, Queue, Unit, cut
+from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.storage import environment, lock
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local, ray
+from dlmsample.ablate.workers.judge import judge
+from dlmsample.ablate.workers.progress import Bar
+from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut
 from dlmsample.support.registry import unknown
 
 ENGINES = ("local", "ray")
@@ -67,7 +68,7 @@ def run(
     """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
 
     Args:
-        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the store and the report; made where there is none.
         engine: ``local`` or ``ray``.
         device: a torch device, ``cuda`` for every GPU, or several with commas between them; None: CPU.
@@ -93,7 +94,7 @@ def run(
 
     Example:
         >>> import tempfile
-        >>> from dlmsample.ablate.grid import parse
+        >>> from dlmsample.ablate.spec.grid import parse
         >>> grid = parse("{name: g, tasks: [{name: wordproblems, limit: 1}], checkpoints: [{model: nano}], "
         ...              "policies: [{policy: unmask, tokens_per_step: 8}], max_new_tokens: 16}")
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -120,7 +121,7 @@ def run(
         with opened(folder, fresh, accept_versions) as store:
             store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, places)
             if report and grid.baseline is not None:
-                configs = import_module("dlmsample.ablate.configs")
+                configs = import_module("dlmsample.ablate.analysis.configs")
                 configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
             if retry:
                 store.forgive(cell.key for cell in layout.cells)
@@ -199,9 +200,9 @@ def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, pr
 
 
 def _report(folder: Path, baseline: str | None, store: Store) -> list[str]:
-    if find_spec("dlmsample.ablate.report") is None:
+    if find_spec("dlmsample.ablate.report.write") is None:
         return []
-    return [str(path) for path in import_module("dlmsample.ablate.report").write(folder, baseline, store)]
+    return [str(path) for path in import_module("dlmsample.ablate.report.write").write(folder, baseline, store)]
 
 
 def _summary(store: Store, name: str, ran: int, seconds: float, written: list[str]) -> Summary:

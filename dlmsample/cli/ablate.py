@@ -47,7 +47,7 @@ def ablate(request: Request) -> int:
         raise ValueError("give --out DIR: results and the report go there (or --dry-run for an estimate alone)")
     if request.address is not None and request.engine != "ray":
         raise ValueError("--address is that of a Ray cluster: add --engine ray")
-    from dlmsample.ablate.grid import read
+    from dlmsample.ablate.spec.grid import read
 
     read(request.grid)  # mistakes in the file are told before anything heavy is imported
     _import()

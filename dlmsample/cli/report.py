@@ -14,8 +14,8 @@ from dlmsample.cli import interrupt, screen
 from dlmsample.cli.text import visible
 
 if TYPE_CHECKING:
-    from dlmsample.ablate.results import Results
-    from dlmsample.ablate.verdicts import Judged
+    from dlmsample.ablate.analysis.results import Results
+    from dlmsample.ablate.papers.verdicts import Judged
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def report(request: Request) -> None:
     """
     if request.papers is not None and request.claims is None:
         raise ValueError("--papers is where the ledger of --claims goes: give --claims FILE")
-    from dlmsample.ablate.report import build
+    from dlmsample.ablate.report.write import build
 
     with interrupt.raising():
         folder = Path(request.folder).expanduser()
@@ -57,7 +57,7 @@ def report(request: Request) -> None:
 def _ledger(request: Request, folder: Path) -> tuple[list[Judged], list[Path]]:
     if request.claims is None:
         return [], []
-    from dlmsample.ablate import ledger
+    from dlmsample.ablate.papers import ledger
 
     target = None if request.papers is None else Path(request.papers).expanduser()
     words = ["dlmsample", "report", request.folder, "--claims", request.claims]
@@ -73,7 +73,7 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
     from rich.table import Table
     from rich.text import Text
 
-    from dlmsample.ablate.view import ORIGIN, SHORT, source_lines
+    from dlmsample.ablate.report.table import ORIGIN, SHORT, source_lines
 
     page = screen.console(sys.stdout)
     if made.sources:
@@ -95,7 +95,7 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
         place = f"{cell.task}, {cell.checkpoint}, {cell.policy}, seed {cell.seed}"
         screen.say(page, f"failed: {place}: {cell.error}")
     if judged is not None:
-        from dlmsample.ablate.ledger import counts
+        from dlmsample.ablate.papers.ledger import counts
 
         screen.say(page, counts(judged))
     for path in paths:

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import pytest
 
-from dlmsample.ablate.columns import NAMES, Columns
-from dlmsample.ablate.records import CellInfo, ExampleResult, Source
+from dlmsample.ablate.storage.columns import NAMES, Columns
+from dlmsample.ablate.storage.records import CellInfo, ExampleResult, Source
 
 
 def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
@@ -102,13 +102,13 @@ class FakeStore:
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Reports are made of this store, whatever their folder."""
-        monkeypatch.setattr("dlmsample.ablate.report.Store", lambda folder, accept_versions: self)
+        monkeypatch.setattr("dlmsample.ablate.report.write.Store", lambda folder, accept_versions: self)
         return self
 
 
 def written(store: FakeStore, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, str]:
     """Name -> text of every file of the report."""
-    from dlmsample.ablate.report import write
+    from dlmsample.ablate.report.write import write
 
     store.used_by(monkeypatch)
     folder.mkdir(exist_ok=True)

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from dlmsample.ablate import claims as claim_files
-from dlmsample.ablate import fingerprint, ledger
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.configs import group
-from dlmsample.ablate.environment import Environment
-from dlmsample.ablate.grid import GridError, parse, read
-from dlmsample.ablate.records import CellInfo
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.verdicts import Judged, judge
+from dlmsample.ablate.analysis.configs import group
+from dlmsample.ablate.papers import claims as claim_files
+from dlmsample.ablate.papers import ledger
+from dlmsample.ablate.papers.verdicts import Judged, judge
+from dlmsample.ablate.spec import fingerprint
+from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.grid import GridError, parse, read
+from dlmsample.ablate.storage.environment import Environment
+from dlmsample.ablate.storage.records import CellInfo
+from dlmsample.ablate.storage.store import Store
 from tests.ablate.fakes import answer
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -143,7 +144,7 @@ def test_verdict(case: str, folder: Path, tmp_path: Path) -> None:
 
 
 def test_the_numbers_are_the_report_s(folder: Path, tmp_path: Path) -> None:
-    from dlmsample.ablate.report import build
+    from dlmsample.ablate.report.write import build
 
     (row,) = rows(folder, tmp_path, claim(cell=unmask(2), against=unmask(1)))
     (member,) = row.members

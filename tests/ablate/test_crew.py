@@ -13,12 +13,13 @@ from typing import Any, ClassVar
 import pytest
 
 import dlmsample as ds
-from dlmsample.ablate import bench, crew, judge
-from dlmsample.ablate.bench import Bench, row_seed
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.grid import validate
-from dlmsample.ablate.marks import Marks
-from dlmsample.ablate.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut
+from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.grid import validate
+from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.workers import judge, pool
+from dlmsample.ablate.workers import worker as worker_module
+from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut
+from dlmsample.ablate.workers.worker import Bench, row_seed
 from dlmsample.tasks import Example, Score
 from tests.ablate import toys
 
@@ -82,7 +83,7 @@ def noted(unit: Unit, reply: Reply) -> Outcome:
 
 
 def test_answers_are_judged_while_the_next_are_decoded(layout: Plan, log: list[tuple[str, str]]) -> None:
-    given = list(crew.outcomes([Fake()], Queue(units(layout)), noted))
+    given = list(pool.outcomes([Fake()], Queue(units(layout)), noted))
     assert [outcome.unit.indices for outcome in given] == [(0,), (1,), (2,)]
     wanted = [("start", 0), ("start", 1), ("judge", 0), ("start", 2), ("judge", 1), ("judge", 2)]
     assert log == [(what, f"a{at}") for what, at in wanted]
@@ -107,13 +108,13 @@ def test_a_slow_scorer_holds_up_no_other_worker(layout: Plan) -> None:
         for name, cell in zip("ab", layout.cells, strict=False)
         for at in range(3)
     ]
-    given = list(crew.outcomes([Fake(), Fake()], Queue(two), judging))
+    given = list(pool.outcomes([Fake(), Fake()], Queue(two), judging))
     assert sorted(outcome.unit.prompts[0] for outcome in given) == ["a0", "a1", "a2", "b0", "b1", "b2"]
     assert [o.unit.prompts[0] for o in given].index("a0") > [o.unit.prompts[0] for o in given].index("b1")
 
 
 def test_a_death_fails_its_cell_and_another_worker_goes_on(layout: Plan, log: list[tuple[str, str]]) -> None:
-    given = list(crew.outcomes([Fake(deaths=("a1",))], Queue(units(layout, 2)), noted))
+    given = list(pool.outcomes([Fake(deaths=("a1",))], Queue(units(layout, 2)), noted))
     assert [(o.unit.prompts[0], o.error) for o in given] == [
         ("a0", None),
         ("a1", "it died"),
@@ -131,7 +132,7 @@ def test_a_scorer_that_breaks_fails_its_cell(layout: Plan, monkeypatch: pytest.M
         raise RuntimeError("no\nscore")
 
     monkeypatch.setattr(layout.tasks[label], "score", broken)
-    given = list(crew.outcomes([Fake()], Queue(units(layout)), partial(judge.judge, layout)))
+    given = list(pool.outcomes([Fake()], Queue(units(layout)), partial(judge.judge, layout)))
     assert {outcome.error for outcome in given} == {"RuntimeError: no score"}
     assert len(given) == 2  # the second was on its way when the first was judged
     assert "broken" in given[0].traceback
@@ -144,7 +145,7 @@ def test_a_worker_that_cannot_start_is_told(layout: Plan) -> None:
 
     worker = Unable()
     with pytest.raises(ValueError, match="no room"):
-        list(crew.outcomes([worker], Queue(units(layout)), noted))
+        list(pool.outcomes([worker], Queue(units(layout)), noted))
     assert worker.ended.is_set()
 
 
@@ -156,7 +157,7 @@ def test_leaving_early_ends_the_workers_and_takes_nothing_more(layout: Plan, log
             return super().reply()
 
     worker, queue = Waiting(), Queue(units(layout))
-    source = crew.outcomes([worker], queue, noted)
+    source = pool.outcomes([worker], queue, noted)
     assert next(source).unit.prompts == ("a0",)
     source.close()
     assert worker.ended.is_set()
@@ -166,7 +167,7 @@ def test_leaving_early_ends_the_workers_and_takes_nothing_more(layout: Plan, log
 
 def test_nothing_to_do_ends_at_once() -> None:
     worker = Fake()
-    assert list(crew.outcomes([worker], Queue([]), noted)) == []
+    assert list(pool.outcomes([worker], Queue([]), noted)) == []
     assert worker.ended.is_set()
 
 
@@ -177,7 +178,7 @@ def test_a_bench_gives_what_the_sampler_gives(layout: Plan, tiny_folder: Path, m
         encoded.append(args[1])
         return whole(*args)
 
-    monkeypatch.setattr(bench, "encode_prompt", partial(counting, bench.encode_prompt))
+    monkeypatch.setattr(worker_module, "encode_prompt", partial(counting, worker_module.encode_prompt))
     worker, model = Bench(), ds.load(str(tiny_folder))
     for cell in layout.cells:
         (unit,) = cut([cell], {cell.key: range(6)}, layout.examples, 6)
@@ -240,7 +241,7 @@ class FakeRay(SimpleNamespace):
 
 
 def test_the_ray_engine_against_a_stand_in(layout: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dlmsample.ablate import ray
+    from dlmsample.ablate.workers import ray
 
     fake = FakeRay(2)
     monkeypatch.setattr(ray, "require", lambda: fake)
@@ -256,7 +257,7 @@ def test_the_ray_engine_against_a_stand_in(layout: Plan, monkeypatch: pytest.Mon
 
 
 def test_processes_start_before_there_is_work_and_end_with_the_block() -> None:
-    from dlmsample.ablate import local
+    from dlmsample.ablate.workers import local
 
     with local.engine(["cpu"], isolate=True) as work:
         process = work.args[0][0]._process  # type: ignore[attr-defined]

@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from dlmsample.ablate import database, environment, fingerprint, lock
 from dlmsample.ablate import run as runs
-from dlmsample.ablate.cells import Plan, choices, identity
-from dlmsample.ablate.environment import UNKNOWN
 from dlmsample.ablate.estimate import estimate
-from dlmsample.ablate.marks import Marks
-from dlmsample.ablate.report import build
-from dlmsample.ablate.store import Store, StoreError
+from dlmsample.ablate.report.write import build
+from dlmsample.ablate.spec import fingerprint
+from dlmsample.ablate.spec.cells import Plan, choices, identity
+from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.storage import database, environment, lock
+from dlmsample.ablate.storage.environment import UNKNOWN
+from dlmsample.ablate.storage.store import Store, StoreError
 from tests.ablate.test_run import made, numbers
 from tests.ablate.test_store import HERE, THERE, begin, filled, layout, result
 

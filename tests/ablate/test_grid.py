@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import dlmsample
-from dlmsample.ablate import cells, fingerprint
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.grid import Grid, GridError, parse, read, validate
-from dlmsample.ablate.marks import Marks
+from dlmsample.ablate.spec import cells, fingerprint
+from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
+from dlmsample.ablate.spec.marks import Marks
 from tests.ablate import toys
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dlmsample.ablate.pareto import front
-from dlmsample.ablate.svg import ramp
+from dlmsample.ablate.report.pareto import front
+from dlmsample.ablate.report.svg import ramp
 from tests.ablate.fakes import FakeStore, answer, answers, cell, written
 from tests.browser import Browser
 from tests.pages import HOSTILE, Outline, Server, check_harmless, check_inert, level

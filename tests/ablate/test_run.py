@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from dlmsample.ablate import run as runs
-from dlmsample.ablate.bench import Bench
-from dlmsample.ablate.cells import plan
 from dlmsample.ablate.estimate import bound, estimate, fewest
-from dlmsample.ablate.grid import Grid, parse, validate
-from dlmsample.ablate.marks import Marks
-from dlmsample.ablate.progress import Bar
-from dlmsample.ablate.records import ExampleResult
 from dlmsample.ablate.run import Summary
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Answers, Outcome, Queue, Unit
+from dlmsample.ablate.spec.cells import plan
+from dlmsample.ablate.spec.grid import Grid, parse, validate
+from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers.progress import Bar
+from dlmsample.ablate.workers.units import Answers, Outcome, Queue, Unit
+from dlmsample.ablate.workers.worker import Bench
 from tests.ablate import toys
 from tests.cli.conftest import Terminal
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dlmsample.ablate.compare import compare
-from dlmsample.ablate.configs import group
-from dlmsample.ablate.measure import Measured, measure
-from dlmsample.ablate.stats import (
+from dlmsample.ablate.analysis.comparisons import compare
+from dlmsample.ablate.analysis.configs import group
+from dlmsample.ablate.analysis.figures import Measured, measure
+from dlmsample.ablate.analysis.stats import (
     common_denominator,
     effective_total,
     holm,
@@ -83,7 +83,7 @@ def test_bootstrap_is_scipys() -> None:
 def test_bootstrap_depends_on_nothing_but_its_data_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     table = np.random.default_rng(3).integers(-2, 3, size=(57, 3))
     whole = paired_bootstrap(table, seed=4)
-    monkeypatch.setattr("dlmsample.ablate.stats._AT_ONCE", 57 * 7)
+    monkeypatch.setattr("dlmsample.ablate.analysis.stats._AT_ONCE", 57 * 7)
     for again in (paired_bootstrap(table, seed=4), tuple(np.stack(x) for x in zip(*columns(table), strict=True))):
         assert all((a == b).all() for a, b in zip(whole, again, strict=True))
     assert (paired_bootstrap(table, seed=5)[0] != whole[0]).any()

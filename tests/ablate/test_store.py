@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from dlmsample.ablate import database, lock
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.environment import Environment
-from dlmsample.ablate.grid import validate
-from dlmsample.ablate.marks import Marks
-from dlmsample.ablate.records import ExampleResult
-from dlmsample.ablate.store import Store, StoreError
+from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.grid import validate
+from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.storage import database, lock
+from dlmsample.ablate.storage.environment import Environment
+from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.ablate.storage.store import Store, StoreError
 from tests.ablate import toys
 from tests.ablate.fakes import columns
 
@@ -174,7 +174,7 @@ def test_a_half_made_store_is_made_anew(tmp_path: Path) -> None:
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from dlmsample.ablate import lock\n"
+        "import sys, time; from pathlib import Path; from dlmsample.ablate.storage import lock\n"
         "with lock.held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from dlmsample.ablate.configs import baselines, group
-from dlmsample.ablate.flips import flips
-from dlmsample.ablate.lastmile import last_mile
-from dlmsample.ablate.measure import figures
-from dlmsample.ablate.records import ExampleResult
-from dlmsample.ablate.tables import EXAMPLE_COLUMNS, example_lines
-from dlmsample.ablate.tables import csv as csv_lines
+from dlmsample.ablate.analysis.configs import baselines, group
+from dlmsample.ablate.analysis.figures import figures
+from dlmsample.ablate.analysis.flips import flips
+from dlmsample.ablate.analysis.last_mile import last_mile
+from dlmsample.ablate.report.tables import EXAMPLE_COLUMNS, example_lines
+from dlmsample.ablate.report.tables import csv as csv_lines
+from dlmsample.ablate.storage.records import ExampleResult
 from tests.ablate.fakes import FakeStore, answer, answers, cell, columns, written
 
 Rows = list[dict[str, str]]

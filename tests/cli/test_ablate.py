@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlmsample.ablate import environment, local, lock
-from dlmsample.ablate.bench import Bench
-from dlmsample.ablate.store import Store
+from dlmsample.ablate.storage import environment, lock
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local
+from dlmsample.ablate.workers.worker import Bench
 from tests.ablate import toys
 from tests.cli.conftest import Call
 

@@ -1,0 +1,131 @@
+"""The report of a folder: report.md, report.html, cells.csv, comparisons.csv and examples.csv."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from dlmsample.ablate.analysis.configs import Config, baselines, group
+from dlmsample.ablate.analysis.figures import Measured, measure
+from dlmsample.ablate.analysis.flips import Flips, Runs, flips, in_turn
+from dlmsample.ablate.analysis.results import Results, Row, results
+from dlmsample.ablate.report import tables
+from dlmsample.ablate.report.page import Pair, page
+from dlmsample.ablate.storage.store import Store
+
+#: Written in this order; examples.csv, the largest, while the store is read.
+FILES = ("examples.csv", "cells.csv", "comparisons.csv", "report.md", "report.html")
+_FLIPS_A_PAIR, _FLIPS_A_PAGE = 20, 1000
+
+
+def write(
+    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+) -> list[Path]:
+    """Write the report of a store, whatever state its run is in.
+
+    Every column whose name does not contain ``wall`` is a function of the results alone: the files of a run that was
+    killed and resumed equal those of an undisturbed one.
+
+    Args:
+        folder: that of ``--out``; the files go there.
+        baseline: the label of the configuration that the others are compared to, as "CHECKPOINT POLICY" or
+            "TASK: CHECKPOINT POLICY"; None: the grid's, or see :func:`dlmsample.ablate.analysis.configs.baselines`.
+        store: of the folder, where it is open already: opening one checks every row of it.
+        accept_versions: count results of every environment as the same, where ``store`` does not say so already.
+            Otherwise the tables of a task are those of the environment that the last run worked in, and what other
+            environments have computed of it stands apart, as "TASK (environment NUMBER)"; the report lists the
+            environments with their numbers at its top.
+
+    Returns:
+        The files, :data:`FILES`.
+
+    Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
+    """
+    return build(folder, baseline, store, accept_versions)[1]
+
+
+def build(
+    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+) -> tuple[Results, list[Path]]:
+    """As :func:`write`, together with what the report says."""
+    with Store(folder, accept_versions) if store is None else nullcontext(store) as store:
+        grid, configs = store.grid(), group([*store.cells(), *store.apart()])
+        wanted = baseline if baseline is not None else grid.get("baseline")
+        baselines(configs, {}, wanted)  # a wrong label is told before any work
+        paths = [Path(folder) / name for name in FILES]
+        with writing(paths[0]) as file:
+            found = dict(_measured(store, configs, file))
+        made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
+        for path, lines in (
+            (paths[1], tables.csv(tables.CELL_COLUMNS, tables.cell_rows(made))),
+            (paths[2], tables.csv(tables.COMPARISON_COLUMNS, tables.comparison_rows(made))),
+            (paths[3], [tables.markdown(made)]),
+            (paths[4], [page(made, list(_pairs(store, made)))]),
+        ):
+            with writing(path) as file:
+                file.writelines(lines)
+        return made, paths
+
+
+def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, Measured]]:
+    """Measure one configuration after the other and write its examples: memory holds the answers of one."""
+    file.writelines(tables.csv(tables.EXAMPLE_COLUMNS, ()))
+    for config in configs:
+        runs = {cell.seed: store.columns(cell.key, cell.environment) for cell in config.cells}
+        for cell in config.cells:
+            file.write("".join(tables.example_lines(config, cell, runs[cell.seed])))
+        if (found := measure(config, runs)) is not None:
+            yield config.number, found
+
+
+def _runs(store: Store, config: Config, indices: Sequence[int]) -> Runs:
+    return {cell.seed: store.examples(cell.key, indices, cell.environment) for cell in config.cells}
+
+
+def _pairs(store: Store, made: Results) -> Iterator[Pair]:
+    """Every compared configuration with its flips; the page shows so many that it stays readable."""
+    compared = [row for row in made.rows if row.comparison is not None]
+    limit = max(4, min(_FLIPS_A_PAIR, _FLIPS_A_PAGE // max(1, len(compared))))
+    for row in compared:
+        yield Pair(row, _flips(store, row, limit))
+
+
+def _flips(store: Store, row: Row, limit: int) -> Flips:
+    """Read the answers that are shown and no others: a large grid has few of them."""
+    versus = row.comparison
+    assert versus is not None
+    chosen = in_turn(versus.gains, versus.losses, limit)
+    if not chosen:
+        return Flips((), 0, 0)
+    found = flips(_runs(store, versus.baseline, chosen), _runs(store, row.config, chosen), limit)
+    return replace(found, gained=versus.gained, lost=versus.lost)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """A file that takes its place only when it is complete; lone surrogates are spelt out.
+
+    Errors: ValueError: it cannot be written.
+    """
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from None
+    try:
+        with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            yield file
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(name)
+        if isinstance(error, OSError):
+            raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; free the disk or the name") from None
+        raise

@@ -1,0 +1,243 @@
+"""A grid, resolved: one :class:`Cell` for each task, checkpoint, policy and seed, every name checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from dlmsample.ablate.spec import fingerprint
+from dlmsample.ablate.spec.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
+from dlmsample.ablate.spec.marks import GridError, Marks
+from dlmsample.ablate.spec.semantics import SEMANTICS
+from dlmsample.support.registry import policy_class, unknown
+from dlmsample.tasks import Example, Task, task_class, task_options
+from dlmsample.tasks import load as load_task
+
+#: Grows when the parts of :func:`identity` or the meaning of a stored column change: no result of another number is
+#: ever reused. What decoding and scoring give has a number of its own:
+#: :data:`~dlmsample.ablate.spec.semantics.SEMANTICS`.
+SCHEMA = 2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything a worker needs to run one cell; plain data that travels between processes."""
+
+    key: str
+    task: TaskEntry
+    checkpoint: CheckpointEntry
+    prints: fingerprint.Prints
+    policy: str  #: label
+    policy_name: str
+    options: dict[str, Any]
+    seed: int
+    settings: Settings
+    top_p: float
+    top_k: int | None
+
+
+class Choice(NamedTuple):
+    """One policy with one value for each option."""
+
+    entry: PolicyEntry
+    place: tuple[Any, ...]
+    label: str
+    policy: Any
+    settings: Settings
+
+
+class Plan(NamedTuple):
+    """A grid with its cells and the examples they run on."""
+
+    grid: Grid
+    cells: list[Cell]
+    tasks: dict[str, Task]  #: by label
+    examples: dict[str, list[Example]]  #: by task label
+    digests: dict[str, list[str]]  #: by task label, the identity of each example
+
+
+def plan(grid: Grid, marks: Marks | None = None, device: str | None = None) -> Plan:
+    """Check every name of a grid, load its tasks, hash its checkpoints, and lay out its cells.
+
+    Cells that come out equal (an option written out that is the default anyway) are one cell, under the first label.
+
+    Args:
+        grid: from :func:`dlmsample.ablate.spec.grid.read`.
+        marks: where its keys stand, for messages.
+        device: of the run; its kind decides the dtype, and so the numbers.
+
+    Raises:
+        GridError: a wrong name or option: one line, with the nearest right one, before anything runs.
+    """
+    marks = marks or Marks(grid.name)
+    chosen = list(choices(grid, marks))
+    tasks = {entry.label: _task(entry, marks, at) for at, entry in enumerate(grid.tasks)}
+    prints = {}
+    for at, entry in enumerate(grid.checkpoints):
+        prints[entry.label] = _at(marks, ("checkpoints", at), fingerprint.of_checkpoint, entry)
+    cells = {}
+    for checkpoint in grid.checkpoints:
+        for task in grid.tasks:
+            for choice in chosen:
+                if _wanted(choice.entry, task, checkpoint):
+                    for seed in grid.seeds:
+                        split = tasks[task.label].split
+                        cell = _cell(grid, task, checkpoint, prints[checkpoint.label], choice, seed, device, split)
+                        cells.setdefault(cell.key, cell)
+    examples = {label: list(task) for label, task in tasks.items()}
+    digests = {label: [fingerprint.of_example(example) for example in given] for label, given in examples.items()}
+    return Plan(grid, list(cells.values()), tasks, examples, digests)
+
+
+def choices(grid: Grid, marks: Marks) -> list[Choice]:
+    """The policies of a grid, expanded and checked.
+
+    Raises:
+        GridError: no such policy or option, an option out of range, or a head that is missing.
+    """
+    found = []
+    for at, entry in enumerate(grid.policies):
+        place = ("policies", at)
+        cls = _at(marks, (*place, "policy"), policy_class, entry.policy)
+        _check_labels(entry, grid, marks, place)
+        known = [*cls.model_fields, *Settings.model_fields]
+        for option in entry.model_extra or {}:
+            if option not in known:
+                raise marks.error((*place, option), str(unknown(f"option of policy {entry.policy}", option, known)))
+        for given in entry.variants():
+            own = {key: value for key, value in given.items() if key in Settings.model_fields}
+            options = {key: value for key, value in given.items() if key not in Settings.model_fields}
+            settings = _made(marks, place, entry.policy, Settings, {**grid.settings.model_dump(), **own})
+            policy = _made(marks, place, entry.policy, cls, options)
+            found.append(Choice(entry, place, f"{entry.policy}{arguments(given)}", policy, settings))
+            _check_heads(entry, found[-1], grid, marks)
+    return found
+
+
+def identity(
+    grid: Grid,
+    task: TaskEntry,
+    prints: fingerprint.Prints,
+    dtype: str,
+    kind: str,
+    choice: Choice,
+    seed: int,
+    split: str,
+) -> dict[str, Any]:
+    """Everything that decides a cell's numbers but the examples, which are stored with a hash each.
+
+    The code of this package is in it as one number, :data:`~dlmsample.ablate.spec.semantics.SEMANTICS`; policies and
+    tasks of others by a hash of their source. Versions and the name of the device are not in it: they are stored with
+    each result, see :class:`~dlmsample.ablate.storage.environment.Environment`.
+    """
+    options = {**task_options(task.name), **task.options}
+    return {
+        "schema": SCHEMA,
+        "semantics": SEMANTICS,
+        "checkpoint": prints,
+        "dtype": dtype,
+        "device": kind,
+        "task": {
+            "name": task.name,
+            "split": split,
+            "options": {key: value for key, value in options.items() if key not in OUTSIDE},
+            "source": fingerprint.of_source(task_class(task.name)),
+        },
+        "policy": {
+            "name": choice.policy.name,
+            "options": choice.policy.model_dump(mode="json"),
+            "source": fingerprint.of_source(type(choice.policy)),
+        },
+        "seed": seed,
+        "settings": choice.settings.model_dump(mode="json"),
+        "top_p": grid.top_p,
+        "top_k": grid.top_k,
+    }
+
+
+def _cell(
+    grid: Grid,
+    task: TaskEntry,
+    checkpoint: CheckpointEntry,
+    prints: fingerprint.Prints,
+    choice: Choice,
+    seed: int,
+    device: str | None,
+    split: str,
+) -> Cell:
+    kind = (checkpoint.device or device or "cpu").split(",")[0].split(":")[0]
+    dtype = (checkpoint.dtype or ("float32" if kind == "cpu" else "bfloat16")).removeprefix("torch.")
+    return Cell(
+        key=fingerprint.digest(identity(grid, task, prints, dtype, kind, choice, seed, split)),
+        task=task,
+        checkpoint=checkpoint,
+        prints=prints,
+        policy=choice.label,
+        policy_name=choice.entry.policy,
+        options=choice.policy.model_dump(mode="json"),
+        seed=seed,
+        settings=choice.settings,
+        top_p=grid.top_p,
+        top_k=grid.top_k,
+    )
+
+
+def _wanted(entry: PolicyEntry, task: TaskEntry, checkpoint: CheckpointEntry) -> bool:
+    return all(
+        labels is None or label in labels
+        for labels, label in ((entry.checkpoints, checkpoint.label), (entry.tasks, task.label))
+    )
+
+
+def _check_labels(entry: PolicyEntry, grid: Grid, marks: Marks, place: tuple[Any, ...]) -> None:
+    for key, given, known in (
+        ("checkpoints", entry.checkpoints, [c.label for c in grid.checkpoints]),
+        ("tasks", entry.tasks, [t.label for t in grid.tasks]),
+    ):
+        for at, label in enumerate(given or ()):
+            if label not in known:
+                raise marks.error((*place, key, at), str(unknown(f"{key.removesuffix('s')} label", label, known)))
+
+
+def _check_heads(entry: PolicyEntry, choice: Choice, grid: Grid, marks: Marks) -> None:
+    if "error" not in choice.policy.needs:
+        return
+    for checkpoint in grid.checkpoints:
+        if checkpoint.head is None and (entry.checkpoints is None or checkpoint.label in entry.checkpoints):
+            raise marks.error(
+                choice.place,
+                f"{choice.label} reads a correction head and checkpoint {checkpoint.label} has none: give it one, "
+                "or name those that have one in the policy's own key checkpoints: [...]",
+            )
+
+
+def _task(entry: TaskEntry, marks: Marks, at: int) -> Task:
+    place = ("tasks", at, "name")
+    task = _at(marks, place, load_task, entry.name, entry.split, entry.limit, **entry.options)
+    _at(marks, place, task.prepare)
+    return task
+
+
+def _at(marks: Marks, place: tuple[Any, ...], call: Any, *args: Any, **options: Any) -> Any:
+    """The call's result; a user's mistake is told with its line."""
+    try:
+        return call(*args, **options)
+    except GridError:
+        raise
+    except ValueError as error:
+        raise marks.error(place, " ".join(str(error).split())) from None
+
+
+def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: dict[str, Any]) -> Any:
+    """A validated object; what is wrong is told with its line."""
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        first: Any = error.errors()[0]
+        option = first["loc"][0] if first["loc"] else None
+        said = first["msg"].removeprefix("Value error, ")
+        subject = f"{name}: {'' if option is None else f'{option}: '}"
+        got = "" if option is None else f" (got {first['input']!r})"
+        raise marks.error((*place, option), f"{subject}{said}{got}") from None
