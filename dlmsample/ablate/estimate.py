@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from dlmsample.ablate.spec.cells import Cell, plan
+from dlmsample.ablate.spec.cells import Cell, resolve
 from dlmsample.ablate.spec.grid import Grid, read
 from dlmsample.ablate.storage import database
 from dlmsample.ablate.storage.environment import present
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers import local
 from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Unit, cut
-from dlmsample.ablate.workers.worker import Bench
+from dlmsample.ablate.workers.worker import Worker
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.support.registry import policy
 from dlmsample.types import Block, Prediction
@@ -74,30 +74,30 @@ def estimate(
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
-    layout = plan(grid.with_options(task_options or {}), marks, device)
-    missing = {cell.key: list(range(len(layout.digests[cell.task.label]))) for cell in layout.cells}
+    resolved = resolve(grid.with_options(task_options or {}), marks, device)
+    missing = {cell.key: list(range(len(resolved.digests[cell.task.label]))) for cell in resolved.cells}
     total = sum(map(len, missing.values()))
     where = local.devices(device)
     if out is not None and (Path(out).expanduser() / database.NAME).exists():
         with Store(Path(out).expanduser(), accept_versions) as store:
-            for cell in layout.cells:
+            for cell in resolved.cells:
                 own = cell.checkpoint.device
                 there = store.stored(cell.key, present([own] if own else where))
-                digests = layout.digests[cell.task.label]
+                digests = resolved.digests[cell.task.label]
                 missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
-    waiting = [cell for cell in layout.cells if missing[cell.key]]
+    waiting = [cell for cell in resolved.cells if missing[cell.key]]
     on_cpu = str(where[0] or "cpu").startswith("cpu")
     size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
 
-    bench = Bench(where[0])
+    worker = Worker(where[0])
     spent: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint and block: seconds, forwards
     taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
     errors: dict[str, str] = {}
     sampled = 0
     for cell in _samples(waiting):
-        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, layout.examples, size)[0]
-        warm = bench.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
-        reply = warm if isinstance(warm, Failure) else bench.work(unit)
+        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, resolved.examples, size)[0]
+        warm = worker.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
+        reply = warm if isinstance(warm, Failure) else worker.work(unit)
         if isinstance(reply, Failure):
             errors[f"{cell.checkpoint.label}, {cell.policy}"] = reply.error
             continue
@@ -121,7 +121,7 @@ def estimate(
         seconds += expected * (own if own is not None else pace or 0.0)
     return Estimate(
         name=grid.name,
-        cells=len(layout.cells),
+        cells=len(resolved.cells),
         examples=total,
         stored=total - sum(map(len, missing.values())),
         forwards=round(forwards),
@@ -189,7 +189,7 @@ def _samples(waiting: Sequence[Cell]) -> list[Cell]:
     """The first cell of each pace, and of each policy where it first occurs; a checkpoint's stand together."""
     found: list[Cell] = []
     seen: set[Any] = set()
-    for cell in waiting:  # a plan goes through the checkpoints one by one
+    for cell in waiting:  # cells come checkpoint by checkpoint
         new = {("pace", _pace(cell)), ("policy", _kind(cell))} - seen
         if new:
             found.append(cell)

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import dlmsample
-from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, read
 from dlmsample.ablate.storage import environment, lock
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers import local, ray
-from dlmsample.ablate.workers.judge import judge
-from dlmsample.ablate.workers.progress import Bar
-from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut
+from dlmsample.ablate.workers.progress import GridProgress
+from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut, score_reply
 from dlmsample.support.registry import unknown
 
 ENGINES = ("local", "ray")
@@ -114,19 +113,19 @@ def run(
     folder = Path(out).expanduser()
     began = time.perf_counter()
     with _engine(engine, where, device, address, isolate) as work:
-        layout = plan(grid.with_options(task_options or {}), marks, device)
+        resolved = resolve(grid.with_options(task_options or {}), marks, device)
         places = {
             entry.label: environment.present([entry.device] if entry.device else where) for entry in grid.checkpoints
         }
         with opened(folder, fresh, accept_versions) as store:
-            store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, places)
+            store.begin(grid.model_dump(mode="json"), resolved.cells, resolved.digests, places)
             if report and grid.baseline is not None:
                 configs = import_module("dlmsample.ablate.analysis.configs")
                 configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
             if retry:
-                store.forgive(cell.key for cell in layout.cells)
-            units = outstanding(store, layout)
-            source = work(Queue(units), partial(judge, layout))
+                store.forgive(cell.key for cell in resolved.cells)
+            units = outstanding(store, resolved)
+            source = work(Queue(units), partial(score_reply, resolved))
             if command is not None:
                 store.note(command=command)
             if units:
@@ -135,7 +134,7 @@ def run(
                     device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
                     **{name: metadata.version(name) for name in ("torch", "transformers")},
                 )
-            ran = _collect(store, layout, units, source, progress)
+            ran = _collect(store, resolved, units, source, progress)
             written = _report(folder, grid.baseline, store) if report else []
             return _summary(store, grid.name, ran, time.perf_counter() - began, written)
 
@@ -169,25 +168,25 @@ def opened(folder: Path, fresh: bool = False, accept_versions: bool = False) -> 
             yield store
 
 
-def outstanding(store: Store, layout: Plan) -> list[Unit]:
+def outstanding(store: Store, resolved: ResolvedGrid) -> list[Unit]:
     """What has no result yet, but for cells that failed."""
     failed = {cell.key for cell in store.cells() if cell.status == "failed"}
-    missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in layout.cells}
-    return cut(layout.cells, missing, layout.examples, layout.grid.batch_size)
+    missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in resolved.cells}
+    return cut(resolved.cells, missing, resolved.examples, resolved.grid.batch_size)
 
 
-def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, progress: bool) -> int:
+def _collect(store: Store, resolved: ResolvedGrid, units: list[Unit], source: Outcomes, progress: bool) -> int:
     """Store each outcome; this process is the only one that writes."""
-    left = Counter({cell.key: 0 for cell in layout.cells})
+    left = Counter({cell.key: 0 for cell in resolved.cells})
     for unit in units:
         left[unit.cell.key] += len(unit.indices)
     done = sum(count == 0 for count in left.values())
     ran = 0
-    with closing(source), Bar(left.total(), len(left), done, progress) as bar:
+    with closing(source), GridProgress(left.total(), len(left), done, progress) as bar:
         for unit, results, error, traceback in source:
             key, count = unit.cell.key, len(unit.indices)
             if error is None:
-                digests = layout.digests[unit.cell.task.label]
+                digests = resolved.digests[unit.cell.task.label]
                 store.add(key, results, [digests[result.index] for result in results])
                 ran += len(results)
             else:

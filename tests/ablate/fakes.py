@@ -9,8 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from dlmsample.ablate.storage.columns import NAMES, Columns
-from dlmsample.ablate.storage.records import CellInfo, ExampleResult, Source
+from dlmsample.ablate.storage.records import NAMES, CellInfo, ExampleResult, ResultColumns, ResultSource
 
 
 def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
@@ -42,9 +41,9 @@ def answers(verdicts: str, **changes: Any) -> list[ExampleResult]:
     return [answer(at, verdict == "1", **changes) for at, verdict in enumerate(verdicts) if verdict != " "]
 
 
-def columns(results: Sequence[ExampleResult]) -> Columns:
+def columns(results: Sequence[ExampleResult]) -> ResultColumns:
     """The same column by column."""
-    return Columns.of(tuple(getattr(result, name) for name in NAMES) for result in results)
+    return ResultColumns.of(tuple(getattr(result, name) for name in NAMES) for result in results)
 
 
 def cell(policy: str, checkpoint: str = "nano", task: str = "wordproblems", seed: int = 0, **changes: Any) -> CellInfo:
@@ -88,7 +87,7 @@ class FakeStore:
     def apart(self) -> list[CellInfo]:
         return []
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[ResultSource]:
         return []
 
     def examples(
@@ -97,7 +96,7 @@ class FakeStore:
         given = next(given for cell, given in self.held if cell.key == cell_key)
         return given if indices is None else [result for result in given if result.index in indices]
 
-    def columns(self, cell_key: str, environment: int | None = None) -> Columns:
+    def columns(self, cell_key: str, environment: int | None = None) -> ResultColumns:
         return columns(self.examples(cell_key))
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:

@@ -12,8 +12,8 @@ from dlmsample.ablate.analysis.configs import group
 from dlmsample.ablate.papers import claims as claim_files
 from dlmsample.ablate.papers import ledger
 from dlmsample.ablate.papers.verdicts import Judged, judge
-from dlmsample.ablate.spec import fingerprint
-from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec import identity
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import GridError, parse, read
 from dlmsample.ablate.storage.environment import Environment
 from dlmsample.ablate.storage.records import CellInfo
@@ -43,7 +43,7 @@ RIGHT = {
 }
 
 
-def fill(layout: Plan, folder: Path, without: str = "") -> Path:
+def fill(layout: ResolvedGrid, folder: Path, without: str = "") -> Path:
     """A store of the grid with those answers; a right answer took 2 steps and 10 tokens, a wrong one 6 and 20."""
     folder.mkdir(exist_ok=True)
     with Store.open_or_create(folder) as store:
@@ -62,12 +62,12 @@ def fill(layout: Plan, folder: Path, without: str = "") -> Path:
 
 
 @pytest.fixture(scope="module")
-def layout() -> Plan:
-    return plan(parse(GRID))
+def layout() -> ResolvedGrid:
+    return resolve(parse(GRID))
 
 
 @pytest.fixture(scope="module")
-def folder(layout: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(layout: ResolvedGrid, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return fill(layout, tmp_path_factory.mktemp("store"))
 
 
@@ -177,7 +177,7 @@ def test_rows_share_a_claim_and_add_their_options(folder: Path, tmp_path: Path) 
     assert one.members[0].configs[0] is one.members[0].configs[1]
 
 
-def test_a_cell_that_is_not_done_is_not_measured(layout: Plan, tmp_path: Path) -> None:
+def test_a_cell_that_is_not_done_is_not_measured(layout: ResolvedGrid, tmp_path: Path) -> None:
     half = fill(layout, tmp_path / "half", without="unmask(tokens_per_step=3)")
     missing, there = rows(half, tmp_path, claim(), claim(against=unmask(2)))
     assert (missing.verdict, there.verdict) == ("not measured", "undecided")
@@ -270,9 +270,9 @@ def test_claims_of_another_grid_are_refused(folder: Path, tmp_path: Path) -> Non
 
 def test_the_papers_grid_and_its_claims_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every claim names cells that the grid has; the adapters and heads themselves are not needed for that."""
-    monkeypatch.setattr(fingerprint, "of_checkpoint", lambda entry: {"model": {entry.label: ""}})
+    monkeypatch.setattr(identity, "of_checkpoint", lambda entry: {"model": {entry.label: ""}})
     grid, marks = read(EXAMPLES / "papers_on_nano.yaml")
-    cells = plan(grid, marks).cells
+    cells = resolve(grid, marks).cells
     infos = [
         CellInfo(
             key=cell.key,

@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import pytest
 
 import dlmsample as ds
-from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
-from dlmsample.ablate.spec.marks import Marks
-from dlmsample.ablate.workers import judge, pool
+from dlmsample.ablate.spec.yamlfile import Marks
+from dlmsample.ablate.workers import pool
 from dlmsample.ablate.workers import worker as worker_module
-from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut
-from dlmsample.ablate.workers.worker import Bench, row_seed
+from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut, score_reply
+from dlmsample.ablate.workers.worker import Worker, row_seed
 from dlmsample.tasks import Example, Score
 from tests.ablate import toys
 
@@ -63,11 +63,11 @@ def log() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def layout(tiny_folder: Path) -> Plan:
-    return plan(validate(toys.grid(tiny_folder), Marks()))
+def layout(tiny_folder: Path) -> ResolvedGrid:
+    return resolve(validate(toys.grid(tiny_folder), Marks()))
 
 
-def units(layout: Plan, cells: int = 1) -> list[Unit]:
+def units(layout: ResolvedGrid, cells: int = 1) -> list[Unit]:
     """``a0``, ``a1``, ``a2`` of one cell, ``b0`` ... of the next."""
     return [
         Unit(cell, (at,), (f"{letter}{at}",))
@@ -82,14 +82,14 @@ def noted(unit: Unit, reply: Reply) -> Outcome:
     return Outcome(unit, [], error)
 
 
-def test_answers_are_judged_while_the_next_are_decoded(layout: Plan, log: list[tuple[str, str]]) -> None:
+def test_answers_are_judged_while_the_next_are_decoded(layout: ResolvedGrid, log: list[tuple[str, str]]) -> None:
     given = list(pool.outcomes([Fake()], Queue(units(layout)), noted))
     assert [outcome.unit.indices for outcome in given] == [(0,), (1,), (2,)]
     wanted = [("start", 0), ("start", 1), ("judge", 0), ("start", 2), ("judge", 1), ("judge", 2)]
     assert log == [(what, f"a{at}") for what, at in wanted]
 
 
-def test_a_slow_scorer_holds_up_no_other_worker(layout: Plan) -> None:
+def test_a_slow_scorer_holds_up_no_other_worker(layout: ResolvedGrid) -> None:
     slow = threading.Event()
 
     def judging(unit: Unit, reply: Reply) -> Outcome:
@@ -113,7 +113,7 @@ def test_a_slow_scorer_holds_up_no_other_worker(layout: Plan) -> None:
     assert [o.unit.prompts[0] for o in given].index("a0") > [o.unit.prompts[0] for o in given].index("b1")
 
 
-def test_a_death_fails_its_cell_and_another_worker_goes_on(layout: Plan, log: list[tuple[str, str]]) -> None:
+def test_a_death_fails_its_cell_and_another_worker_goes_on(layout: ResolvedGrid, log: list[tuple[str, str]]) -> None:
     given = list(pool.outcomes([Fake(deaths=("a1",))], Queue(units(layout, 2)), noted))
     assert [(o.unit.prompts[0], o.error) for o in given] == [
         ("a0", None),
@@ -125,20 +125,20 @@ def test_a_death_fails_its_cell_and_another_worker_goes_on(layout: Plan, log: li
     assert log.count(("again", "")) == 1
 
 
-def test_a_scorer_that_breaks_fails_its_cell(layout: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scorer_that_breaks_fails_its_cell(layout: ResolvedGrid, monkeypatch: pytest.MonkeyPatch) -> None:
     label = layout.cells[0].task.label
 
     def broken(example: Example, text: str) -> Score:
         raise RuntimeError("no\nscore")
 
     monkeypatch.setattr(layout.tasks[label], "score", broken)
-    given = list(pool.outcomes([Fake()], Queue(units(layout)), partial(judge.judge, layout)))
+    given = list(pool.outcomes([Fake()], Queue(units(layout)), partial(score_reply, layout)))
     assert {outcome.error for outcome in given} == {"RuntimeError: no score"}
     assert len(given) == 2  # the second was on its way when the first was judged
     assert "broken" in given[0].traceback
 
 
-def test_a_worker_that_cannot_start_is_told(layout: Plan) -> None:
+def test_a_worker_that_cannot_start_is_told(layout: ResolvedGrid) -> None:
     class Unable(Fake):
         def ready(self) -> None:
             raise ValueError("no room")
@@ -149,7 +149,9 @@ def test_a_worker_that_cannot_start_is_told(layout: Plan) -> None:
     assert worker.ended.is_set()
 
 
-def test_leaving_early_ends_the_workers_and_takes_nothing_more(layout: Plan, log: list[tuple[str, str]]) -> None:
+def test_leaving_early_ends_the_workers_and_takes_nothing_more(
+    layout: ResolvedGrid, log: list[tuple[str, str]]
+) -> None:
     class Waiting(Fake):
         def reply(self) -> Reply:
             if self.given is not None and self.given.indices == (1,):
@@ -171,7 +173,9 @@ def test_nothing_to_do_ends_at_once() -> None:
     assert worker.ended.is_set()
 
 
-def test_a_bench_gives_what_the_sampler_gives(layout: Plan, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bench_gives_what_the_sampler_gives(
+    layout: ResolvedGrid, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     encoded: list[str] = []
 
     def counting(whole: Callable[..., list[int]], *args: Any) -> list[int]:
@@ -179,7 +183,7 @@ def test_a_bench_gives_what_the_sampler_gives(layout: Plan, tiny_folder: Path, m
         return whole(*args)
 
     monkeypatch.setattr(worker_module, "encode_prompt", partial(counting, worker_module.encode_prompt))
-    worker, model = Bench(), ds.load(str(tiny_folder))
+    worker, model = Worker(), ds.load(str(tiny_folder))
     for cell in layout.cells:
         (unit,) = cut([cell], {cell.key: range(6)}, layout.examples, 6)
         found = worker.work(unit)
@@ -240,7 +244,7 @@ class FakeRay(SimpleNamespace):
         self.down = True
 
 
-def test_the_ray_engine_against_a_stand_in(layout: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_ray_engine_against_a_stand_in(layout: ResolvedGrid, monkeypatch: pytest.MonkeyPatch) -> None:
     from dlmsample.ablate.workers import ray
 
     fake = FakeRay(2)

@@ -15,9 +15,9 @@ import pytest
 from dlmsample.ablate import run as runs
 from dlmsample.ablate.estimate import estimate
 from dlmsample.ablate.report.write import build
-from dlmsample.ablate.spec import fingerprint
-from dlmsample.ablate.spec.cells import Plan, choices, identity
-from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.spec import identity
+from dlmsample.ablate.spec.cells import ResolvedGrid, choices
+from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database, environment, lock
 from dlmsample.ablate.storage.environment import UNKNOWN
 from dlmsample.ablate.storage.store import Store, StoreError
@@ -31,22 +31,24 @@ def test_the_key_depends_on_no_source_and_no_version(tiny_folder: Path, monkeypa
     """A changed docstring or a release throws no finished run away; only the number of semantics does."""
     grid = made(tiny_folder)
     choice = choices(grid, Marks())[0]
-    parts = identity(grid, grid.tasks[0], {}, "float32", "cpu", choice, 0, "test")
+    parts = identity.of_cell(grid, grid.tasks[0], {}, "float32", "cpu", choice.policy, choice.settings, 0, "test")
     assert set(parts) == {
         *("schema", "semantics", "checkpoint", "dtype", "device", "task", "policy", "seed", "settings"),
         *("top_p", "top_k"),
     }
     assert (parts["task"]["source"], parts["policy"]["source"]) == (None, None)
     monkeypatch.setattr("dlmsample.__version__", "9.9.9")
-    assert identity(grid, grid.tasks[0], {}, "float32", "cpu", choice, 0, "test") == parts
+    assert (
+        identity.of_cell(grid, grid.tasks[0], {}, "float32", "cpu", choice.policy, choice.settings, 0, "test") == parts
+    )
 
 
 def test_policies_of_others_keep_the_hash_of_their_source() -> None:
-    assert len(fingerprint.of_source(type(Plan)) or "") > 0
-    assert fingerprint.of_source(csv.DictReader) != fingerprint.of_source(random.Random)
+    assert len(identity.of_source(type(ResolvedGrid)) or "") > 0
+    assert identity.of_source(csv.DictReader) != identity.of_source(random.Random)
 
 
-def both(folder: Path, layout: Plan) -> str:
+def both(folder: Path, layout: ResolvedGrid) -> str:
     """A cell with six results of one environment, and three others of the same examples of the present one."""
     key, digests = layout.cells[0].key, layout.digests[layout.cells[0].task.label]
     with filled(folder, layout) as store:
@@ -56,7 +58,7 @@ def both(folder: Path, layout: Plan) -> str:
     return key
 
 
-def test_other_versions_are_kept_and_shown_apart(tmp_path: Path, layout: Plan) -> None:
+def test_other_versions_are_kept_and_shown_apart(tmp_path: Path, layout: ResolvedGrid) -> None:
     key = both(tmp_path, layout)
     with Store(tmp_path) as store:
         assert [(cell.done, cell.status) for cell in store.cells()] == [(3, "pending"), (0, "pending"), (0, "pending")]
@@ -71,7 +73,9 @@ def test_other_versions_are_kept_and_shown_apart(tmp_path: Path, layout: Plan) -
         assert store.missing(key) == []
 
 
-def test_accepted_versions_count_as_the_same_and_the_present_one_is_preferred(tmp_path: Path, layout: Plan) -> None:
+def test_accepted_versions_count_as_the_same_and_the_present_one_is_preferred(
+    tmp_path: Path, layout: ResolvedGrid
+) -> None:
     key = both(tmp_path, layout)
     with Store(tmp_path, accept_versions=True) as store:
         assert (store.cells()[0].done, store.cells()[0].status, store.missing(key), store.apart()) == (
@@ -87,7 +91,7 @@ def test_accepted_versions_count_as_the_same_and_the_present_one_is_preferred(tm
         assert [r.text == "later" for r in store.examples(key)] == [False] * 6
 
 
-def test_a_cell_fails_in_its_environment_alone(tmp_path: Path, layout: Plan) -> None:
+def test_a_cell_fails_in_its_environment_alone(tmp_path: Path, layout: ResolvedGrid) -> None:
     key = layout.cells[1].key
     with filled(tmp_path, layout) as store:
         store.fail(key, "out of memory", "there")
@@ -167,7 +171,7 @@ CREATE TABLE results (
 """
 
 
-def old_store(folder: Path, layout: Plan) -> None:
+def old_store(folder: Path, layout: ResolvedGrid) -> None:
     """What the version before wrote: the first cell done, the second failed."""
     filled(folder / "new", layout).close()
     source = folder / "new" / database.NAME
@@ -195,13 +199,13 @@ def move(new: sqlite3.Connection, old: sqlite3.Connection, table: str, columns: 
 
 
 @pytest.fixture
-def old(tmp_path: Path, layout: Plan) -> Path:
+def old(tmp_path: Path, layout: ResolvedGrid) -> Path:
     (tmp_path / "new").mkdir()
     old_store(tmp_path, layout)
     return tmp_path
 
 
-def test_a_store_of_the_tables_before_is_brought_up_to_date(old: Path, layout: Plan) -> None:
+def test_a_store_of_the_tables_before_is_brought_up_to_date(old: Path, layout: ResolvedGrid) -> None:
     key = layout.cells[0].key
     for _ in range(2):
         with Store(old) as store:
@@ -250,7 +254,7 @@ def held_by(folder: Path) -> list[Any]:
         return [store.grid(), store.about(), store.sources(), cells, answers, columns, where]
 
 
-def test_a_flipped_byte_is_found_or_changes_nothing(tmp_path: Path, layout: Plan, full: bool) -> None:
+def test_a_flipped_byte_is_found_or_changes_nothing(tmp_path: Path, layout: ResolvedGrid, full: bool) -> None:
     both(tmp_path, layout)
     with Store(tmp_path) as store:
         store.fail(layout.cells[1].key, "broke", "somewhere")

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 import dlmsample
-from dlmsample.ablate.spec import cells, fingerprint
-from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec import cells, identity
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
-from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.spec.yamlfile import Marks
 from tests.ablate import toys
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 HEAD = "name: g\ntasks: [{name: wordproblems, limit: 2}]\ncheckpoints: [{model: nano}]\n"
 
 
-def planned(data: dict[str, Any], device: str | None = None) -> Plan:
-    return plan(validate(data, Marks()), device=device)
+def planned(data: dict[str, Any], device: str | None = None) -> ResolvedGrid:
+    return resolve(validate(data, Marks()), device=device)
 
 
 def keys(data: dict[str, Any], device: str | None = None) -> list[str]:
@@ -30,7 +30,7 @@ def keys(data: dict[str, Any], device: str | None = None) -> list[str]:
 
 def test_the_sweep_has_109_cells() -> None:
     grid, marks = read(EXAMPLES / "t2m_sweep.yaml")
-    layout = plan(grid, marks)
+    layout = resolve(grid, marks)
     assert len(layout.cells) == 109
     assert len({(c.policy, tuple(c.options.items())) for c in layout.cells}) == 109
     assert len({c.policy for c in layout.cells}) == 109
@@ -38,7 +38,7 @@ def test_the_sweep_has_109_cells() -> None:
 
 
 def test_the_demo_grid_is_sound() -> None:
-    assert [c.policy for c in plan(*read(EXAMPLES / "demo_grid.yaml")).cells] == [
+    assert [c.policy for c in resolve(*read(EXAMPLES / "demo_grid.yaml")).cells] == [
         "unmask(tokens_per_step=1)",
         "unmask(tokens_per_step=4)",
         "t2t",
@@ -54,7 +54,7 @@ def test_lists_expand_and_entries_carry_settings() -> None:
         "policies:\n- {policy: t2m, threshold: [0.1, 0.3], block_length: [32, all], temperature: 0.5}\n"
         "- {policy: unmask, max_new_tokens: 24}\nseeds: [0, 7]\nblock_length: 16\n"
     )
-    found = plan(parse(text)).cells
+    found = resolve(parse(text)).cells
     assert len(found) == 10
     first = found[0]
     assert first.policy == "t2m(threshold=0.1, block_length=32, temperature=0.5)"
@@ -65,7 +65,7 @@ def test_lists_expand_and_entries_carry_settings() -> None:
 
 def test_equal_cells_are_one() -> None:
     text = HEAD + "policies: [{policy: t2m}, {policy: t2m, detector: low_prob}, {policy: t2m, max_remasks: [1, 2]}]"
-    assert [c.policy for c in plan(parse(text)).cells] == ["t2m", "t2m(max_remasks=2)"]
+    assert [c.policy for c in resolve(parse(text)).cells] == ["t2m", "t2m(max_remasks=2)"]
 
 
 def test_policies_may_name_their_checkpoints_and_tasks(tiny_folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_mistake_is_told_with_its_line(case: str, tmp_path: Path) -> None:
     path = tmp_path / "g.yaml"
     path.write_text("\n".join([*base.values(), *extra]) if text is not None else "- 1\n")
     with pytest.raises(GridError, match=r"^[^\n]+$") as caught:
-        plan(*read(path))
+        resolve(*read(path))
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"{path}:{line}: " if line else f"{path}")
 
@@ -158,7 +158,7 @@ def test_what_matters_changes_the_key(tiny_folder: Path, monkeypatch: pytest.Mon
     for change in changes:
         assert not set(keys(toys.grid(tiny_folder, **change))) & set(base), change
     assert not set(keys(toys.grid(tiny_folder), device="cuda")) & set(base)
-    monkeypatch.setattr(cells, "SEMANTICS", -1)
+    monkeypatch.setattr(identity, "SEMANTICS", -1)
     assert not set(keys(toys.grid(tiny_folder))) & set(base)
     monkeypatch.undo()
     monkeypatch.setattr(cells, "SCHEMA", -1)
@@ -196,9 +196,9 @@ def test_a_changed_weight_or_tokenizer_changes_the_key(tiny_folder: Path, tmp_pa
 
 def test_examples_have_an_identity() -> None:
     task = dlmsample.tasks.load("wordproblems", limit=2)
-    one, other = (fingerprint.of_example(e) for e in task)
+    one, other = (identity.of_example(e) for e in task)
     assert one != other
-    assert fingerprint.of_example(dataclasses.replace(task[0], answer="0")) != one
+    assert identity.of_example(dataclasses.replace(task[0], answer="0")) != one
     assert isinstance(parse(HEAD + "policies: [{policy: unmask}]"), Grid)
 
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dlmsample.ablate.report.pareto import front
+from dlmsample.ablate.report.charts import front
 from dlmsample.ablate.report.svg import ramp
 from tests.ablate.fakes import FakeStore, answer, answers, cell, written
 from tests.browser import Browser

@@ -11,14 +11,14 @@ import pytest
 from dlmsample.ablate import run as runs
 from dlmsample.ablate.estimate import bound, estimate, fewest
 from dlmsample.ablate.run import Summary
-from dlmsample.ablate.spec.cells import plan
+from dlmsample.ablate.spec.cells import resolve
 from dlmsample.ablate.spec.grid import Grid, parse, validate
-from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.ablate.storage.store import Store
-from dlmsample.ablate.workers.progress import Bar
+from dlmsample.ablate.workers.progress import GridProgress
 from dlmsample.ablate.workers.units import Answers, Outcome, Queue, Unit
-from dlmsample.ablate.workers.worker import Bench
+from dlmsample.ablate.workers.worker import Worker
 from tests.ablate import toys
 from tests.cli.conftest import Terminal
 
@@ -90,14 +90,14 @@ def test_a_failed_cell_is_recorded_passed_over_and_retried(
     monkeypatch: pytest.MonkeyPatch,
     undisturbed: dict[str, list[ExampleResult]],
 ) -> None:
-    whole = Bench.results
+    whole = Worker.results
 
-    def breaking(self: Bench, unit: Unit) -> Answers:
+    def breaking(self: Worker, unit: Unit) -> Answers:
         if unit.cell.policy == "unmask(tokens_per_step=8)" and 0 in unit.indices:
             raise MemoryError("no\nmore")
         return whole(self, unit)
 
-    monkeypatch.setattr(Bench, "results", breaking)
+    monkeypatch.setattr(Worker, "results", breaking)
     summary = run(made(tiny_folder), tmp_path)
     assert (summary.done, summary.failed) == (2, 1)
     assert summary.errors == {
@@ -136,7 +136,7 @@ def test_every_policy_end_to_end(tmp_path: Path) -> None:
     with Store(tmp_path) as store:
         for cell in store.cells():
             for example in store.examples(cell.key):
-                assert 0 < example.nfe <= bound(next(c for c in plan(grid).cells if c.key == cell.key)) * 2
+                assert 0 < example.nfe <= bound(next(c for c in resolve(grid).cells if c.key == cell.key)) * 2
                 assert example.text
                 assert example.wall_seconds > 0
 
@@ -182,13 +182,13 @@ def test_estimate(tiny_folder: Path, tmp_path: Path) -> None:
 )
 def test_fewest_and_most_steps_of_all_blocks(policy: str, least: int, most: int, tiny_folder: Path) -> None:
     text = f"{{name: b, tasks: [{{name: wordproblems, limit: 1}}], checkpoints: [{{model: {tiny_folder}}}], "
-    (cell,) = plan(parse(f"{text} max_new_tokens: 16, policies: [{{policy: {policy}}}]}}")).cells
+    (cell,) = resolve(parse(f"{text} max_new_tokens: 16, policies: [{{policy: {policy}}}]}}")).cells
     assert (fewest(cell), bound(cell)) == (least, most)
 
 
 def test_a_worker_stays_with_its_checkpoint(tiny_folder: Path) -> None:
     checkpoints = [{"model": str(tiny_folder), "name": name} for name in "ab"]
-    cells = plan(made(tiny_folder, checkpoints=checkpoints, policies=[{"policy": "unmask"}])).cells
+    cells = resolve(made(tiny_folder, checkpoints=checkpoints, policies=[{"policy": "unmask"}])).cells
     assert len(cells) == 1  # the same files under two names are the same cell
     named = [
         dataclasses.replace(cells[0], key=n, checkpoint=made(tiny_folder).checkpoints[0].model_copy(update={"name": n}))
@@ -209,7 +209,7 @@ def test_the_bar_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> No
 
     for stream, wanted in ((Terminal(), True), (Terminal(), False)):
         monkeypatch.setattr(sys, "stderr", stream)
-        with Bar(10, 4, 1, wanted) as bar:
+        with GridProgress(10, 4, 1, wanted) as bar:
             for _ in range(3):
                 bar.advance(2, 1)
         assert bool(stream.getvalue()) == wanted

@@ -11,7 +11,7 @@ from scipy import stats
 
 from dlmsample.ablate.analysis.comparisons import compare
 from dlmsample.ablate.analysis.configs import group
-from dlmsample.ablate.analysis.figures import Measured, measure
+from dlmsample.ablate.analysis.figures import MeasuredConfig, measure_config
 from dlmsample.ablate.analysis.stats import (
     common_denominator,
     effective_total,
@@ -146,14 +146,16 @@ def test_common_denominator() -> None:
     assert common_denominator(np.array([2, 2]), np.array([3])) == 6
 
 
-def measured(policy: str, **runs: str) -> list[Measured]:
+def measured(policy: str, **runs: str) -> list[MeasuredConfig]:
     """A baseline and a policy: seed -> verdicts."""
     sides = {
         "unmask": {k[1:]: v for k, v in runs.items() if k[0] == "b"},
         policy: {k[1:]: v for k, v in runs.items() if k[0] == "a"},
     }
     configs = group([cell(name, seed=int(seed)) for name, given in sides.items() for seed in given])
-    found = [measure(c, {int(s): fakes.columns(answers(v)) for s, v in sides[c.policy].items()}) for c in configs]
+    found = [
+        measure_config(c, {int(s): fakes.columns(answers(v)) for s, v in sides[c.policy].items()}) for c in configs
+    ]
     return [m for m in found if m is not None]
 
 

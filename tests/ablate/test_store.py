@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from dlmsample.ablate.spec.cells import Plan, plan
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
-from dlmsample.ablate.spec.marks import Marks
+from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database, lock
 from dlmsample.ablate.storage.environment import Environment
 from dlmsample.ablate.storage.records import ExampleResult
@@ -25,14 +25,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def layout(tiny_folder: Path) -> Plan:
-    return plan(validate(toys.grid(tiny_folder), Marks()))
+def layout(tiny_folder: Path) -> ResolvedGrid:
+    return resolve(validate(toys.grid(tiny_folder), Marks()))
 
 
 HERE, THERE = Environment("1", "2", "3", "cpu: abacus"), Environment("1", "2.1", "3", "cpu: abacus")
 
 
-def begin(store: Store, layout: Plan, limit: int = 6, environment: Environment = HERE) -> None:
+def begin(store: Store, layout: ResolvedGrid, limit: int = 6, environment: Environment = HERE) -> None:
     digests = {label: found[:limit] for label, found in layout.digests.items()}
     store.begin(layout.grid.model_dump(mode="json"), layout.cells, digests, {"tiny": environment})
 
@@ -46,7 +46,7 @@ def result(index: int, **changes: Any) -> ExampleResult:
     return ExampleResult(**{**values, **changes})
 
 
-def filled(folder: Path, layout: Plan) -> Store:
+def filled(folder: Path, layout: ResolvedGrid) -> Store:
     store = Store.open_or_create(folder)
     begin(store, layout)
     digests = layout.digests[layout.cells[0].task.label]
@@ -54,7 +54,7 @@ def filled(folder: Path, layout: Plan) -> Store:
     return store
 
 
-def test_what_goes_in_comes_out(tmp_path: Path, layout: Plan) -> None:
+def test_what_goes_in_comes_out(tmp_path: Path, layout: ResolvedGrid) -> None:
     key = layout.cells[0].key
     with filled(tmp_path, layout):
         pass
@@ -70,7 +70,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, layout: Plan) -> None:
             store.examples("nosuch")
 
 
-def test_columns_are_the_examples(tmp_path: Path, layout: Plan) -> None:
+def test_columns_are_the_examples(tmp_path: Path, layout: ResolvedGrid) -> None:
     key, empty = layout.cells[0].key, layout.cells[1].key
     with filled(tmp_path, layout) as store:
         assert store.columns(key) == columns(store.examples(key))
@@ -81,7 +81,7 @@ def test_columns_are_the_examples(tmp_path: Path, layout: Plan) -> None:
             store.columns("nosuch")
 
 
-def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, layout: Plan) -> None:
+def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, layout: ResolvedGrid) -> None:
     key, digests = layout.cells[1].key, layout.digests[layout.cells[1].task.label]
     with filled(tmp_path, layout) as store:
         store.add(key, [result(0)], digests[:1])
@@ -90,7 +90,7 @@ def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, l
         assert [r.index for r in store.examples(key)] == [0]
 
 
-def test_a_limit_hides_and_a_changed_example_is_forgotten(tmp_path: Path, layout: Plan) -> None:
+def test_a_limit_hides_and_a_changed_example_is_forgotten(tmp_path: Path, layout: ResolvedGrid) -> None:
     key = layout.cells[0].key
     with filled(tmp_path, layout) as store:
         begin(store, layout, limit=2)
@@ -103,7 +103,7 @@ def test_a_limit_hides_and_a_changed_example_is_forgotten(tmp_path: Path, layout
         assert store.missing(key) == [0]
 
 
-def test_errors_of_cells(tmp_path: Path, layout: Plan) -> None:
+def test_errors_of_cells(tmp_path: Path, layout: ResolvedGrid) -> None:
     one, other = layout.cells[0].key, layout.cells[1].key
     with filled(tmp_path, layout) as store:
         store.fail(other, "out of memory", "somewhere")
@@ -127,7 +127,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_damage_is_named_and_never_repaired_by_itself(how: str, tmp_path: Path, layout: Plan) -> None:
+def test_damage_is_named_and_never_repaired_by_itself(how: str, tmp_path: Path, layout: ResolvedGrid) -> None:
     filled(tmp_path, layout).close()
     path = tmp_path / database.NAME
     data = path.read_bytes()

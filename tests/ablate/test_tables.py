@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 
+from dlmsample.ablate.analysis.comparisons import flips
 from dlmsample.ablate.analysis.configs import baselines, group
-from dlmsample.ablate.analysis.figures import figures
-from dlmsample.ablate.analysis.flips import flips
-from dlmsample.ablate.analysis.last_mile import last_mile
-from dlmsample.ablate.report.tables import EXAMPLE_COLUMNS, example_lines
-from dlmsample.ablate.report.tables import csv as csv_lines
+from dlmsample.ablate.analysis.figures import figures, last_mile
+from dlmsample.ablate.report.csv import EXAMPLE_COLUMNS, csv_lines, example_lines
 from dlmsample.ablate.storage.records import ExampleResult
 from tests.ablate.fakes import FakeStore, answer, answers, cell, columns, written
 

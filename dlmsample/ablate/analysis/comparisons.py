@@ -1,16 +1,18 @@
-"""Configurations against their baseline, on the same examples."""
+"""Configurations against their baseline on the same examples, and the examples that flipped between the two."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlmsample.ablate.analysis.configs import Config
-from dlmsample.ablate.analysis.figures import Measured
+from dlmsample.ablate.analysis.figures import MeasuredConfig
 from dlmsample.ablate.analysis.stats import common_denominator, holm, paired_bootstrap, sign_flip_test
+from dlmsample.ablate.storage.records import ExampleResult
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Comparison:
 class _Pair:
     """Differences of one comparison: int64 ``[example]``, in units of 1 / ``unit``."""
 
-    measured: Measured
-    baseline: Measured
+    measured: MeasuredConfig
+    baseline: MeasuredConfig
     index: NDArray[np.int64]
     after: NDArray[np.int64]
     before: NDArray[np.int64]
@@ -54,7 +56,9 @@ class _Pair:
         return self.after - self.before
 
 
-def compare(measured: Sequence[Measured], baselines: Mapping[str, Config], seed: int = 0) -> dict[int, Comparison]:
+def compare(
+    measured: Sequence[MeasuredConfig], baselines: Mapping[str, Config], seed: int = 0
+) -> dict[int, Comparison]:
     """Every configuration that shares an example with its baseline, by its number; the baselines have none.
 
     Several seeds of a configuration: its share of right answers on an example is what is compared, so the example
@@ -77,7 +81,7 @@ def compare(measured: Sequence[Measured], baselines: Mapping[str, Config], seed:
     }
 
 
-def _pair(measured: Measured, baseline: Measured) -> _Pair | None:
+def _pair(measured: MeasuredConfig, baseline: MeasuredConfig) -> _Pair | None:
     index, here, there = np.intersect1d(measured.index, baseline.index, assume_unique=True, return_indices=True)
     if not len(index):
         return None
@@ -119,3 +123,80 @@ def _comparison(pair: _Pair, low: float, high: float, p: float, p_holm: float) -
         gains=tuple(pair.index[pair.differences > 0].tolist()),
         losses=tuple(pair.index[pair.differences < 0].tolist()),
     )
+
+
+@dataclass(frozen=True)
+class Flip:
+    """One example under the baseline (before) and under the other configuration (after)."""
+
+    gained: bool  #: wrong before, right after; else the other way round
+    before: ExampleResult
+    after: ExampleResult
+    before_seed: int
+    after_seed: int
+
+
+@dataclass(frozen=True)
+class Flips:
+    """The flips of one comparison: some of them, and how many there are."""
+
+    shown: tuple[Flip, ...]  #: by index
+    gained: int
+    lost: int
+
+    @property
+    def left_out(self) -> int:
+        """Flips that are not shown."""
+        return self.gained + self.lost - len(self.shown)
+
+
+SeedResults = Mapping[int, Sequence[ExampleResult]]  #: seed -> results, by index
+_Answers = Mapping[int, Mapping[int, ExampleResult]]  # index -> seed -> result
+
+
+def flips(before: SeedResults, after: SeedResults, limit: int) -> Flips:
+    """Flips of the examples that both have answered; of both kinds in turn, the first by index, up to ``limit``.
+
+    Several seeds: an example flipped where the shares of right answers differ; shown is one right and one wrong
+    answer, of the same seed if there is such a pair.
+    """
+    old, new = _by_example(before), _by_example(after)
+    gained, lost = [], []
+    for index in sorted(old.keys() & new.keys()):
+        change = _share(new, index) - _share(old, index)
+        if change:
+            (gained if change > 0 else lost).append(index)
+    shown = tuple(_flip(old[index], new[index], index in gained) for index in in_turn(gained, lost, limit))
+    return Flips(shown, len(gained), len(lost))
+
+
+def in_turn(gained: Sequence[int], lost: Sequence[int], limit: int) -> list[int]:
+    """The first of both kinds in turn, up to ``limit``; sorted.
+
+    Example:
+        >>> in_turn([0, 1, 2], [9], 3)
+        [0, 1, 9]
+    """
+    return sorted([index for turn in zip_longest(gained, lost) for index in turn if index is not None][:limit])
+
+
+def _by_example(runs: SeedResults) -> _Answers:
+    found: dict[int, dict[int, ExampleResult]] = {}
+    for seed, results in runs.items():
+        for result in results:
+            found.setdefault(result.index, {})[seed] = result
+    return found
+
+
+def _share(answers: _Answers, index: int) -> float:
+    return sum(r.correct for r in answers[index].values()) / len(answers[index])
+
+
+def _flip(before: Mapping[int, ExampleResult], after: Mapping[int, ExampleResult], gained: bool) -> Flip:
+    pairs = [
+        (old, new)
+        for old, new in product(sorted(before), sorted(after))
+        if before[old].correct is not gained and after[new].correct is gained
+    ]
+    old, new = min(pairs, key=lambda pair: pair[0] != pair[1])
+    return Flip(gained, before[old], after[new], old, new)

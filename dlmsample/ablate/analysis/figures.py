@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlmsample.ablate.analysis.configs import Config
 from dlmsample.ablate.analysis.stats import Floats, effective_total, wilson
-from dlmsample.ablate.storage.columns import Columns, joined
+from dlmsample.ablate.storage.records import ResultColumns, joined
 
-Runs = Mapping[int, Columns]  #: seed -> results
+_NUMBER = re.compile(r"(?:(?<![\w.)])[-−])?(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?")
+_MARK = re.compile(r"####|<answer>")  # what opens the final answer; the first one counts
+_PHRASE = re.compile(r"\\boxed|answer\s*(?:is|:)|答案", re.IGNORECASE)  # said along the way too; the last one counts
+_STEP = re.compile(r"[。！？\n]|[.!?](?=\s|$)")  # where a step of the chain ends
+
+SeedColumns = Mapping[int, ResultColumns]  #: seed -> results
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredConfig:
     """A configuration with results; the arrays hold one entry an example."""
 
     config: Config
@@ -51,7 +59,7 @@ class Measured:
     runs: NDArray[np.int64]  #: answers over the seeds, at least 1
 
 
-def measure(config: Config, runs: Runs) -> Measured | None:
+def measure_config(config: Config, runs: SeedColumns) -> MeasuredConfig | None:
     """The figures of a configuration; None without any result."""
     given = {seed: results for seed, results in runs.items() if len(results)}
     if not given:
@@ -60,17 +68,17 @@ def measure(config: Config, runs: Runs) -> Measured | None:
     index, right, total = _by_example(everything)
     by_seed = {seed: figures(results) for seed, results in given.items()}
     whole = next(iter(by_seed.values())) if len(by_seed) == 1 else figures(everything)
-    return Measured(config, whole, by_seed, index, right, total)
+    return MeasuredConfig(config, whole, by_seed, index, right, total)
 
 
-def _by_example(results: Columns) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _by_example(results: ResultColumns) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Index, right answers and answers of each example."""
     index, place = np.unique(np.array(results.index, dtype=np.int64), return_inverse=True)
     correct = np.array(results.correct, dtype=np.bool_)
     return index, np.bincount(place[correct], minlength=len(index)), np.bincount(place, minlength=len(index))
 
 
-def figures(results: Columns) -> Figures:
+def figures(results: ResultColumns) -> Figures:
     """Summarise at least one result.
 
     Examples weigh alike. Several seeds: the interval is Wilson's with the number of trials that the answers are worth
@@ -84,7 +92,7 @@ def figures(results: Columns) -> Figures:
     names = ("steps", "nfe", "prefill", "tokens", "replaces", "remasks", "forced")
     sums = {name: sum(getattr(results, name)) for name in names}
     mean = {name: value / answers for name, value in sums.items()}
-    judged = [verdict for verdict in results.last_mile if verdict is not None]
+    judged = [verdict for verdict in last_miles(results) if verdict is not None]
     return Figures(
         examples=len(index),
         answers=answers,
@@ -105,3 +113,45 @@ def figures(results: Columns) -> Figures:
         length=results.finish_reason.count("length") / answers,
         wall_seconds=sum(results.wall_seconds),
     )
+
+
+@lru_cache(maxsize=1 << 13)  # each answer is asked for by its seed, its configuration and its line in the CSV
+def last_mile(text: str, gold: str) -> bool | None:
+    """Whether the chain of thought of an answer that was scored as wrong had reached ``gold``.
+
+    Rule: the chain is what stands before the final answer (the first ``####`` or ``<answer>``, else the last
+    ``\\boxed``, "answer is", "answer:" or 答案; all of the text where there is none); its last sentence or line with a
+    number in it holds the gold number. T2M (arXiv:2604.18738, Sec. 6.4) judged this by hand; a rule misses garbled
+    chains and takes an operand of the last step for its result.
+
+    Returns:
+        None where ``gold`` is no number: there is no result to look for.
+
+    Example:
+        >>> last_mile("So: 3 + 4 = 7. Then: 7 * 2 = 14. #### 4", "14"), last_mile("So: 3 + 4 = 7. #### 8", "14")
+        (True, False)
+        >>> last_mile("It is blue.", "blue") is None
+        True
+    """
+    wanted = _NUMBER.fullmatch(gold.strip())
+    if wanted is None:
+        return None
+    numbers = next((found for step in reversed(_STEP.split(_chain(text))) if (found := _NUMBER.findall(step))), [])
+    return _value(wanted[0]) in map(_value, numbers)
+
+
+def last_miles(results: ResultColumns) -> list[bool | None]:
+    """:func:`last_mile` of every wrong answer, in the order of the results; None for right ones too."""
+    rows = zip(results.correct, results.text, results.answer, strict=True)
+    return [None if correct else last_mile(text, answer) for correct, text, answer in rows]
+
+
+def _chain(text: str) -> str:
+    if mark := _MARK.search(text):
+        return text[: mark.start()]
+    phrases = list(_PHRASE.finditer(text))
+    return text[: phrases[-1].start()] if phrases else text
+
+
+def _value(number: str) -> Decimal:
+    return Decimal(number.replace(",", "").replace("−", "-"))

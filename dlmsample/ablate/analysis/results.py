@@ -8,16 +8,16 @@ from typing import Any
 
 from dlmsample.ablate.analysis.comparisons import Comparison, compare
 from dlmsample.ablate.analysis.configs import Config, baselines
-from dlmsample.ablate.analysis.figures import Figures, Measured
-from dlmsample.ablate.storage.records import CellInfo, Source
+from dlmsample.ablate.analysis.figures import Figures, MeasuredConfig
+from dlmsample.ablate.storage.records import CellInfo, ResultSource
 
 
 @dataclass(frozen=True)
-class Row:
+class ReportRow:
     """A configuration, its figures, and how it compares."""
 
     config: Config
-    measured: Measured | None  #: None without any result
+    measured: MeasuredConfig | None  #: None without any result
     comparison: Comparison | None  #: None for a baseline, and where nothing is shared with it
     is_baseline: bool
 
@@ -31,13 +31,13 @@ class Results:
     """A whole grid; configurations of a task stand together, in the grid's order."""
 
     name: str
-    rows: tuple[Row, ...]
-    sources: tuple[Source, ...] = ()  #: the environments that the answers come from
+    rows: tuple[ReportRow, ...]
+    sources: tuple[ResultSource, ...] = ()  #: the environments that the answers come from
 
     @property
-    def tasks(self) -> dict[str, list[Row]]:
+    def tasks(self) -> dict[str, list[ReportRow]]:
         """Task -> its rows."""
-        found: dict[str, list[Row]] = {}
+        found: dict[str, list[ReportRow]] = {}
         for row in self.rows:
             found.setdefault(row.config.task, []).append(row)
         return found
@@ -61,9 +61,9 @@ class Results:
 def results(
     name: str,
     configs: Sequence[Config],
-    measured: Mapping[int, Measured],
+    measured: Mapping[int, MeasuredConfig],
     baseline: str | None = None,
-    sources: Sequence[Source] = (),
+    sources: Sequence[ResultSource] = (),
 ) -> Results:
     """Choose the baselines and compare.
 
@@ -76,11 +76,11 @@ def results(
     forwards = {number: m.figures.nfe for number, m in measured.items()}
     bases = baselines(configs, forwards, baseline)
     found = compare([measured[c.number] for c in configs if c.number in measured], bases)
-    rows = [Row(c, measured.get(c.number), found.get(c.number), bases.get(c.task) == c) for c in configs]
+    rows = [ReportRow(c, measured.get(c.number), found.get(c.number), bases.get(c.task) == c) for c in configs]
     return Results(name, tuple(rows), tuple(sources))
 
 
-def _plain(row: Row) -> dict[str, Any]:
+def _plain(row: ReportRow) -> dict[str, Any]:
     config, comparison = row.config, row.comparison
     versus = None
     if comparison is not None:

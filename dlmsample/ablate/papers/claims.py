@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from dlmsample.ablate.analysis.measures import MEASURES
-from dlmsample.ablate.spec.checked import Part, document, validated
-from dlmsample.ablate.spec.marks import Marks, load
+from dlmsample.ablate.analysis.contrasts import MEASURES
+from dlmsample.ablate.spec.yamlfile import Marks, Section, document, load, validated
 from dlmsample.support.registry import unknown
 
 Text = Annotated[str, Field(min_length=1)]
@@ -34,14 +33,14 @@ class CellEntry(BaseModel):
         return [dict(zip(given, values, strict=True)) for values in product(*lists)]
 
 
-class Pair(Part):
+class Difference(Section):
     """A difference: the first minus the second."""
 
     cell: CellEntry
     against: CellEntry
 
 
-class Row(Part):
+class ClaimRow(Section):
     """One of several rows that a claim has in its table."""
 
     options: Annotated[dict[str, Any], Field(min_length=1)]
@@ -49,7 +48,7 @@ class Row(Part):
     numbers: Text
 
 
-class Claim(Part):
+class Claim(Section):
     """One sentence of a paper that cells can bear out or contradict.
 
     The difference is ``cell`` minus ``against`` (or minus the number ``than``), and minus the difference ``beyond``
@@ -67,15 +66,15 @@ class Claim(Part):
     says: Text
     numbers: Text | None = None
     """The paper's own; [lost] where our copy cannot be read."""
-    rows: Annotated[list[Row], Field(min_length=1)] | None = None
+    rows: Annotated[list[ClaimRow], Field(min_length=1)] | None = None
     model: Text | None = None
     """The paper's model, where it is not that of the other claims."""
     cell: CellEntry
     against: CellEntry | None = None
     than: Number | None = None
-    beyond: Pair | None = None
+    beyond: Difference | None = None
     measure: Text = "accuracy"
-    """See :data:`dlmsample.ablate.analysis.measures.MEASURES`."""
+    """See :data:`dlmsample.ablate.analysis.contrasts.MEASURES`."""
     expect: Literal["higher", "lower", "no_lower", "same"]
     margin: Annotated[float, Field(gt=0, strict=True)] | None = None
 
@@ -108,14 +107,14 @@ class Claim(Part):
         return found
 
 
-class LeftOut(Part):
+class LeftOut(Section):
     """What of a paper has no row here, and why."""
 
     what: Text
     why: Text
 
 
-class Paper(Part):
+class Paper(Section):
     """A paper and its claims."""
 
     arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")]
@@ -127,7 +126,7 @@ class Paper(Part):
     left_out: list[LeftOut] = []
 
 
-class Claims(Part):
+class Claims(Section):
     """A claims file.
 
     Example:
@@ -145,8 +144,8 @@ class Claims(Part):
 _SECTIONS: dict[str, type[BaseModel]] = {
     "papers": Paper,
     "claims": Claim,
-    "rows": Row,
-    "beyond": Pair,
+    "rows": ClaimRow,
+    "beyond": Difference,
     "left_out": LeftOut,
 }
 

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.ablate.analysis.configs import group
-from dlmsample.ablate.analysis.contrasts import Measured
-from dlmsample.ablate.analysis.measures import MEASURES
+from dlmsample.ablate.analysis.contrasts import MEASURES, MeasuredContrast
 from dlmsample.ablate.papers import claims as claim_files
-from dlmsample.ablate.papers.verdicts import VERDICTS, Judged, Member, Verdict, judge, verdict
-from dlmsample.ablate.report.table import NOTHING, probability, source_lines
-from dlmsample.ablate.report.tables import escape, grid_lines
+from dlmsample.ablate.papers.verdicts import VERDICTS, ClaimVerdict, Judged, Member, judge, verdict
+from dlmsample.ablate.report.table import NOTHING, escape, markdown_table, probability, source_lines
 from dlmsample.ablate.report.write import writing
 from dlmsample.ablate.spec.grid import Grid
-from dlmsample.ablate.storage.records import Source
+from dlmsample.ablate.storage.records import ResultSource
 from dlmsample.ablate.storage.store import Store
 
 NAME = "PAPERS.md"
@@ -80,7 +78,7 @@ def counts(judged: Sequence[Judged]) -> str:
     return f"{claims}: {_tally([row.verdict for row in judged])}"
 
 
-def _tally(verdicts: Sequence[Verdict]) -> str:
+def _tally(verdicts: Sequence[ClaimVerdict]) -> str:
     found = Counter(verdicts)
     return ", ".join(f"{name} {found[name]}" for name in VERDICTS if found[name] or name != "not measured")
 
@@ -90,7 +88,7 @@ def markdown(
     grid: Grid,
     about: Mapping[str, Any],
     command: str = "",
-    sources: Sequence[Source] = (),
+    sources: Sequence[ResultSource] = (),
 ) -> str:
     """The ledger: a table for each paper.
 
@@ -116,7 +114,7 @@ def markdown(
             f"## {escape(paper.title)} ([arXiv:{paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}))",
             f"{counts(rows)}. The paper's model: {escape(paper.model)}."
             + ("" if paper.setting is None else f" {escape(paper.setting)}"),
-            grid_lines(_HEADINGS, [_row(row) for row in rows]),
+            markdown_table(_HEADINGS, [_row(row) for row in rows]),
         ]
         if paper.left_out:
             lines = "\n".join(f"* {escape(left.what)}: {escape(left.why)}" for left in paper.left_out)
@@ -128,7 +126,9 @@ def _on_nano(grid: Grid) -> bool:
     return {checkpoint.model for checkpoint in grid.checkpoints} == {"nano"}
 
 
-def _provenance(judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any], sources: Sequence[Source]) -> list[str]:
+def _provenance(
+    judged: Sequence[Judged], grid: Grid, about: Mapping[str, Any], sources: Sequence[ResultSource]
+) -> list[str]:
     tasks = ", ".join(f"{task.label}, split {task.split or 'as reported'}" for task in grid.tasks)
     examples = {m.measured.examples for row in judged for m in row.members if m.measured is not None}
     problems = "no problems yet" if not examples else f"{_span(examples)} problems a cell"
@@ -186,12 +186,12 @@ def _difference(row: Judged, measured: Sequence[Member]) -> str:
     return f"{_interval(ordered[0])} to {_interval(ordered[-1])}; one by one: {tally}"
 
 
-def _interval(found: Measured) -> str:
+def _interval(found: MeasuredContrast) -> str:
     said = f"{found.difference:+.1f} [{found.low:+.1f}, {found.high:+.1f}]"
     return said if found.p is None else f"{said}, p {probability(found.p)}"
 
 
-def _of(member: Member) -> Measured:
+def _of(member: Member) -> MeasuredContrast:
     assert member.measured is not None
     return member.measured
 

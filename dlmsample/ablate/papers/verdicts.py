@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Any, Literal
 
-from dlmsample.ablate.analysis.configs import Config
-from dlmsample.ablate.analysis.contrasts import Contrast, Measured, Sums, measure
-from dlmsample.ablate.analysis.measures import sums
-from dlmsample.ablate.papers.claims import Claim, Claims, Paper
-from dlmsample.ablate.papers.resolve import by_identity, named
-from dlmsample.ablate.spec.grid import Grid, arguments
-from dlmsample.ablate.spec.marks import Marks
-from dlmsample.ablate.storage.records import ExampleResult
+from pydantic import ValidationError
 
-Verdict = Literal["holds", "does not hold", "undecided", "not measured"]
-VERDICTS: tuple[Verdict, ...] = ("holds", "does not hold", "undecided", "not measured")
+from dlmsample.ablate.analysis.configs import Config
+from dlmsample.ablate.analysis.contrasts import Contrast, MeasuredContrast, Sums, measure_contrasts, sums
+from dlmsample.ablate.papers.claims import CellEntry, Claim, Claims, Paper
+from dlmsample.ablate.spec.grid import CellSettings, Grid, arguments
+from dlmsample.ablate.spec.yamlfile import KeyPath, Marks
+from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.support.registry import policy_class, unknown
+
+ClaimVerdict = Literal["holds", "does not hold", "undecided", "not measured"]
+VERDICTS: tuple[ClaimVerdict, ...] = ("holds", "does not hold", "undecided", "not measured")
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Member:
     """One comparison: its configurations, the claimed one first, and what was measured."""
 
     configs: tuple[Config, ...]
-    measured: Measured | None  #: None: a cell is not done
+    measured: MeasuredContrast | None  #: None: a cell is not done
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Judged:
     options: dict[str, Any]
     numbers: str  #: the paper's
     members: tuple[Member, ...]
-    verdict: Verdict
+    verdict: ClaimVerdict
 
     @property
     def says(self) -> str:
@@ -103,7 +106,7 @@ def judge(
                 measured = tuple(side(config, claim.measure) for config in sides)
                 contrasts.append(Contrast(claim.measure, measured, claim.than or 0.0, len(members)))
                 places.append((row, at))
-    results = dict(zip(places, measure(contrasts), strict=True))
+    results = dict(zip(places, measure_contrasts(contrasts), strict=True))
     judged = []
     for row, (paper, claim, options, numbers, members) in enumerate(found):
         whole = tuple(Member(sides, results.get((row, at))) for at, sides in enumerate(members))
@@ -111,7 +114,7 @@ def judge(
     return judged
 
 
-def _verdict(claim: Claim, members: Sequence[Member]) -> Verdict:
+def _verdict(claim: Claim, members: Sequence[Member]) -> ClaimVerdict:
     done = [member.measured for member in members if member.measured is not None]
     if len(done) < len(members):
         return "not measured"
@@ -121,7 +124,7 @@ def _verdict(claim: Claim, members: Sequence[Member]) -> Verdict:
     return "does not hold" if fails else "undecided"
 
 
-def verdict(claim: Claim, low: float | None, high: float | None) -> Verdict:
+def verdict(claim: Claim, low: float | None, high: float | None) -> ClaimVerdict:
     """What an interval says about a claim.
 
     Example:
@@ -163,3 +166,65 @@ def _rows(claims: Claims, marks: Marks, grid: Grid, configs: Sequence[Config]) -
                     raise marks.error(place, "the lists of a claim's cells must name one cell or equally many")
                 members = [tuple(side[min(i, len(side) - 1)] for side in sides) for i in range(most)]
                 yield paper, claim, options, (claim.numbers if row is None else row.numbers) or "", members
+
+
+def named(
+    entry: CellEntry, more: dict[str, Any], place: KeyPath, marks: Marks, grid: Grid, cells: dict[str, Config]
+) -> list[Config]:
+    """The configurations that an entry names; lists give several, in their order.
+
+    Args:
+        entry: of a claim.
+        more: options of the claim's row.
+        place: of the entry in its file, for messages.
+        cells: from :func:`by_identity`.
+
+    Raises:
+        GridError: a wrong label, policy or option, or a cell that the grid does not have.
+    """
+    labels = [task.label for task in grid.tasks]
+    if entry.task is None and len(labels) > 1:
+        raise marks.error(place, f"the grid has several tasks: add task: {labels[0]!r}, or another of {labels}")
+    if entry.task is not None and entry.task not in labels:
+        raise marks.error((*place, "task"), str(unknown("task label", entry.task, labels)))
+    known = [checkpoint.label for checkpoint in grid.checkpoints]
+    if entry.checkpoint not in known:
+        raise marks.error((*place, "checkpoint"), str(unknown("checkpoint label", entry.checkpoint, known)))
+    try:
+        cls = policy_class(entry.policy)
+    except ValueError as error:
+        raise marks.error((*place, "policy"), str(error)) from None
+    found, fields = [], [*cls.model_fields, *CellSettings.model_fields]
+    for given in entry.variants(more):
+        for option in given:
+            if option not in fields:
+                raise marks.error((*place, option), str(unknown(f"option of policy {entry.policy}", option, fields)))
+        own = {key: value for key, value in given.items() if key in CellSettings.model_fields}
+        options = {key: value for key, value in given.items() if key not in CellSettings.model_fields}
+        try:
+            settings = CellSettings(**{**grid.settings.model_dump(), **own})
+            wanted = {"options": cls(**options).model_dump(mode="json"), **settings.model_dump(mode="json")}
+        except ValidationError as error:
+            raise marks.error(place, f"{entry.policy}: {' '.join(str(error.errors()[0]['msg']).split())}") from None
+        config = cells.get(_identity(entry.task or labels[0], entry.checkpoint, entry.policy, wanted))
+        if config is None:
+            label = f"{entry.checkpoint} {entry.policy}{arguments(given)}"
+            near = get_close_matches(label, {c.label for c in cells.values()}, n=1, cutoff=0.0)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise marks.error(place, f"grid {grid.name} has no cell {label!r}{hint}: correct it, or add it to the grid")
+        found.append(config)
+    return found
+
+
+def _meant(config: Config) -> dict[str, Any]:
+    cell = config.cells[0]
+    return {"options": cell.options, **{name: getattr(cell, name) for name in CellSettings.model_fields}}
+
+
+def by_identity(configs: Sequence[Config]) -> dict[str, Config]:
+    """Configurations by all that decides them: options in use, whatever their label writes out."""
+    return {_identity(c.task, c.checkpoint, c.rule, _meant(c)): c for c in configs}
+
+
+def _identity(task: str, checkpoint: str, policy: str, meant: dict[str, Any]) -> str:
+    return json.dumps([task, checkpoint, policy, meant], sort_keys=True)

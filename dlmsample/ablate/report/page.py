@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dlmsample.ablate.analysis.flips import Flips
-from dlmsample.ablate.analysis.results import Results, Row
-from dlmsample.ablate.report.heatmap import heatmap
-from dlmsample.ablate.report.pareto import pareto
+from dlmsample.ablate.analysis.comparisons import Flips
+from dlmsample.ablate.analysis.results import ReportRow, Results
+from dlmsample.ablate.report.charts import heatmap, pareto
 from dlmsample.ablate.report.table import COLUMNS, NOTES, ORIGIN, source_lines
 from dlmsample.support.html import render
 from dlmsample.support.html.text import printable
 
 
 @dataclass(frozen=True)
-class Pair:
+class FlippedPair:
     """A configuration and its baseline, and the examples that flipped between them."""
 
-    row: Row
+    row: ReportRow
     flips: Flips
 
 
-def page(results: Results, pairs: Sequence[Pair]) -> str:
+def page(results: Results, pairs: Sequence[FlippedPair]) -> str:
     """The whole page.
 
     The texts of models and tasks are untrusted: they are escaped by the template engine or set as the text of an SVG
@@ -49,7 +48,7 @@ def page(results: Results, pairs: Sequence[Pair]) -> str:
     )
 
 
-def _task(at: int, name: str, rows: Sequence[Row]) -> dict[str, Any]:
+def _task(at: int, name: str, rows: Sequence[ReportRow]) -> dict[str, Any]:
     from markupsafe import Markup
 
     pictures = {"pareto": pareto(rows, f"pareto{at}", name), "heatmap": heatmap(rows, f"heat{at}", name)}
@@ -71,7 +70,7 @@ def _task(at: int, name: str, rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: FlippedPair) -> dict[str, Any]:
     versus = pair.row.comparison
     assert versus is not None
     config, base = pair.row.config, versus.baseline

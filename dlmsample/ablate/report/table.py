@@ -1,13 +1,14 @@
-"""The table of a report as words: one row a configuration, the same in the terminal, in Markdown and in the page."""
+"""The table of a report as words, one row a configuration: the same in the terminal, in Markdown and in the page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dlmsample.ablate.analysis.figures import Figures
-from dlmsample.ablate.analysis.results import Row
-from dlmsample.ablate.storage.records import Source
+from dlmsample.ablate.analysis.results import ReportRow, Results
+from dlmsample.ablate.storage.records import ResultSource
 
 NOTHING = "–"
 #: A difference that Holm's adjusted test tells from 0 at 5 %, up and down.
@@ -15,17 +16,17 @@ BETTER, WORSE = "▲", "▼"
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column: its heading, what it means, and its text for a row."""
 
     heading: str
     meaning: str
-    text: Callable[[Row], str]
+    text: Callable[[ReportRow], str]
     words: bool = False  #: text, not a number
 
 
-def _figure(heading: str, meaning: str, text: Callable[[Figures], str]) -> Column:
-    return Column(heading, meaning, lambda row: NOTHING if row.figures is None else text(row.figures))
+def _figure(heading: str, meaning: str, text: Callable[[Figures], str]) -> TableColumn:
+    return TableColumn(heading, meaning, lambda row: NOTHING if row.figures is None else text(row.figures))
 
 
 def percent(share: float) -> str:
@@ -48,7 +49,7 @@ def probability(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def difference(row: Row) -> str:
+def difference(row: ReportRow) -> str:
     """The difference to the baseline in points, and whether the adjusted test tells it from 0."""
     if row.is_baseline:
         return "baseline"
@@ -58,11 +59,11 @@ def difference(row: Row) -> str:
     return f"{100 * versus.difference:+.1f}{mark}"
 
 
-def _versus(heading: str, meaning: str, text: Callable[..., str]) -> Column:
-    return Column(heading, meaning, lambda row: NOTHING if row.comparison is None else text(row.comparison))
+def _versus(heading: str, meaning: str, text: Callable[..., str]) -> TableColumn:
+    return TableColumn(heading, meaning, lambda row: NOTHING if row.comparison is None else text(row.comparison))
 
 
-def _done(row: Row) -> str:
+def _done(row: ReportRow) -> str:
     cells = row.config.cells
     done, expected = sum(c.done for c in cells), sum(c.expected for c in cells)
     if row.config.status == "failed":
@@ -75,15 +76,15 @@ def _last_mile(figures: Figures) -> str:
     return NOTHING if figures.last_mile is None else f"{figures.last_mile} of {wrong}"
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column("#", "number of the configuration, also in the pictures", lambda row: str(row.config.number)),
-    Column("checkpoint", "model, with +adapter or /head", lambda row: row.config.checkpoint, words=True),
-    Column("policy", "decoding rule and its options", lambda row: row.config.policy, words=True),
-    Column("seeds", "runs with different randomness", lambda row: str(len(row.config.cells))),
-    Column("answers", "answers given, of those wanted", _done),
+COLUMNS: tuple[TableColumn, ...] = (
+    TableColumn("#", "number of the configuration, also in the pictures", lambda row: str(row.config.number)),
+    TableColumn("checkpoint", "model, with +adapter or /head", lambda row: row.config.checkpoint, words=True),
+    TableColumn("policy", "decoding rule and its options", lambda row: row.config.policy, words=True),
+    TableColumn("seeds", "runs with different randomness", lambda row: str(len(row.config.cells))),
+    TableColumn("answers", "answers given, of those wanted", _done),
     _figure("accuracy %", "share of right answers", lambda f: percent(f.accuracy)),
     _figure("95 %", "Wilson interval of the accuracy", lambda f: f"{percent(f.low)} to {percent(f.high)}"),
-    Column("difference", f"to the baseline, in points; {BETTER} {WORSE}: Holm p below 0.05", difference),
+    TableColumn("difference", f"to the baseline, in points; {BETTER} {WORSE}: Holm p below 0.05", difference),
     _versus(
         "95 % diff.",
         "paired bootstrap interval of the difference, over examples",
@@ -105,7 +106,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 #: Columns for a terminal, by the width they ask for.
-SHORT: dict[int, tuple[Column, ...]] = {
+SHORT: dict[int, tuple[TableColumn, ...]] = {
     width: tuple(column for column in COLUMNS if column.heading in headings)
     for width, headings in {
         120: {"#", "checkpoint", "policy", "answers", "accuracy %", "95 %", "difference", "p Holm", "nfe", "tok/fwd"},
@@ -117,7 +118,7 @@ SHORT: dict[int, tuple[Column, ...]] = {
 ORIGIN = "Environments that the answers come from:"
 
 
-def source_lines(sources: Sequence[Source]) -> list[str]:
+def source_lines(sources: Sequence[ResultSource]) -> list[str]:
     """The environments of a report, a line each."""
     return [f"{source.number}: {source.environment.text}: {source.answers} answers" for source in sources]
 
@@ -134,3 +135,37 @@ NOTES: tuple[str, ...] = (
     "number of their environment, unless --accept-versions counts them as the same.",
     "Last mile: found by a rule (the last step before the final answer holds the gold number), not by hand.",
 )
+
+
+def markdown(results: Results) -> str:
+    """report.md: a table for each task, what failed, and how to read it."""
+    parts = [f"# {escape(results.name)}"]
+    if results.sources:
+        parts += [escape(ORIGIN), "\n".join(f"* {escape(line)}" for line in source_lines(results.sources))]
+    for task, rows in results.tasks.items():
+        parts += [f"## {escape(task)}", markdown_table([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
+    if results.failed:
+        lines = [
+            [escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]
+            for c in results.failed
+        ]
+        parts += ["## Failed cells", markdown_table(("task", "checkpoint", "policy", "seed", "error"), lines)]
+    parts += ["## Columns", "\n".join(f"* {escape(c.heading)}: {escape(c.meaning)}." for c in COLUMNS)]
+    parts += ["## Notes", "\n".join(f"* {escape(note)}" for note in NOTES)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _texts(row: ReportRow) -> list[str]:
+    return [escape(column.text(row)) for column in COLUMNS]
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the texts of ``rows`` are escaped already."""
+    lines = [[escape(h) for h in headings], ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, in one line."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)

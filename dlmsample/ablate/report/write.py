@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
+from dlmsample.ablate.analysis.comparisons import Flips, SeedResults, flips, in_turn
 from dlmsample.ablate.analysis.configs import Config, baselines, group
-from dlmsample.ablate.analysis.figures import Measured, measure
-from dlmsample.ablate.analysis.flips import Flips, Runs, flips, in_turn
-from dlmsample.ablate.analysis.results import Results, Row, results
-from dlmsample.ablate.report import tables
-from dlmsample.ablate.report.page import Pair, page
+from dlmsample.ablate.analysis.figures import MeasuredConfig, measure_config
+from dlmsample.ablate.analysis.results import ReportRow, Results, results
+from dlmsample.ablate.report import csv
+from dlmsample.ablate.report.page import FlippedPair, page
+from dlmsample.ablate.report.table import markdown
 from dlmsample.ablate.storage.store import Store
 
 #: Written in this order; examples.csv, the largest, while the store is read.
@@ -62,9 +63,9 @@ def build(
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
         for path, lines in (
-            (paths[1], tables.csv(tables.CELL_COLUMNS, tables.cell_rows(made))),
-            (paths[2], tables.csv(tables.COMPARISON_COLUMNS, tables.comparison_rows(made))),
-            (paths[3], [tables.markdown(made)]),
+            (paths[1], csv.csv_lines(csv.CELL_COLUMNS, csv.cell_rows(made))),
+            (paths[2], csv.csv_lines(csv.COMPARISON_COLUMNS, csv.comparison_rows(made))),
+            (paths[3], [markdown(made)]),
             (paths[4], [page(made, list(_pairs(store, made)))]),
         ):
             with writing(path) as file:
@@ -72,30 +73,30 @@ def build(
         return made, paths
 
 
-def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, Measured]]:
+def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, MeasuredConfig]]:
     """Measure one configuration after the other and write its examples: memory holds the answers of one."""
-    file.writelines(tables.csv(tables.EXAMPLE_COLUMNS, ()))
+    file.writelines(csv.csv_lines(csv.EXAMPLE_COLUMNS, ()))
     for config in configs:
         runs = {cell.seed: store.columns(cell.key, cell.environment) for cell in config.cells}
         for cell in config.cells:
-            file.write("".join(tables.example_lines(config, cell, runs[cell.seed])))
-        if (found := measure(config, runs)) is not None:
+            file.write("".join(csv.example_lines(config, cell, runs[cell.seed])))
+        if (found := measure_config(config, runs)) is not None:
             yield config.number, found
 
 
-def _runs(store: Store, config: Config, indices: Sequence[int]) -> Runs:
+def _runs(store: Store, config: Config, indices: Sequence[int]) -> SeedResults:
     return {cell.seed: store.examples(cell.key, indices, cell.environment) for cell in config.cells}
 
 
-def _pairs(store: Store, made: Results) -> Iterator[Pair]:
+def _pairs(store: Store, made: Results) -> Iterator[FlippedPair]:
     """Every compared configuration with its flips; the page shows so many that it stays readable."""
     compared = [row for row in made.rows if row.comparison is not None]
     limit = max(4, min(_FLIPS_A_PAIR, _FLIPS_A_PAGE // max(1, len(compared))))
     for row in compared:
-        yield Pair(row, _flips(store, row, limit))
+        yield FlippedPair(row, _flips(store, row, limit))
 
 
-def _flips(store: Store, row: Row, limit: int) -> Flips:
+def _flips(store: Store, row: ReportRow, limit: int) -> Flips:
     """Read the answers that are shown and no others: a large grid has few of them."""
     versus = row.comparison
     assert versus is not None

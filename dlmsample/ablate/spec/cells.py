@@ -7,18 +7,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from dlmsample.ablate.spec import fingerprint
-from dlmsample.ablate.spec.grid import OUTSIDE, CheckpointEntry, Grid, PolicyEntry, Settings, TaskEntry, arguments
-from dlmsample.ablate.spec.marks import GridError, Marks
-from dlmsample.ablate.spec.semantics import SEMANTICS
+from dlmsample.ablate.spec import identity
+from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, PolicyEntry, TaskEntry, arguments
+from dlmsample.ablate.spec.yamlfile import GridError, Marks
 from dlmsample.support.registry import policy_class, unknown
-from dlmsample.tasks import Example, Task, task_class, task_options
+from dlmsample.tasks import Example, Task
 from dlmsample.tasks import load as load_task
-
-#: Grows when the parts of :func:`identity` or the meaning of a stored column change: no result of another number is
-#: ever reused. What decoding and scoring give has a number of its own:
-#: :data:`~dlmsample.ablate.spec.semantics.SEMANTICS`.
-SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -28,27 +22,27 @@ class Cell:
     key: str
     task: TaskEntry
     checkpoint: CheckpointEntry
-    prints: fingerprint.Prints
+    hashes: identity.FileHashes
     policy: str  #: label
     policy_name: str
     options: dict[str, Any]
     seed: int
-    settings: Settings
+    settings: CellSettings
     top_p: float
     top_k: int | None
 
 
-class Choice(NamedTuple):
+class PolicyChoice(NamedTuple):
     """One policy with one value for each option."""
 
     entry: PolicyEntry
     place: tuple[Any, ...]
     label: str
     policy: Any
-    settings: Settings
+    settings: CellSettings
 
 
-class Plan(NamedTuple):
+class ResolvedGrid(NamedTuple):
     """A grid with its cells and the examples they run on."""
 
     grid: Grid
@@ -58,7 +52,7 @@ class Plan(NamedTuple):
     digests: dict[str, list[str]]  #: by task label, the identity of each example
 
 
-def plan(grid: Grid, marks: Marks | None = None, device: str | None = None) -> Plan:
+def resolve(grid: Grid, marks: Marks | None = None, device: str | None = None) -> ResolvedGrid:
     """Check every name of a grid, load its tasks, hash its checkpoints, and lay out its cells.
 
     Cells that come out equal (an option written out that is the default anyway) are one cell, under the first label.
@@ -74,9 +68,9 @@ def plan(grid: Grid, marks: Marks | None = None, device: str | None = None) -> P
     marks = marks or Marks(grid.name)
     chosen = list(choices(grid, marks))
     tasks = {entry.label: _task(entry, marks, at) for at, entry in enumerate(grid.tasks)}
-    prints = {}
+    hashes = {}
     for at, entry in enumerate(grid.checkpoints):
-        prints[entry.label] = _at(marks, ("checkpoints", at), fingerprint.of_checkpoint, entry)
+        hashes[entry.label] = _at(marks, ("checkpoints", at), identity.of_checkpoint, entry)
     cells = {}
     for checkpoint in grid.checkpoints:
         for task in grid.tasks:
@@ -84,14 +78,14 @@ def plan(grid: Grid, marks: Marks | None = None, device: str | None = None) -> P
                 if _wanted(choice.entry, task, checkpoint):
                     for seed in grid.seeds:
                         split = tasks[task.label].split
-                        cell = _cell(grid, task, checkpoint, prints[checkpoint.label], choice, seed, device, split)
+                        cell = _cell(grid, task, checkpoint, hashes[checkpoint.label], choice, seed, device, split)
                         cells.setdefault(cell.key, cell)
     examples = {label: list(task) for label, task in tasks.items()}
-    digests = {label: [fingerprint.of_example(example) for example in given] for label, given in examples.items()}
-    return Plan(grid, list(cells.values()), tasks, examples, digests)
+    digests = {label: [identity.of_example(example) for example in given] for label, given in examples.items()}
+    return ResolvedGrid(grid, list(cells.values()), tasks, examples, digests)
 
 
-def choices(grid: Grid, marks: Marks) -> list[Choice]:
+def choices(grid: Grid, marks: Marks) -> list[PolicyChoice]:
     """The policies of a grid, expanded and checked.
 
     Raises:
@@ -102,67 +96,26 @@ def choices(grid: Grid, marks: Marks) -> list[Choice]:
         place = ("policies", at)
         cls = _at(marks, (*place, "policy"), policy_class, entry.policy)
         _check_labels(entry, grid, marks, place)
-        known = [*cls.model_fields, *Settings.model_fields]
+        known = [*cls.model_fields, *CellSettings.model_fields]
         for option in entry.model_extra or {}:
             if option not in known:
                 raise marks.error((*place, option), str(unknown(f"option of policy {entry.policy}", option, known)))
         for given in entry.variants():
-            own = {key: value for key, value in given.items() if key in Settings.model_fields}
-            options = {key: value for key, value in given.items() if key not in Settings.model_fields}
-            settings = _made(marks, place, entry.policy, Settings, {**grid.settings.model_dump(), **own})
+            own = {key: value for key, value in given.items() if key in CellSettings.model_fields}
+            options = {key: value for key, value in given.items() if key not in CellSettings.model_fields}
+            settings = _made(marks, place, entry.policy, CellSettings, {**grid.settings.model_dump(), **own})
             policy = _made(marks, place, entry.policy, cls, options)
-            found.append(Choice(entry, place, f"{entry.policy}{arguments(given)}", policy, settings))
+            found.append(PolicyChoice(entry, place, f"{entry.policy}{arguments(given)}", policy, settings))
             _check_heads(entry, found[-1], grid, marks)
     return found
-
-
-def identity(
-    grid: Grid,
-    task: TaskEntry,
-    prints: fingerprint.Prints,
-    dtype: str,
-    kind: str,
-    choice: Choice,
-    seed: int,
-    split: str,
-) -> dict[str, Any]:
-    """Everything that decides a cell's numbers but the examples, which are stored with a hash each.
-
-    The code of this package is in it as one number, :data:`~dlmsample.ablate.spec.semantics.SEMANTICS`; policies and
-    tasks of others by a hash of their source. Versions and the name of the device are not in it: they are stored with
-    each result, see :class:`~dlmsample.ablate.storage.environment.Environment`.
-    """
-    options = {**task_options(task.name), **task.options}
-    return {
-        "schema": SCHEMA,
-        "semantics": SEMANTICS,
-        "checkpoint": prints,
-        "dtype": dtype,
-        "device": kind,
-        "task": {
-            "name": task.name,
-            "split": split,
-            "options": {key: value for key, value in options.items() if key not in OUTSIDE},
-            "source": fingerprint.of_source(task_class(task.name)),
-        },
-        "policy": {
-            "name": choice.policy.name,
-            "options": choice.policy.model_dump(mode="json"),
-            "source": fingerprint.of_source(type(choice.policy)),
-        },
-        "seed": seed,
-        "settings": choice.settings.model_dump(mode="json"),
-        "top_p": grid.top_p,
-        "top_k": grid.top_k,
-    }
 
 
 def _cell(
     grid: Grid,
     task: TaskEntry,
     checkpoint: CheckpointEntry,
-    prints: fingerprint.Prints,
-    choice: Choice,
+    hashes: identity.FileHashes,
+    choice: PolicyChoice,
     seed: int,
     device: str | None,
     split: str,
@@ -170,10 +123,12 @@ def _cell(
     kind = (checkpoint.device or device or "cpu").split(",")[0].split(":")[0]
     dtype = (checkpoint.dtype or ("float32" if kind == "cpu" else "bfloat16")).removeprefix("torch.")
     return Cell(
-        key=fingerprint.digest(identity(grid, task, prints, dtype, kind, choice, seed, split)),
+        key=identity.digest(
+            identity.of_cell(grid, task, hashes, dtype, kind, choice.policy, choice.settings, seed, split)
+        ),
         task=task,
         checkpoint=checkpoint,
-        prints=prints,
+        hashes=hashes,
         policy=choice.label,
         policy_name=choice.entry.policy,
         options=choice.policy.model_dump(mode="json"),
@@ -201,7 +156,7 @@ def _check_labels(entry: PolicyEntry, grid: Grid, marks: Marks, place: tuple[Any
                 raise marks.error((*place, key, at), str(unknown(f"{key.removesuffix('s')} label", label, known)))
 
 
-def _check_heads(entry: PolicyEntry, choice: Choice, grid: Grid, marks: Marks) -> None:
+def _check_heads(entry: PolicyEntry, choice: PolicyChoice, grid: Grid, marks: Marks) -> None:
     if "error" not in choice.policy.needs:
         return
     for checkpoint in grid.checkpoints:

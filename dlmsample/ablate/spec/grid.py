@@ -9,11 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dlmsample.ablate.spec.checked import Part, document, validated
-from dlmsample.ablate.spec.marks import GridError, Marks, load
+from dlmsample.ablate.spec.yamlfile import GridError, Marks, Section, document, load, validated
 from dlmsample.tasks import list_tasks, task_options
 
-__all__ = ["CheckpointEntry", "Grid", "GridError", "PolicyEntry", "Settings", "TaskEntry", "parse", "read"]
+__all__ = ["CellSettings", "CheckpointEntry", "Grid", "GridError", "PolicyEntry", "TaskEntry", "parse", "read"]
 
 
 def _block(value: Any) -> Any:
@@ -31,7 +30,7 @@ Temperature = Annotated[float, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class TaskEntry(Part):
+class TaskEntry(Section):
     """A task: its name, split, how many of its first examples, and its own options."""
 
     name: Name
@@ -55,7 +54,7 @@ class TaskEntry(Part):
         return f"{self.name}{split}{arguments(shown)}"
 
 
-class CheckpointEntry(Part):
+class CheckpointEntry(Section):
     """A model, on request with an adapter or a correction head."""
 
     model: Name
@@ -81,7 +80,7 @@ class CheckpointEntry(Part):
         return self.name or f"{self.model}{adapter}{head}"
 
 
-class Settings(Part):
+class CellSettings(Section):
     """What a policy entry may carry besides the policy's options."""
 
     block_length: BlockLength = None
@@ -109,7 +108,7 @@ class PolicyEntry(BaseModel):
             yield dict(zip(given, values, strict=True))
 
 
-class Grid(Part):
+class Grid(Section):
     """Every task with every checkpoint, policy and seed.
 
     Example:
@@ -167,9 +166,9 @@ class Grid(Part):
         return self.model_copy(update={"tasks": tasks, "batch_size": batch_size or self.batch_size})
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> CellSettings:
         """What holds for the policies that do not say otherwise."""
-        return Settings(
+        return CellSettings(
             block_length=self.block_length, temperature=self.temperature, max_new_tokens=self.max_new_tokens
         )
 

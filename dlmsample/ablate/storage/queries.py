@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 from dlmsample.ablate.spec.cells import Cell
-from dlmsample.ablate.storage.columns import NAMES
 from dlmsample.ablate.storage.database import COLUMNS, checked, insert
-from dlmsample.ablate.storage.records import CellInfo, ExampleResult, Status
+from dlmsample.ablate.storage.records import NAMES, CellInfo, ExampleResult, Status
 
 #: A note about the whole store.
 META = insert("meta", "REPLACE")

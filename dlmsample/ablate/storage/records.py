@@ -1,8 +1,10 @@
-"""What a store holds, as plain values: a cell of the grid, and the result of one example in it."""
+"""What a store holds, as plain values: cells of the grid, and results of examples, one by one or column by column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Any, Literal
 
 from dlmsample.ablate.storage.environment import Environment
@@ -32,7 +34,7 @@ class CellInfo:
 
 
 @dataclass(frozen=True)
-class Source:
+class ResultSource:
     """An environment that results come from."""
 
     number: int  #: in the store, from 1
@@ -61,3 +63,52 @@ class ExampleResult:
     forced: bool
     finish_reason: str
     wall_seconds: float  #: its share of the time its batch took
+
+
+@dataclass(frozen=True)
+class ResultColumns:
+    """An entry an answer in every column, which are those of :class:`ExampleResult`."""
+
+    index: tuple[int, ...]
+    answer: tuple[str, ...]
+    text: tuple[str, ...]
+    extracted: tuple[str | None, ...]
+    correct: tuple[int, ...]  #: 0 or 1, as ``forced``
+    steps: tuple[int, ...]
+    nfe: tuple[int, ...]
+    prefill: tuple[int, ...]
+    tokens: tuple[int, ...]
+    fills: tuple[int, ...]
+    replaces: tuple[int, ...]
+    remasks: tuple[int, ...]
+    forced: tuple[int, ...]
+    finish_reason: tuple[str, ...]
+    wall_seconds: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[Any, ...]]) -> ResultColumns:
+        """From rows; each holds one value a column, in their order."""
+        return cls(*zip(*rows, strict=True)) if (rows := list(rows)) else cls(*[()] * len(NAMES))
+
+
+#: The columns, in their order.
+NAMES = tuple(field.name for field in fields(ResultColumns))
+
+
+def joined(parts: Iterable[ResultColumns]) -> ResultColumns:
+    """Several cells as one.
+
+    Example:
+        >>> len(joined([ResultColumns.of([]), ResultColumns.of([])]))
+        0
+    """
+    parts = list(parts)
+    return parts[0] if len(parts) == 1 else ResultColumns(*(_along(parts, name) for name in NAMES))
+
+
+def _along(parts: list[ResultColumns], name: str) -> tuple[Any, ...]:
+    columns: Iterator[tuple[Any, ...]] = (getattr(part, name) for part in parts)
+    return tuple(chain.from_iterable(columns))

@@ -12,10 +12,9 @@ from typing import Any, Self
 
 from dlmsample.ablate.spec.cells import Cell
 from dlmsample.ablate.storage import database, lock, queries
-from dlmsample.ablate.storage.columns import Columns
 from dlmsample.ablate.storage.database import StoreError, checked, insert, reading
 from dlmsample.ablate.storage.environment import Environment
-from dlmsample.ablate.storage.records import CellInfo, ExampleResult, Source
+from dlmsample.ablate.storage.records import CellInfo, ExampleResult, ResultColumns, ResultSource
 
 __all__ = ["CellInfo", "ExampleResult", "Store", "StoreError"]
 
@@ -112,14 +111,14 @@ class Store:
             rows = self._connection.execute(queries.APART).fetchall()
         return [replace(queries.cell_info(*row), environment=number, status="done") for number, *row in rows]
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[ResultSource]:
         """The environments that results in the cells of the grid come from, in the order in which they were recorded.
 
         Those of a cell's own environment stand in the report's main part; the others apart, unless accepted.
         """
         with reading(self.path):
             rows = self._connection.execute(queries.SOURCES).fetchall()
-        return [Source(number, Environment(*versions), answers) for number, *versions, answers in rows]
+        return [ResultSource(number, Environment(*versions), answers) for number, *versions, answers in rows]
 
     def examples(
         self, cell_key: str, indices: Sequence[int] | None = None, environment: int | None = None
@@ -142,14 +141,14 @@ class Store:
             rows = self._connection.execute(query, given).fetchall()
         return [queries.example(row) for row in rows]
 
-    def columns(self, cell_key: str, environment: int | None = None) -> Columns:
+    def columns(self, cell_key: str, environment: int | None = None) -> ResultColumns:
         """The same results as :meth:`examples`, without prompts and gold solutions, column by column.
 
         Raises:
             KeyError: the grid has no such cell.
         """
         with reading(self.path):
-            return Columns.of(self._connection.execute(queries.ANSWERS, self._wanted(cell_key, environment)))
+            return ResultColumns.of(self._connection.execute(queries.ANSWERS, self._wanted(cell_key, environment)))
 
     def traceback(self, cell_key: str) -> str | None:
         """Where a failed cell failed; None if it did not."""

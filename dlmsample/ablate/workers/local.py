@@ -14,7 +14,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 from dlmsample.ablate.workers import pool
-from dlmsample.ablate.workers.units import Engine, Failure, Judge, Outcomes, Queue, Reply, Unit
+from dlmsample.ablate.workers.units import Engine, Failure, Outcomes, Queue, Reply, Scorer, Unit
 
 
 def devices(given: str | None) -> list[str | None]:
@@ -77,17 +77,17 @@ def engine(where: Sequence[str | None], isolate: bool = False) -> Iterator[Engin
             worker.end()
 
 
-def _here(device: str | None, queue: Queue, judge: Judge) -> Outcomes:
-    from dlmsample.ablate.workers.worker import Bench
+def _here(device: str | None, queue: Queue, judge: Scorer) -> Outcomes:
+    from dlmsample.ablate.workers.worker import Worker
 
-    bench, holding = Bench(device), None
+    worker, holding = Worker(device), None
     while (unit := queue.take(holding)) is not None:
         holding = unit.cell.checkpoint.label
-        yield queue.settle(judge(unit, bench.work(unit)))
+        yield queue.settle(judge(unit, worker.work(unit)))
 
 
 class _Process:
-    """A process with a bench; it gets units and gives replies through a pipe, and opens no file of the run."""
+    """A process with a worker; it gets units and gives replies through a pipe, and opens no file of the run."""
 
     def __init__(self, device: str | None, threads: int | None) -> None:
         context = multiprocessing.get_context("spawn")
@@ -141,15 +141,15 @@ def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:
     """A worker's life: until its pipe closes, or the process that started it is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     threading.Thread(target=_outlive_nobody, daemon=True).start()
-    from dlmsample.ablate.workers.worker import Bench
+    from dlmsample.ablate.workers.worker import Worker
 
     if device is not None and device.startswith("cuda:"):
         _use(device)
-    bench = Bench(device, threads)
+    worker = Worker(device, threads)
     with suppress(EOFError, OSError):
-        pipe.send(bench.ping())
+        pipe.send(worker.ping())
         while True:
-            pipe.send(bench.work(pipe.recv()))
+            pipe.send(worker.work(pipe.recv()))
 
 
 def _use(device: str) -> None:

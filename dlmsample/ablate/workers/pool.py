@@ -7,10 +7,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Protocol
 
-from dlmsample.ablate.workers.units import Failure, Judge, Outcome, Outcomes, Queue, Reply, Unit
+from dlmsample.ablate.workers.units import Failure, Outcome, Outcomes, Queue, Reply, Scorer, Unit
 
 
-class Worker(Protocol):
+class WorkerHandle(Protocol):
     """Something that decodes, elsewhere."""
 
     alive: bool
@@ -28,12 +28,12 @@ class Worker(Protocol):
     def end(self) -> None:
         """End it, whatever it does; from any thread, and as often as one likes."""
 
-    def again(self) -> Worker:
+    def again(self) -> WorkerHandle:
         """Another one in its place."""
         ...
 
 
-def outcomes(workers: Sequence[Worker], queue: Queue, judge: Judge) -> Outcomes:
+def outcomes(workers: Sequence[WorkerHandle], queue: Queue, judge: Scorer) -> Outcomes:
     """Work the queue off and give each outcome as it comes.
 
     A worker gets its next unit as soon as it has replied, and only then is the reply judged: a scorer, even one
@@ -64,7 +64,9 @@ def outcomes(workers: Sequence[Worker], queue: Queue, judge: Judge) -> Outcomes:
 class _Place(Thread):
     """A worker, and after its death the next."""
 
-    def __init__(self, worker: Worker, queue: Queue, judge: Judge, found: SimpleQueue[Outcome | BaseException]) -> None:
+    def __init__(
+        self, worker: WorkerHandle, queue: Queue, judge: Scorer, found: SimpleQueue[Outcome | BaseException]
+    ) -> None:
         super().__init__(daemon=True)
         self.worker = worker
         self._queue, self._judge, self._found = queue, judge, found

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 
-class Bar:
+class GridProgress:
     """Counts examples and cells; does nothing when switched off or not on a terminal.
 
     Args:

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from dlmsample.ablate.workers import pool
-from dlmsample.ablate.workers.units import Failure, Judge, Outcomes, Queue, Reply, Unit
+from dlmsample.ablate.workers.units import Failure, Outcomes, Queue, Reply, Scorer, Unit
 
 
 def require() -> Any:
@@ -25,7 +25,7 @@ def require() -> Any:
         raise ValueError("--engine ray needs ray: pip install 'dlmsample[ray]', or leave --engine out") from None
 
 
-def outcomes(device: str | None, address: str | None, queue: Queue, judge: Judge) -> Outcomes:
+def outcomes(device: str | None, address: str | None, queue: Queue, judge: Scorer) -> Outcomes:
     """Run the queue on the cluster and give each outcome as it comes.
 
     Every GPU of the cluster gets an actor where ``device`` is a CUDA device, else every CPU. An actor gets its first
@@ -60,15 +60,15 @@ def _actors(ray: Any, units: int, device: str | None) -> list[_Actor]:
     count = min(int(ray.cluster_resources().get(kind, 0)), units)
     if not count and units:
         raise ValueError(f"the Ray cluster has no {kind}: choose another --device")
-    from dlmsample.ablate.workers.worker import Bench
+    from dlmsample.ablate.workers.worker import Worker
 
     # Ray shows an actor its own GPU only, as device 0
-    remote = ray.remote(num_cpus=1, num_gpus=int(gpu))(Bench)
+    remote = ray.remote(num_cpus=1, num_gpus=int(gpu))(Worker)
     return [_Actor(ray, lambda: remote.remote("cuda" if gpu else device, None if gpu else 1)) for _ in range(count)]
 
 
 class _Actor:
-    """A bench in the cluster."""
+    """A worker in the cluster."""
 
     def __init__(self, ray: Any, make: Callable[[], Any]) -> None:
         self._ray, self._make = ray, make

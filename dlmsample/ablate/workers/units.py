@@ -1,13 +1,14 @@
-"""Units of work: what they are, how they are cut, what comes of them, and in which order workers get them."""
+"""Units of work: how they are cut, in which order workers get them, and how what comes back is scored."""
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from threading import Lock
 from typing import Any, NamedTuple
 
-from dlmsample.ablate.spec.cells import Cell
+from dlmsample.ablate.spec.cells import Cell, ResolvedGrid
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.tasks import Example
 
@@ -49,9 +50,9 @@ class Outcome(NamedTuple):
 
 
 Reply = Answers | Failure
-Judge = Callable[[Unit, Reply], Outcome]
+Scorer = Callable[[Unit, Reply], Outcome]
 Outcomes = Generator[Outcome, None, None]  # generators, so that leaving one early ends its workers
-Engine = Callable[["Queue", Judge], Outcomes]
+Engine = Callable[["Queue", Scorer], Outcomes]
 
 
 def cut(
@@ -142,3 +143,38 @@ def describe(error: BaseException) -> str:
     """
     said = " ".join(str(error).split())[:300]
     return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}".removesuffix(": ")
+
+
+def score_reply(resolved: ResolvedGrid, unit: Unit, reply: Reply) -> Outcome:
+    """The outcome of a unit; a scorer that fails is an outcome too."""
+    if isinstance(reply, Failure):
+        return Outcome(unit, [], reply.error, reply.traceback)
+    try:
+        return Outcome(unit, score_answers(resolved, unit, reply))
+    except Exception as error:  # a task's bug, a library that is gone: the other cells go on
+        return Outcome(unit, [], describe(error), traceback.format_exc())
+
+
+def score_answers(resolved: ResolvedGrid, unit: Unit, answers: Answers) -> list[ExampleResult]:
+    """Score a batch. A row depends on its example, its cell and nothing else, but for its share of the time."""
+    label = unit.cell.task.label
+    score, examples = resolved.tasks[label].score, resolved.examples[label]
+    share = answers.seconds / len(unit.indices)
+    found = []
+    for index, text, figures in zip(unit.indices, answers.texts, answers.figures, strict=True):
+        example = examples[index]
+        verdict = score(example, text)
+        found.append(
+            ExampleResult(
+                index=index,
+                prompt=example.prompt,
+                reference=example.reference,
+                answer=example.answer,
+                text=text.encode("utf-8", "replace").decode("utf-8"),  # a store takes no half of a character
+                extracted=verdict.extracted,
+                correct=verdict.correct,
+                wall_seconds=share,
+                **dict(zip(FIGURES, figures, strict=True)),
+            )
+        )
+    return found

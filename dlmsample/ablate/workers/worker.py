@@ -13,7 +13,7 @@ import torch
 
 import dlmsample
 from dlmsample import rng
-from dlmsample.ablate.spec import fingerprint
+from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import Cell
 from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Reply, Unit, describe
 from dlmsample.decoding.arguments import encode_prompt
@@ -23,7 +23,7 @@ from dlmsample.support.registry import policy
 _figures = attrgetter(*FIGURES)
 
 
-class Bench:
+class Worker:
     """Decodes units on one device and keeps the checkpoint, and the ids of its prompts, between them.
 
     Args:
@@ -96,7 +96,7 @@ class Bench:
             self._release()
             _hide_bars()
             try:
-                if fingerprint.of_checkpoint(entry) != cell.prints:
+                if identity.of_checkpoint(entry) != cell.hashes:
                     raise ValueError(f"the files of checkpoint {label} are not those that the run began with")
                 self._model = dlmsample.load(
                     entry.model,

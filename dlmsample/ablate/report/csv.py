@@ -1,4 +1,4 @@
-"""Markdown and CSV: fixed order, and no column but those named wall depends on the clock."""
+"""The CSV files of a report: rows in a fixed order, and no column depends on the clock but those named wall."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from itertools import repeat
 from typing import Any
 
 from dlmsample.ablate.analysis.configs import Config
-from dlmsample.ablate.analysis.figures import Figures
-from dlmsample.ablate.analysis.results import Results, Row
-from dlmsample.ablate.report.table import COLUMNS, NOTES, ORIGIN, source_lines
-from dlmsample.ablate.storage.columns import Columns
-from dlmsample.ablate.storage.records import CellInfo
+from dlmsample.ablate.analysis.figures import Figures, last_miles
+from dlmsample.ablate.analysis.results import Results
+from dlmsample.ablate.storage.records import CellInfo, ResultColumns
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
@@ -29,7 +27,7 @@ COMPARISON_COLUMNS = ("task", "checkpoint", "policy", "baseline_checkpoint", "ba
 EXAMPLE_COLUMNS = (*_CELL, "index", "gold", "extracted", "correct", "last_mile", *_COUNTS, "wall_seconds", "text")
 
 
-def csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     r"""Lines of a CSV file (RFC 4180, but for a line feed at each end).
 
     Numbers have 10 digits, true and false are 1 and 0, None is empty. A text that a spreadsheet would take for a
@@ -37,7 +35,7 @@ def csv(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     one apostrophe before it: taking one off a text that begins with one gives the text back.
 
     Example:
-        >>> list(csv(("a", "b"), [("=1+1", -2), ("x,y", None)]))
+        >>> list(csv_lines(("a", "b"), [("=1+1", -2), ("x,y", None)]))
         ['a,b\n', "'=1+1,-2\n", '"x,y",\n']
     """
     yield ",".join(columns) + "\n"
@@ -91,12 +89,12 @@ def comparison_rows(results: Results) -> Iterator[list[Any]]:
             yield [*names, len(config.cells), *(getattr(versus, name) for name in _VERSUS)]
 
 
-def example_lines(config: Config, cell: CellInfo, answers: Columns) -> Iterator[str]:
+def example_lines(config: Config, cell: CellInfo, answers: ResultColumns) -> Iterator[str]:
     """Lines of examples.csv for one cell: an answer each. Short texts come again and again, so they are kept."""
     start, short = ",".join(map(_field, _cell(config, cell))), cache(_field)
     given = (
         *(answers.index, map(short, answers.answer), map(short, answers.extracted)),
-        *(answers.correct, map(short, answers.last_mile)),
+        *(answers.correct, map(short, last_miles(answers))),
         *(getattr(answers, name) for name in _COUNTS[:-1]),
         *(map(short, answers.finish_reason), answers.wall_seconds, map(_text, answers.text)),
     )
@@ -106,37 +104,3 @@ def example_lines(config: Config, cell: CellInfo, answers: Columns) -> Iterator[
 
 def _cell(config: Config, cell: CellInfo) -> list[Any]:
     return [cell.key, config.task, config.checkpoint, config.policy, cell.seed]
-
-
-def markdown(results: Results) -> str:
-    """report.md: a table for each task, what failed, and how to read it."""
-    parts = [f"# {escape(results.name)}"]
-    if results.sources:
-        parts += [escape(ORIGIN), "\n".join(f"* {escape(line)}" for line in source_lines(results.sources))]
-    for task, rows in results.tasks.items():
-        parts += [f"## {escape(task)}", grid_lines([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
-    if results.failed:
-        lines = [
-            [escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]
-            for c in results.failed
-        ]
-        parts += ["## Failed cells", grid_lines(("task", "checkpoint", "policy", "seed", "error"), lines)]
-    parts += ["## Columns", "\n".join(f"* {escape(c.heading)}: {escape(c.meaning)}." for c in COLUMNS)]
-    parts += ["## Notes", "\n".join(f"* {escape(note)}" for note in NOTES)]
-    return "\n\n".join(parts) + "\n"
-
-
-def _texts(row: Row) -> list[str]:
-    return [escape(column.text(row)) for column in COLUMNS]
-
-
-def grid_lines(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; the texts of ``rows`` are escaped already."""
-    lines = [[escape(h) for h in headings], ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)

@@ -1,4 +1,4 @@
-"""What decides a cell's numbers, as hashes: files by their content, examples by their text."""
+"""What identifies a cell: everything that decides its numbers, as hashes and plain values."""
 
 from __future__ import annotations
 
@@ -9,12 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dlmsample.ablate.spec.grid import CheckpointEntry
+from dlmsample.ablate.spec.grid import OUTSIDE, CellSettings, CheckpointEntry, Grid, TaskEntry
 from dlmsample.models import hub
-from dlmsample.tasks import Example
+from dlmsample.tasks import Example, task_class, task_options
+
+#: Raise it by one in the commit that changes what any policy, setting or scorer of this package gives for the same
+#: input: other tokens, other counts (steps, nfe, fills, replaces, remasks), another verdict on the same text. It is
+#: part of every cell's key, so results of the old number are kept in their stores and never reused. Do not raise it
+#: for anything else: a new policy or task, an option whose default changes nothing, speed, names and words keep it,
+#: and finished runs stay valid. ``tests/test_golden.py`` fails where golden outputs change and the number does not;
+#: after raising it, ``pytest tests/test_golden.py --update-golden`` writes them anew.
+SEMANTICS = 1
+#: Grows when the parts of :func:`of_cell` or the meaning of a stored column change: no result of another number is
+#: ever reused. What decoding and scoring give has a number of its own: :data:`SEMANTICS`.
+SCHEMA = 2
 
 #: Part of a checkpoint -> {file name: SHA-256 of its content}; names are relative to the part's own folder.
-Prints = dict[str, dict[str, str]]
+FileHashes = dict[str, dict[str, str]]
 
 #: Files of a checkpoint's folder that decide what it computes and how text becomes ids.
 _DECIDING = (
@@ -65,7 +76,7 @@ def of_files(folder: Path) -> dict[str, str]:
 def of_source(cls: type) -> str | None:
     """SHA-256 of the file that defines a class of another package.
 
-    None for a class of this package, whose meaning :data:`~dlmsample.ablate.spec.semantics.SEMANTICS` stands for.
+    None for a class of this package, whose meaning :data:`SEMANTICS` stands for.
     """
     module = cls.__module__
     if module.split(".")[0] == "dlmsample":
@@ -76,7 +87,7 @@ def of_source(cls: type) -> str | None:
         return module
 
 
-def of_checkpoint(entry: CheckpointEntry) -> Prints:
+def of_checkpoint(entry: CheckpointEntry) -> FileHashes:
     """The files of a checkpoint, its adapter and its head.
 
     Raises:
@@ -107,3 +118,45 @@ def _model(name: str) -> Path:
     """The folder of a model, as :func:`dlmsample.load` finds it; a hub id is downloaded."""
     where = Path(hub.locate(name))
     return where if where.is_dir() else hub.snapshot("model", name, _DECIDING)
+
+
+def of_cell(
+    grid: Grid,
+    task: TaskEntry,
+    hashes: FileHashes,
+    dtype: str,
+    kind: str,
+    policy: Any,
+    settings: CellSettings,
+    seed: int,
+    split: str,
+) -> dict[str, Any]:
+    """Everything that decides a cell's numbers but the examples, which are stored with a hash each.
+
+    The code of this package is in it as one number, :data:`SEMANTICS`; policies and
+    tasks of others by a hash of their source. Versions and the name of the device are not in it: they are stored with
+    each result, see :class:`~dlmsample.ablate.storage.environment.Environment`.
+    """
+    options = {**task_options(task.name), **task.options}
+    return {
+        "schema": SCHEMA,
+        "semantics": SEMANTICS,
+        "checkpoint": hashes,
+        "dtype": dtype,
+        "device": kind,
+        "task": {
+            "name": task.name,
+            "split": split,
+            "options": {key: value for key, value in options.items() if key not in OUTSIDE},
+            "source": of_source(task_class(task.name)),
+        },
+        "policy": {
+            "name": policy.name,
+            "options": policy.model_dump(mode="json"),
+            "source": of_source(type(policy)),
+        },
+        "seed": seed,
+        "settings": settings.model_dump(mode="json"),
+        "top_p": grid.top_p,
+        "top_k": grid.top_k,
+    }
