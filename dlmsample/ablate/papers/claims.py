@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dlmsample.ablate.analysis.contrasts import MEASURES
-from dlmsample.ablate.spec.yamlfile import Marks, Section, document, load, validated
+from dlmsample.ablate.spec.yamlfile import Marks, StrictModel, document, load, validated
 from dlmsample.support.registry import unknown
 
 Text = Annotated[str, Field(min_length=1)]
@@ -33,14 +33,14 @@ class CellEntry(BaseModel):
         return [dict(zip(given, values, strict=True)) for values in product(*lists)]
 
 
-class Difference(Section):
+class Difference(StrictModel):
     """A difference: the first minus the second."""
 
     cell: CellEntry
     against: CellEntry
 
 
-class ClaimRow(Section):
+class ClaimRow(StrictModel):
     """One of several rows that a claim has in its table."""
 
     options: Annotated[dict[str, Any], Field(min_length=1)]
@@ -48,7 +48,7 @@ class ClaimRow(Section):
     numbers: Text
 
 
-class Claim(Section):
+class Claim(StrictModel):
     """One sentence of a paper that cells can bear out or contradict.
 
     The difference is ``cell`` minus ``against`` (or minus the number ``than``), and minus the difference ``beyond``
@@ -107,14 +107,14 @@ class Claim(Section):
         return found
 
 
-class LeftOut(Section):
+class LeftOut(StrictModel):
     """What of a paper has no row here, and why."""
 
     what: Text
     why: Text
 
 
-class Paper(Section):
+class Paper(StrictModel):
     """A paper and its claims."""
 
     arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")]
@@ -126,7 +126,7 @@ class Paper(Section):
     left_out: list[LeftOut] = []
 
 
-class Claims(Section):
+class Claims(StrictModel):
     """A claims file.
 
     Example:

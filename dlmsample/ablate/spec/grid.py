@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dlmsample.ablate.spec.yamlfile import GridError, Marks, Section, document, load, validated
+from dlmsample.ablate.spec.yamlfile import GridError, Marks, StrictModel, document, load, validated
 from dlmsample.tasks import list_tasks, task_options
 
 __all__ = ["CellSettings", "CheckpointEntry", "Grid", "GridError", "PolicyEntry", "TaskEntry", "parse", "read"]
@@ -30,7 +30,7 @@ Temperature = Annotated[float, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class TaskEntry(Section):
+class TaskEntry(StrictModel):
     """A task: its name, split, how many of its first examples, and its own options."""
 
     name: Name
@@ -54,7 +54,7 @@ class TaskEntry(Section):
         return f"{self.name}{split}{arguments(shown)}"
 
 
-class CheckpointEntry(Section):
+class CheckpointEntry(StrictModel):
     """A model, on request with an adapter or a correction head."""
 
     model: Name
@@ -80,7 +80,7 @@ class CheckpointEntry(Section):
         return self.name or f"{self.model}{adapter}{head}"
 
 
-class CellSettings(Section):
+class CellSettings(StrictModel):
     """What a policy entry may carry besides the policy's options."""
 
     block_length: BlockLength = None
@@ -108,7 +108,7 @@ class PolicyEntry(BaseModel):
             yield dict(zip(given, values, strict=True))
 
 
-class Grid(Section):
+class Grid(StrictModel):
     """Every task with every checkpoint, policy and seed.
 
     Example:

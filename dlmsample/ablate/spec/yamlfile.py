@@ -90,7 +90,7 @@ def _same(one: Any, other: Any) -> bool:
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-class Section(BaseModel):
+class StrictModel(BaseModel):
     """A section: frozen, no unknown keys, no true for 1."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

@@ -20,7 +20,7 @@ from dlmsample.ablate.storage.records import CellInfo
 from dlmsample.ablate.storage.store import Store
 from tests.ablate.fakes import answer
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 HERE = Environment("9.9", "1", "2", "one abacus")
 #: Policies of the grid below, and per problem what each of their forty answers came to (1 right, 0 wrong).
 GRID = """

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 import dlmsample
-from dlmsample.ablate.spec import cells, identity
+from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
 from dlmsample.ablate.spec.yamlfile import Marks
 from tests.ablate import toys
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 HEAD = "name: g\ntasks: [{name: wordproblems, limit: 2}]\ncheckpoints: [{model: nano}]\n"
 
 
@@ -161,7 +161,7 @@ def test_what_matters_changes_the_key(tiny_folder: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(identity, "SEMANTICS", -1)
     assert not set(keys(toys.grid(tiny_folder))) & set(base)
     monkeypatch.undo()
-    monkeypatch.setattr(cells, "SCHEMA", -1)
+    monkeypatch.setattr(identity, "SCHEMA", -1)
     assert not set(keys(toys.grid(tiny_folder))) & set(base)
 
 

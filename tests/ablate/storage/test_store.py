@@ -21,7 +21,7 @@ from dlmsample.ablate.storage.store import Store, StoreError
 from tests.ablate import toys
 from tests.ablate.fakes import columns
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database, environment, lock
 from dlmsample.ablate.storage.environment import UNKNOWN
 from dlmsample.ablate.storage.store import Store, StoreError
+from tests.ablate.storage.test_store import HERE, THERE, begin, filled, layout, result
 from tests.ablate.test_run import made, numbers
-from tests.ablate.test_store import HERE, THERE, begin, filled, layout, result
 
 __all__ = ["layout"]
 
