@@ -1,7 +1,16 @@
 """Ablation grids: policies x checkpoints x tasks from one file, in a store that survives interruptions.
 
-grid file -> cells -> units -> engines -> store -> report; claims file -> verdicts on the store -> ledger (PAPERS.md).
-Nothing heavy is imported until a name is used.
+The rooms in their order; each imports only from earlier ones:
+
+* ``spec``: a grid file becomes cells; a cell is one task, checkpoint, policy and seed.
+* ``storage``: results of examples, kept in one SQLite file a folder.
+* ``workers``: cells are cut into units (batches), which workers decode on this machine or on a Ray cluster.
+* ``analysis``: results become accuracies, intervals, tests and comparisons.
+* ``report``: Markdown, CSV files and the HTML page.
+* ``papers``: claims of papers, judged by the results, become a ledger (PAPERS.md).
+
+``run`` carries a grid through all of them, and ``estimate`` says beforehand how long that takes. Nothing heavy is
+imported until a name is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A grid, resolved: one :class:`Cell` for each task, checkpoint, policy and seed, every name checked."""
+"""From a grid to its cells: every name is checked, and each task, checkpoint, policy and seed becomes a cell."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class StrictModel(BaseModel):
-    """A section: frozen, no unknown keys, no true for 1."""
+    """A section of a file: frozen, without unknown keys and without infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

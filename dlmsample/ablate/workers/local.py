@@ -1,4 +1,4 @@
-"""The local engine: a process for each device; a single device may be worked on in this one."""
+"""The local engine: one worker process for each device, or this process where there is a single device."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ def separate(where: Sequence[str | None], isolate: bool) -> bool:
 
 @contextmanager
 def engine(where: Sequence[str | None], isolate: bool = False) -> Iterator[Engine]:
-    """What works a queue off on the devices.
+    """The function that decodes a queue of units on the devices.
 
-    Processes start at once: they import what they need while this one prepares the work.
+    The worker processes start at once, so they import what they need while this process prepares the work.
 
     Args:
         where: from :func:`devices`.
@@ -87,7 +87,7 @@ def _here(device: str | None, queue: Queue, judge: Scorer) -> Outcomes:
 
 
 class _Process:
-    """A process with a worker; it gets units and gives replies through a pipe, and opens no file of the run."""
+    """A worker in a process of its own. Units and replies pass through a pipe; it opens no file of the run."""
 
     def __init__(self, device: str | None, threads: int | None) -> None:
         context = multiprocessing.get_context("spawn")
@@ -112,7 +112,7 @@ class _Process:
         return self._death() if reply is None else reply
 
     def _receive(self) -> Reply | None:
-        """What it sent; None: it died."""
+        """What the worker sent; None if it died."""
         try:
             return self._pipe.recv()
         except (EOFError, OSError):
@@ -138,7 +138,7 @@ def _threads(where: Sequence[str | None]) -> int | None:
 
 
 def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:
-    """A worker's life: until its pipe closes, or the process that started it is gone."""
+    """Serve units until the pipe closes or the process that started this one is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides
     threading.Thread(target=_outlive_nobody, daemon=True).start()
     from dlmsample.ablate.workers.worker import Worker

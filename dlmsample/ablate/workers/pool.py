@@ -1,4 +1,7 @@
-"""The workers of a run, a thread of this process for each: while one decodes, its answers before are judged."""
+"""A pool of workers: one thread of this process drives each worker and scores its replies.
+
+A worker gets its next unit before its last reply is scored, so decoding and scoring overlap.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +14,39 @@ from dlmsample.ablate.workers.units import Failure, Outcome, Outcomes, Queue, Re
 
 
 class WorkerHandle(Protocol):
-    """Something that decodes, elsewhere."""
+    """A worker that decodes elsewhere, in a process of its own or in a cluster, as the pool sees it."""
 
     alive: bool
 
     def ready(self) -> None:
-        """Wait until it can begin."""
+        """Wait until the worker can take a unit."""
 
     def start(self, unit: Unit) -> None:
-        """Give it a unit; returns at once."""
+        """Send the worker a unit; returns at once."""
 
     def reply(self) -> Reply:
-        """Wait for what it made of the unit; where it died, that, and it is not ``alive`` any more."""
+        """Wait for the reply to the unit. If the worker died, it is a failure, and ``alive`` becomes False."""
         ...
 
     def end(self) -> None:
-        """End it, whatever it does; from any thread, and as often as one likes."""
+        """Stop the worker, even in the middle of a unit. Any thread may call this, and more than once."""
 
     def again(self) -> WorkerHandle:
-        """Another one in its place."""
+        """Start a new worker of the same kind, to take the place of this one."""
         ...
 
 
 def outcomes(workers: Sequence[WorkerHandle], queue: Queue, judge: Scorer) -> Outcomes:
-    """Work the queue off and give each outcome as it comes.
+    """Decode every unit of a queue, and yield each outcome as soon as it is known.
 
-    A worker gets its next unit as soon as it has replied, and only then is the reply judged: a scorer, even one
-    that runs programs for seconds, stands between no two units, and the answers of no more than two units of a worker
-    are unjudged.
+    When a worker has replied, it first gets its next unit, and only then is its reply scored. So a slow scorer (one
+    that runs programs for seconds, say) never keeps a worker waiting, and at most two units of a worker wait for
+    their scores.
 
     Args:
-        workers: that are started already; all of them are ended.
+        workers: already started; all of them are ended when this generator ends.
         queue: the units.
-        judge: called in several threads at once.
+        judge: scores a reply; it is called from several threads at once.
     """
     found: SimpleQueue[Outcome | BaseException] = SimpleQueue()
     places = [_Place(worker, queue, judge, found) for worker in workers]
@@ -62,7 +65,7 @@ def outcomes(workers: Sequence[WorkerHandle], queue: Queue, judge: Scorer) -> Ou
 
 
 class _Place(Thread):
-    """A worker, and after its death the next."""
+    """The thread that drives one worker, and a new worker after that one has died."""
 
     def __init__(
         self, worker: WorkerHandle, queue: Queue, judge: Scorer, found: SimpleQueue[Outcome | BaseException]

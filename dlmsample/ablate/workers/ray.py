@@ -1,4 +1,4 @@
-"""The Ray engine: the same units on the actors of a Ray cluster, an existing one or one on this machine."""
+"""The Ray engine: units are decoded by actors of a Ray cluster, either a running one or one started here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def require() -> Any:
 
 
 def outcomes(device: str | None, address: str | None, queue: Queue, judge: Scorer) -> Outcomes:
-    """Run the queue on the cluster and give each outcome as it comes.
+    """Decode every unit of a queue on the cluster, and yield each outcome as soon as it is known.
 
     Every GPU of the cluster gets an actor where ``device`` is a CUDA device, else every CPU. An actor gets its first
     unit when it has started, so that what a busy cluster cannot place delays nothing.

@@ -22,7 +22,7 @@ class Unit(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What a worker made of a unit, one entry an example: nothing is judged yet."""
+    """What a worker decoded for a unit, one entry an example; nothing is scored yet."""
 
     texts: list[str]
     figures: list[tuple[Any, ...]]  #: :data:`FIGURES`
@@ -41,7 +41,7 @@ FIGURES = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", 
 
 
 class Outcome(NamedTuple):
-    """What became of a unit: results, or an error in one line and where it happened."""
+    """The end of a unit: its results, or an error in one line with its traceback."""
 
     unit: Unit
     results: list[ExampleResult]
@@ -80,7 +80,7 @@ def cut(
 
 
 class Queue:
-    """Units that wait, by checkpoint, so that a worker goes on with the one it has loaded. Threads may share it."""
+    """Units that wait, grouped by checkpoint so that workers rarely load another. Threads may share it."""
 
     def __init__(self, units: Iterable[Unit]) -> None:
         self._waiting: dict[str, deque[Unit]] = {}
@@ -119,14 +119,14 @@ class Queue:
             return waiting[label].popleft()
 
     def drop(self, cell_key: str | None = None) -> None:
-        """Give up what waits of a cell; None: of all."""
+        """Remove the waiting units of a cell; None: of all cells."""
         with self._lock:
             for label, units in self._waiting.items():
                 kept = () if cell_key is None else (unit for unit in units if unit.cell.key != cell_key)
                 self._waiting[label] = deque(kept)
 
     def settle(self, outcome: Outcome) -> Outcome:
-        """Note the outcome of a unit that was taken: the rest of a failed cell is not tried."""
+        """Note that a unit is finished. If it failed, the other units of its cell are removed."""
         if outcome.error is not None:
             self.drop(outcome.unit.cell.key)
         with self._lock:

@@ -1,4 +1,4 @@
-"""Where a unit is decoded: one checkpoint in memory, one batch at a time. Used by every engine alike."""
+"""The worker: it loads a checkpoint and decodes units with it, one batch at a time. Every engine uses this one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _figures = attrgetter(*FIGURES)
 
 
 class Worker:
-    """Decodes units on one device and keeps the checkpoint, and the ids of its prompts, between them.
+    """Decodes units on one device. Between units it keeps the checkpoint and the token ids of its prompts.
 
     Args:
-        device: a torch device, for checkpoints that name none; None: CPU.
-        threads: of torch, on the CPU; None: as they are.
+        device: a torch device, for checkpoints that name none themselves; None: CPU.
+        threads: number of threads that torch uses on the CPU; None: leave it as it is.
     """
 
     def __init__(self, device: str | None = None, threads: int | None = None) -> None:
@@ -42,10 +42,10 @@ class Worker:
             torch.set_num_threads(threads)
 
     def ping(self) -> None:
-        """Answer, once there is something that can."""
+        """Return at once. A caller uses this to learn that the worker has started."""
 
     def work(self, unit: Unit) -> Reply:
-        """Decode a unit; whatever goes wrong is a reply too."""
+        """Decode a unit. An error does not leave this method: it becomes a :class:`Failure`."""
         try:
             return self.results(unit)
         except Exception as error:  # out of memory, a policy's bug: the other cells go on
@@ -54,7 +54,7 @@ class Worker:
             return Failure(describe(error), where)
 
     def results(self, unit: Unit) -> Answers:
-        """Decode a batch. A row depends on its prompt, its cell and nothing else."""
+        """Decode a batch. What comes of a row depends on its prompt and its cell alone, not on the rest of the batch."""
         cell = unit.cell
         sampler = self._sampler(cell, len(unit.prompts))
         new = cell.settings.max_new_tokens
@@ -64,7 +64,7 @@ class Worker:
         return Answers(out.texts, [_figures(stats) for stats in out.stats], time.perf_counter() - began)
 
     def _encoded(self, prompt: str, new: int) -> list[int]:
-        """The ids of a prompt, kept: every cell of the task asks for them again, and a chat template takes its time."""
+        """The ids of a prompt. They are kept, since every cell of a task needs them and a chat template is slow."""
         if prompt not in self._ids:
             self._ids[prompt] = array("q", encode_prompt(self._model, prompt, None, new))
         return self._ids[prompt].tolist()
@@ -112,7 +112,7 @@ class Worker:
         return self._model
 
     def _release(self) -> None:
-        """Forget the checkpoint before another one, or a smaller batch of it, needs the memory."""
+        """Free the memory of the checkpoint, before another one is loaded and after an error."""
         self._model = self._label = self._last = None
         self._ids.clear()
         gc.collect()
@@ -128,7 +128,7 @@ def _hide_bars() -> None:
 
 
 def row_seed(seed: int, index: int) -> int:
-    """The seed of an example: of the cell's and its index alone, so that no batch split can matter.
+    """The seed of an example, from the cell's seed and the example's index alone: batches do not matter.
 
     Example:
         >>> row_seed(0, 1) == row_seed(0, 1) != row_seed(1, 1) != row_seed(0, 2)
