@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from dlmsample.ablate.analysis.configs import Config
 from dlmsample.ablate.analysis.contrasts import Contrast, MeasuredContrast, Sums, measure_contrasts, sums
 from dlmsample.ablate.papers.claims import CellEntry, Claim, Claims, Paper
+from dlmsample.ablate.spec.cells import check_lists
 from dlmsample.ablate.spec.grid import CellSettings, Grid, arguments
 from dlmsample.ablate.spec.yamlfile import KeyPath, Marks
 from dlmsample.ablate.storage.records import ExampleResult
@@ -194,6 +195,7 @@ def named(
         cls = policy_class(entry.policy)
     except ValueError as error:
         raise marks.error((*place, "policy"), str(error)) from None
+    check_lists({**(entry.model_extra or {}), **more}, marks, place)
     found, fields = [], [*cls.model_fields, *CellSettings.model_fields]
     for given in entry.variants(more):
         for option in given:

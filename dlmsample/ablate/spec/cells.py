@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -95,6 +96,7 @@ def choices(grid: Grid, marks: Marks) -> list[PolicyChoice]:
     for at, entry in enumerate(grid.policies):
         place = ("policies", at)
         cls = _at(marks, (*place, "policy"), policy_class, entry.policy)
+        check_lists(entry.model_dump(), marks, place)
         _check_labels(entry, grid, marks, place)
         known = [*cls.model_fields, *CellSettings.model_fields]
         for option in entry.model_extra or {}:
@@ -137,6 +139,17 @@ def _cell(
         top_p=grid.top_p,
         top_k=grid.top_k,
     )
+
+
+def check_lists(given: Mapping[str, Any], marks: Marks, place: tuple[Any, ...]) -> None:
+    """Refuse an empty list: it would expand to nothing, and what it belongs to would vanish without a word.
+
+    Raises:
+        GridError: there is one.
+    """
+    for key, value in given.items():
+        if value == []:
+            raise marks.error((*place, key), f"{key} is an empty list: give a value, or leave {key} out")
 
 
 def _wanted(entry: PolicyEntry, task: TaskEntry, checkpoint: CheckpointEntry) -> bool:
@@ -191,8 +204,7 @@ def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: di
         return cls(**options)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        option = first["loc"][0] if first["loc"] else None
         said = first["msg"].removeprefix("Value error, ")
-        subject = f"{name}: {'' if option is None else f'{option}: '}"
-        got = "" if option is None else f" (got {first['input']!r})"
+        option = first["loc"][0] if first["loc"] else said.split(" ")[0]  # or the first word, if it is one
+        subject, got = (f"{name}: {option}: ", f" (got {first['input']!r})") if first["loc"] else (f"{name}: ", "")
         raise marks.error((*place, option), f"{subject}{said}{got}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -38,6 +39,16 @@ class Marks(NamedTuple):
         return GridError(f"{self.name}{'' if line is None else f':{line}'}: {message}")
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but ``1e-4`` and ``1.5e3`` are numbers, as in JSON and YAML 1.2, and not texts."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(found) for key, found in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789")
+)
+
+
 def load(text: str, name: str) -> tuple[Any, Marks]:
     """The data of a YAML document, and the line of every key and list item.
 
@@ -50,7 +61,7 @@ def load(text: str, name: str) -> tuple[Any, Marks]:
         ({'a': 1, 'b': [{'c': 2}]}, 3)
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines: dict[KeyPath, int] = {}
         _walk(node, (), lines, name, ())

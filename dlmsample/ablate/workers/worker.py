@@ -54,7 +54,7 @@ class Worker:
             return Failure(describe(error), where)
 
     def results(self, unit: Unit) -> Answers:
-        """Decode a batch. What comes of a row depends on its prompt and its cell alone, not on the rest of the batch."""
+        """Decode a batch. A row depends on its prompt and its cell alone, not on the other rows."""
         cell = unit.cell
         sampler = self._sampler(cell, len(unit.prompts))
         new = cell.settings.max_new_tokens

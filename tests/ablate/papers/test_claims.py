@@ -263,6 +263,11 @@ def test_a_folder_without_a_run_has_nothing_to_judge(tmp_path: Path) -> None:
         ledger.write(tmp_path, file_of(tmp_path / "c.yaml", claim()))
 
 
+def test_an_empty_list_of_cells_does_not_hold_by_itself(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GridError, match=r"c\.yaml:\d+: tokens_per_step is an empty list"):
+        ledger.write(folder, file_of(tmp_path / "c.yaml", claim(cell=unmask([]))))
+
+
 def test_claims_of_another_grid_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(GridError, match=r"c\.yaml:1: .*'other'.*'g'"):
         ledger.write(folder, file_of(tmp_path / "c.yaml", claim(), grid="other"))

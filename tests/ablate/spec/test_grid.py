@@ -97,6 +97,13 @@ MISTAKES = {
     "twice": ("seeds: [1]\nseeds: [2]", 6, "'seeds' is given twice"),
     "same checkpoint": ("checkpoints: [{model: nano}, {model: nano}]", None, "another name"),
     "seed": ("seeds: [0, true]", 5, "seeds[1]"),
+    "large seed": ("seeds:\n- 99999999999999999999", 6, "seeds[0]"),
+    "infinite": ("temperature: .inf", 5, "temperature: Input should be a finite number"),
+    "infinite option": ("policies:\n- policy: t2m\n  threshold: .inf", 6, "threshold: Input should be a finite number"),
+    "bool": ("top_p: true", 5, "top_p: Input should be a valid number"),
+    "bool option": ("policies:\n- policy: t2m\n  threshold: true", 6, "threshold must not be True"),
+    "no value": ("policies:\n- policy: t2m\n  threshold: []", 6, "threshold is an empty list"),
+    "no label": ("policies:\n- policy: t2m\n  tasks: []", 6, "tasks is an empty list"),
     "tokens": ("max_new_tokens: 0", 5, "max_new_tokens"),
     "block": ("block_length: every", 5, '"all"'),
     "permission": (
@@ -133,6 +140,16 @@ def test_a_mistake_is_told_with_its_line(case: str, tmp_path: Path) -> None:
         resolve(*read(path))
     assert said in str(caught.value)
     assert str(caught.value).startswith(f"{path}:{line}: " if line else f"{path}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("1e-4", 1e-4), ("1E-4", 1e-4), ("1.5e3", 1500.0), ("+2e1", 20.0), (".5e1", 5.0), ("2", 2.0)]
+)
+def test_a_number_is_a_number_wherever_it_stands(text: str, value: float) -> None:
+    """YAML 1.1 takes 1e-4 for a text; recipes, options and settings all read it as the number it is."""
+    grid = parse(f"{HEAD}temperature: {text}\npolicies: [{{policy: t2m, temperature: {text}}}]")
+    assert (grid.temperature, resolve(grid).cells[0].settings.temperature) == (value, value)
+    assert parse(f"{HEAD}policies: [{{policy: '{text}'}}]").policies[0].policy == text
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
