@@ -13,6 +13,7 @@ from dlmsample.ablate.analysis.configs import Config
 from dlmsample.ablate.analysis.figures import Figures, last_miles
 from dlmsample.ablate.analysis.results import Results
 from dlmsample.ablate.storage.records import CellInfo, ResultColumns
+from dlmsample.support.html.text import printable
 
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _FORMULA = re.compile(r"\s*[-=+@＝＋－＠']")
@@ -30,9 +31,10 @@ EXAMPLE_COLUMNS = (*_CELL, "index", "gold", "extracted", "correct", "last_mile",
 def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     r"""Lines of a CSV file (RFC 4180, but for a line feed at each end).
 
-    Numbers have 10 digits, true and false are 1 and 0, None is empty. A text that a spreadsheet would take for a
-    formula (after blanks it begins with = + - @, and it is no number), and one that begins with an apostrophe, gets
-    one apostrophe before it: taking one off a text that begins with one gives the text back.
+    Numbers have 10 digits, true and false are 1 and 0, None is empty. Characters that do not show (controls but newline
+    and tab, marks that reorder text) are written as escapes; results.sqlite has every text as it was. A text that a
+    spreadsheet would take for a formula (after blanks it begins with = + - @, and it is no number), and one that begins
+    with an apostrophe, gets one apostrophe before it: taking one off a text that begins with one gives the text back.
 
     Example:
         >>> list(csv_lines(("a", "b"), [("=1+1", -2), ("x,y", None)]))
@@ -59,11 +61,12 @@ def _field(value: Any) -> str:
 
 
 def _text(value: str) -> str:
+    value = printable(value)
     if _FORMULA.match(value) and not _NUMBER.fullmatch(value):
         value = "'" + value
     if '"' in value:
         return '"' + value.replace('"', '""') + '"'
-    return f'"{value}"' if "," in value or "\n" in value or "\r" in value else value
+    return f'"{value}"' if "," in value or "\n" in value else value
 
 
 def cell_rows(results: Results) -> Iterator[list[Any]]:

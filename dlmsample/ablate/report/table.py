@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dlmsample.ablate.analysis.figures import Figures
 from dlmsample.ablate.analysis.results import ReportRow, Results
 from dlmsample.ablate.storage.records import ResultSource
+from dlmsample.support.html.text import printable
 
 NOTHING = "–"
 #: A difference that Holm's adjusted test tells from 0 at 5 %, up and down.
@@ -166,6 +167,6 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
 
 
 def escape(text: str) -> str:
-    """Text that Markdown shows as it is, in one line."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Text that Markdown shows as it is, in one line; what does not show is written as an escape."""
+    flat = printable(" ".join(text.split())).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|#~])", r"\\\1", flat)

@@ -260,6 +260,11 @@ def reading(path: Path) -> Iterator[None]:
     except sqlite3.OperationalError as error:  # locked, disk full, read-only: not the file's fault
         if "malformed" in str(error) or "not a database" in str(error):
             raise damaged(path, str(error)) from None
+        if "is full" in str(error):
+            raise StoreError(
+                f"cannot write {path}: the disk is full; every batch that was stored before is safe: free some room "
+                "and give the same command again"
+            ) from None
         raise StoreError(f"cannot use {path}: {error}") from None
     except (sqlite3.DatabaseError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise damaged(path, str(error)) from None

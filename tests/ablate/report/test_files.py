@@ -16,6 +16,7 @@ from dlmsample.ablate.analysis.configs import baselines, group
 from dlmsample.ablate.analysis.figures import figures, last_mile
 from dlmsample.ablate.report.csv import EXAMPLE_COLUMNS, csv_lines, example_lines
 from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.support.html.text import printable
 from tests.ablate.fakes import FakeStore, answer, answers, cell, columns, written
 
 Rows = list[dict[str, str]]
@@ -131,7 +132,7 @@ def test_no_text_becomes_a_formula_and_all_come_back(text: str) -> None:
     row = read(line)[0]
     assert row["n"] == "-5"
     assert not row["text"].lstrip().startswith(("=", "+", "-", "@", "＝"))
-    assert row["text"].removeprefix("'") == text
+    assert row["text"].removeprefix("'") == printable(text)
 
 
 @pytest.mark.parametrize("text", ["-5", "+3.5", "-1e9", "12"])
@@ -143,10 +144,26 @@ def test_hostile_texts_survive_in_examples(tmp_path: Path, monkeypatch: pytest.M
     texts = ['a\r\nb,"c"', "\r", "nul\0nul", "line\u2028line", "", "=cmd()", "日本"]
     held = [(cell("unmask"), [answer(at, False, text=text, extracted=None) for at, text in enumerate(texts)])]
     rows = read(written(FakeStore(held), tmp_path, monkeypatch)["examples.csv"])
-    assert [row["text"] for row in rows] == [*texts[:5], "'=cmd()", "日本"]
+    assert [row["text"] for row in rows] == [*map(printable, texts[:5]), "'=cmd()", "日本"]
     lone = FakeStore([(cell("unmask"), [answer(0, False, text="a\ud800b")])])
     files = written(lone, tmp_path, monkeypatch)
     assert read(files["examples.csv"])[0]["text"] == "a\\ud800b"
+
+
+def test_no_file_holds_what_a_terminal_or_a_line_reader_would_obey(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of models and labels of grids are written without controls, without marks that reorder, line by line."""
+    bad = "a\x1b[2J\u202eb\x85c\u2028d\re\0f\u200bg"
+    held = [
+        (cell(f"unmask{bad}", bad, task=bad), [answer(0, False, text=bad, extracted=bad, answer=bad, prompt=bad)]),
+        (cell("t2m", status="failed", error=bad), []),
+    ]
+    for name, text in written(FakeStore(held, {"name": bad}), tmp_path, monkeypatch).items():
+        assert not {"\x1b", "\u202e", "\x85", "\u2028", "\r", "\0", "\u200b"} & set(text), name
+        assert text.splitlines() == text.removesuffix("\n").split("\n"), name
+        plain = text.replace("\\\\", "\\").replace("\\[", "[")
+        assert r"a\x1b[2J\u202eb" in plain or name == "comparisons.csv"
 
 
 def test_example_lines_are_rows_as_any_other() -> None:

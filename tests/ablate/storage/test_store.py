@@ -90,6 +90,20 @@ def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, l
         assert [r.index for r in store.examples(key)] == [0]
 
 
+def test_a_full_disk_says_what_is_safe(tmp_path: Path, layout: ResolvedGrid) -> None:
+    """Nothing of the batch that found no room is stored, and everything before it is."""
+    key, digests = layout.cells[1].key, layout.digests[layout.cells[1].task.label]
+    with filled(tmp_path, layout) as store:
+        store.add(key, [result(0)], digests[:1])
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoreError, match=r"^[^\n]*the disk is full[^\n]*stored before is safe[^\n]*$"):
+            store.add(key, [result(1, text="x" * 100_000)], [digests[1]])
+        assert [r.index for r in store.examples(key)] == [0]
+    with Store(tmp_path) as store:
+        assert [r.index for r in store.examples(key)] == [0]
+
+
 def test_a_limit_hides_and_a_changed_example_is_forgotten(tmp_path: Path, layout: ResolvedGrid) -> None:
     key = layout.cells[0].key
     with filled(tmp_path, layout) as store:
