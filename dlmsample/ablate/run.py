@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -105,8 +106,9 @@ def run(
         raise unknown("engine", engine, ENGINES)
     if engine == "ray":
         ray.require()
-    marks = None
+    marks = path = None
     if not isinstance(grid, Grid):
+        path = str(grid)
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
     where = local.devices(device)
@@ -128,8 +130,11 @@ def run(
             source = work(Queue(units), partial(score_reply, resolved))
             if command is not None:
                 store.note(command=command)
+            if path is not None:
+                store.note(grid_file=path)
             if units:
                 store.note(
+                    date=datetime.now(UTC).date().isoformat(),
                     version=dlmsample.__version__,
                     device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
                     **{name: metadata.version(name) for name in ("torch", "transformers")},

@@ -71,7 +71,8 @@ class FakeStore:
     """What the report asks of a store."""
 
     held: Sequence[tuple[CellInfo, list[ExampleResult]]]
-    about: dict[str, Any] = field(default_factory=lambda: {"name": "demo"})
+    given: dict[str, Any] = field(default_factory=lambda: {"name": "demo"})
+    notes: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +80,10 @@ class FakeStore:
     def __exit__(self, *error: object) -> None: ...
 
     def grid(self) -> dict[str, Any]:
-        return self.about
+        return self.given
+
+    def about(self) -> dict[str, str]:
+        return self.notes
 
     def cells(self) -> list[CellInfo]:
         return [replace(cell, done=len(given), expected=max(cell.expected, len(given))) for cell, given in self.held]

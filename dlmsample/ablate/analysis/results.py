@@ -33,6 +33,7 @@ class Results:
     name: str
     rows: tuple[ReportRow, ...]
     sources: tuple[ResultSource, ...] = ()  #: the environments that the answers come from
+    provenance: tuple[tuple[str, str], ...] = ()  #: what the results came from, as name and text
 
     @property
     def tasks(self) -> dict[str, list[ReportRow]]:

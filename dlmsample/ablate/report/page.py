@@ -41,10 +41,11 @@ def page(results: Results, pairs: Sequence[FlippedPair]) -> str:
         failed=results.failed,
         columns=COLUMNS,
         notes=NOTES,
+        provenance=[(name, printable(text)) for name, text in results.provenance],
         origin=ORIGIN,
         sources=[printable(line) for line in source_lines(results.sources)],
         tasks=[_task(at, name, rows) for at, (name, rows) in enumerate(results.tasks.items(), 1)],
-        pairs=[_pair(pair) for pair in pairs],
+        pairs=[_pair(pair) for pair in pairs if pair.flips.gained or pair.flips.lost],
     )
 
 

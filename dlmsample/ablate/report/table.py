@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dlmsample.ablate.analysis.figures import Figures
 from dlmsample.ablate.analysis.results import ReportRow, Results
@@ -138,9 +139,42 @@ NOTES: tuple[str, ...] = (
 )
 
 
+def provenance(grid: Mapping[str, Any], about: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """What results came from, as name and text; what the store does not know is left out.
+
+    Args:
+        grid: from :meth:`dlmsample.ablate.storage.store.Store.grid`.
+        about: from :meth:`dlmsample.ablate.storage.store.Store.about`.
+
+    Example:
+        >>> provenance({"seeds": [0, 1]}, {"torch": "2.6.0", "device": "x86_64 CPU, 2 threads"})
+        (('versions', 'torch 2.6.0'), ('device', 'x86_64 CPU, 2 threads'), ('seeds', '0, 1'))
+    """
+    versions = {"dlmsample": about.get("version"), **{name: about.get(name) for name in ("torch", "transformers")}}
+    dtypes = dict.fromkeys(checkpoint.get("dtype") or "default" for checkpoint in grid.get("checkpoints", ()))
+    known = {
+        "grid file": about.get("grid_file"),
+        "command": about.get("command"),
+        "date": about.get("date"),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items() if version),
+        "device": about.get("device"),
+        "dtype": ", ".join(dtypes).replace("default", "default (float32 on a CPU, else bfloat16)"),
+        "tasks": "; ".join(map(_task, grid.get("tasks", ()))),
+        "seeds": ", ".join(map(str, grid.get("seeds", ()))),
+    }
+    return tuple((name, text) for name, text in known.items() if text)
+
+
+def _task(task: Mapping[str, Any]) -> str:
+    limit = "all examples" if task.get("limit") is None else f"first {task['limit']} examples"
+    return f"{task['name']}, split {task.get('split') or 'as reported'}, {limit}"
+
+
 def markdown(results: Results) -> str:
     """report.md: a table for each task, what failed, and how to read it."""
     parts = [f"# {escape(results.name)}"]
+    if results.provenance:
+        parts += ["\n".join(f"* {name}: {escape(text)}" for name, text in results.provenance)]
     if results.sources:
         parts += [escape(ORIGIN), "\n".join(f"* {escape(line)}" for line in source_lines(results.sources))]
     for task, rows in results.tasks.items():

@@ -16,7 +16,7 @@ from dlmsample.ablate.analysis.figures import MeasuredConfig, measure_config
 from dlmsample.ablate.analysis.results import ReportRow, Results, results
 from dlmsample.ablate.report import csv
 from dlmsample.ablate.report.page import FlippedPair, page
-from dlmsample.ablate.report.table import markdown
+from dlmsample.ablate.report.table import markdown, provenance
 from dlmsample.ablate.storage.store import Store
 
 #: Written in this order; examples.csv, the largest, while the store is read.
@@ -62,6 +62,7 @@ def build(
         with writing(paths[0]) as file:
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
+        made = replace(made, provenance=provenance(grid, store.about()))
         for path, lines in (
             (paths[1], csv.csv_lines(csv.CELL_COLUMNS, csv.cell_rows(made))),
             (paths[2], csv.csv_lines(csv.COMPARISON_COLUMNS, csv.comparison_rows(made))),

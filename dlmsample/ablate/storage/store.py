@@ -88,7 +88,7 @@ class Store:
         return json.loads(self._meta("grid") or "{}")
 
     def about(self) -> dict[str, str]:
-        """What was noted of the last run: ``command``, ``device``, versions; empty before the first."""
+        """What was noted of the last run: command, grid file, date, device, versions; empty before the first."""
         return {"version": self._meta("version") or "", **json.loads(self._meta("about") or "{}")}
 
     def note(self, **about: str) -> None:

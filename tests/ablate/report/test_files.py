@@ -227,7 +227,7 @@ def test_named_baselines() -> None:
 
 def test_the_grids_baseline_counts_unless_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = demo()
-    store.about["baseline"] = "nano t2m(threshold=0.1)"
+    store.given["baseline"] = "nano t2m(threshold=0.1)"
     named = read(written(store, tmp_path, monkeypatch)["comparisons.csv"])
     assert {row["baseline_policy"] for row in named} == {"t2m(threshold=0.1)"}
     other = read(written(store, tmp_path, monkeypatch, baseline="nano unmask(tokens_per_step=4)")["comparisons.csv"])

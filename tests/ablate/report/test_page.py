@@ -93,6 +93,40 @@ def test_flips_are_limited_and_counted(tmp_path: Path, monkeypatch: pytest.Monke
     assert "(5000 characters more)" in written(FakeStore(long), tmp_path, monkeypatch)["report.html"]
 
 
+def test_empty_sections_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a comparison, or with one in which nothing flipped, there is no section of flips and no link to it."""
+    alone = [(cell("unmask"), answers("10"))]
+    alike = [*alone, (cell("t2m"), answers("10"))]
+    for held in (alone, alike):
+        page = written(FakeStore(held), tmp_path, monkeypatch)["report.html"]
+        outline = Outline(page)
+        assert "flips" not in page.replace(">flips<", "")
+        assert "Failed cells" not in page
+        assert 'class="provenance"' not in page
+        assert {section["id"] for section in outline.all("section")} == {"task1", "notes"}
+    differing = [*alike, (cell("d3im"), answers("11"))]
+    assert written(FakeStore(differing), tmp_path, monkeypatch)["report.html"].count("<summary>") == 1
+
+
+def test_it_begins_with_what_the_results_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = {
+        "name": "demo",
+        "tasks": [{"name": "wordproblems", "split": "valid", "limit": 5}, {"name": "gsm8k", "split": None}],
+        "checkpoints": [{"model": "nano", "dtype": "float64"}, {"model": "nano", "dtype": None}],
+        "seeds": [0, 7],
+    }
+    notes = {"version": "1.2", "torch": "3.4", "device": "one abacus", "command": "dlmsample ablate <g>.yaml"}
+    notes |= {"date": "2031-02-03", "grid_file": "g.yaml"}
+    files = written(FakeStore([(cell("unmask"), answers("10"))], grid, notes), tmp_path, monkeypatch)
+    head = files["report.html"][: files["report.html"].index("<nav")]
+    for text in (
+        *("g.yaml", "dlmsample ablate &lt;g&gt;.yaml", "2031-02-03", "dlmsample 1.2, torch 3.4", "one abacus", "0, 7"),
+        *("float64, default", "wordproblems, split valid, first 5 examples", "gsm8k, split as reported, all examples"),
+    ):
+        assert f"<dd>{text}" in head or text in head
+        assert text.split(" ")[0] in files["report.md"][: files["report.md"].index("\n## ")]
+
+
 def test_pages_are_the_same_every_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert written(hostile(), tmp_path, monkeypatch) == written(hostile(), tmp_path, monkeypatch)
 
