@@ -13,6 +13,7 @@ import torch
 
 from dlmsample.ablate.spec.cells import Cell, resolve
 from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database
 from dlmsample.ablate.storage.environment import present
 from dlmsample.ablate.storage.store import Store
@@ -23,6 +24,7 @@ from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.support.registry import policy
 from dlmsample.types import Block, Prediction
 
+LARGE = 5_000  #: cells; a grid of more is counted and not looked at cell by cell
 _ROWS_ON_CPU = 8  # there a row costs the same in any batch; elsewhere a whole batch is timed
 
 
@@ -34,11 +36,15 @@ class Estimate:
     cells: int
     examples: int  #: in all cells
     stored: int  #: of them, those that have a result already
-    forwards: int  #: nfe of the others, summed
-    bound: int  #: policy updates they can take at most
+    forwards: (
+        int | None
+    )  #: nfe of the others, summed; None, as the next two: the grid is too large to look at each cell
+    bound: int | None  #: policy updates they can take at most
     seconds: float | None  #: for them; None: no sample could be run
     sampled: int  #: examples that were run to find out
     errors: dict[str, str]  #: checkpoints whose sample failed
+
+    warning: str | None = None  #: why the grid was only counted
 
     def asdict(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -67,6 +73,8 @@ def estimate(
         out: the folder of the run; what is stored there is not counted again.
         device, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
 
+    A grid of more than :data:`LARGE` cells is counted, without a look at the store and without a sample.
+
     Raises:
         ValueError: a mistake in the grid, or a damaged store.
     """
@@ -74,6 +82,8 @@ def estimate(
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
+    if sum(grid.sizes.values()) > LARGE:
+        return _count(grid, marks, task_options or {})
     resolved = resolve(grid.with_options(task_options or {}), marks, device)
     missing = {cell.key: list(range(len(resolved.digests[cell.task.label]))) for cell in resolved.cells}
     total = sum(map(len, missing.values()))
@@ -129,6 +139,25 @@ def estimate(
         seconds=None if waiting and pace is None else seconds / len(where),
         sampled=sampled,
         errors=errors,
+    )
+
+
+def _count(grid: Grid, marks: Marks | None, task_options: dict[str, Any]) -> Estimate:
+    """The estimate of a grid that is too large to look at each cell: its numbers of cells and examples alone."""
+    sizes = grid.sizes
+    one = grid.model_copy(update={"policies": [entry.first for entry in grid.policies], "seeds": grid.seeds[:1]})
+    resolved = resolve(one.with_options(task_options), marks)  # wrong names are told all the same
+    return Estimate(
+        name=grid.name,
+        cells=sum(sizes.values()),
+        examples=sum(count * len(resolved.examples[label]) for label, count in sizes.items()),
+        stored=0,
+        forwards=None,
+        bound=None,
+        seconds=None,
+        sampled=0,
+        errors={},
+        warning=f"more than {LARGE:,} cells: they are counted and nothing is timed; shorten the lists of the grid",
     )
 
 

@@ -109,8 +109,13 @@ def _estimate_lines(found: Estimate) -> list[str]:
     stored = f", {found.stored} stored already" if found.stored else ""
     lines = [
         f"grid      {found.name}: {found.cells} cells, {found.examples} examples{stored}",
-        f"forwards  about {found.forwards:,} for the {left} examples to run; {found.bound:,} steps at most",
     ]
+    if found.warning is not None:
+        lines.append(f"warning   {found.warning}")
+    if found.forwards is not None:
+        lines.append(
+            f"forwards  about {found.forwards:,} for the {left} examples to run; {found.bound:,} steps at most"
+        )
     if found.seconds is not None:
         lines.append(f"time      about {duration(found.seconds)}, from {found.sampled} examples run now")
     return lines + [f"failed    {where}: {one_line(error)}" for where, error in found.errors.items()]

@@ -94,6 +94,9 @@ def report(
         str | None,
         typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
     ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where the files go.  [default: the folder of the run]")
+    ] = None,
     accept_versions: AcceptVersions = False,
     as_json: options.AsObject = False,
 ) -> None:

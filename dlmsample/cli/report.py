@@ -26,6 +26,7 @@ class Request:
     baseline: str | None = None
     claims: str | None = None
     papers: str | None = None
+    out: str | None = None
     accept_versions: bool = False
     as_json: bool = False
 
@@ -43,7 +44,8 @@ def report(request: Request) -> None:
     with interrupt.raising():
         folder = Path(request.folder).expanduser()
         judged, ledger = _ledger(request, folder)  # first: a wrong claim is told before any work
-        made, paths = build(folder, request.baseline, accept_versions=request.accept_versions)
+        out = None if request.out is None else Path(request.out).expanduser()
+        made, paths = build(folder, request.baseline, accept_versions=request.accept_versions, out=out)
         paths = [*paths, *ledger]
         if request.as_json:
             data = {**made.asdict(), "files": [str(path) for path in paths]}
@@ -59,7 +61,8 @@ def _ledger(request: Request, folder: Path) -> tuple[list[Judged], list[Path]]:
         return [], []
     from dlmsample.ablate.papers import ledger
 
-    target = None if request.papers is None else Path(request.papers).expanduser()
+    named = request.papers if request.out is None else request.papers or str(Path(request.out) / ledger.NAME)
+    target = None if named is None else Path(named).expanduser()
     words = ["dlmsample", "report", request.folder, "--claims", request.claims]
     words += [] if request.papers is None else ["--papers", request.papers]
     words += ["--accept-versions"] if request.accept_versions else []

@@ -25,7 +25,11 @@ _FLIPS_A_PAIR, _FLIPS_A_PAGE = 20, 1000
 
 
 def write(
-    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+    folder: Path,
+    baseline: str | None = None,
+    store: Store | None = None,
+    accept_versions: bool = False,
+    out: Path | None = None,
 ) -> list[Path]:
     """Write the report of a store, whatever state its run is in.
 
@@ -33,7 +37,7 @@ def write(
     killed and resumed equal those of an undisturbed one.
 
     Args:
-        folder: that of ``--out``; the files go there.
+        folder: the folder of the run, with its store.
         baseline: the label of the configuration that the others are compared to, as "CHECKPOINT POLICY" or
             "TASK: CHECKPOINT POLICY"; None: the grid's, or see :func:`dlmsample.ablate.analysis.configs.baselines`.
         store: of the folder, where it is open already: opening one checks every row of it.
@@ -41,24 +45,31 @@ def write(
             Otherwise the tables of a task are those of the environment that the last run worked in, and what other
             environments have computed of it stands apart, as "TASK (environment NUMBER)"; the report lists the
             environments with their numbers at its top.
+        out: the folder that the files go to, made where there is none; None: that of the run. A run's folder that
+            cannot be written is thus reported elsewhere.
 
     Returns:
         The files, :data:`FILES`.
 
     Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
     """
-    return build(folder, baseline, store, accept_versions)[1]
+    return build(folder, baseline, store, accept_versions, out)[1]
 
 
 def build(
-    folder: Path, baseline: str | None = None, store: Store | None = None, accept_versions: bool = False
+    folder: Path,
+    baseline: str | None = None,
+    store: Store | None = None,
+    accept_versions: bool = False,
+    out: Path | None = None,
 ) -> tuple[Results, list[Path]]:
     """As :func:`write`, together with what the report says."""
+    target = _target(Path(folder), out)
     with Store(folder, accept_versions) if store is None else nullcontext(store) as store:
         grid, configs = store.grid(), group([*store.cells(), *store.apart()])
         wanted = baseline if baseline is not None else grid.get("baseline")
         baselines(configs, {}, wanted)  # a wrong label is told before any work
-        paths = [Path(folder) / name for name in FILES]
+        paths = [target / name for name in FILES]
         with writing(paths[0]) as file:
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
@@ -72,6 +83,19 @@ def build(
             with writing(path) as file:
                 file.writelines(lines)
         return made, paths
+
+
+def _target(folder: Path, out: Path | None) -> Path:
+    """The folder of the report's files; that it cannot be written is told before any work."""
+    if out is None:
+        if folder.is_dir() and not os.access(folder, os.W_OK):
+            raise ValueError(f"cannot write into {folder}: name a folder for the report with --out DIR")
+        return folder
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot use --out {str(out)!r}: {error.strerror}; name another folder") from None
+    return out
 
 
 def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, MeasuredConfig]]:

@@ -76,7 +76,7 @@ def resolve(grid: Grid, marks: Marks | None = None, device: str | None = None) -
     for checkpoint in grid.checkpoints:
         for task in grid.tasks:
             for choice in chosen:
-                if _wanted(choice.entry, task, checkpoint):
+                if choice.entry.wants(task.label, checkpoint.label):
                     for seed in grid.seeds:
                         split = tasks[task.label].split
                         cell = _cell(grid, task, checkpoint, hashes[checkpoint.label], choice, seed, device, split)
@@ -150,13 +150,6 @@ def check_lists(given: Mapping[str, Any], marks: Marks, place: tuple[Any, ...]) 
     for key, value in given.items():
         if value == []:
             raise marks.error((*place, key), f"{key} is an empty list: give a value, or leave {key} out")
-
-
-def _wanted(entry: PolicyEntry, task: TaskEntry, checkpoint: CheckpointEntry) -> bool:
-    return all(
-        labels is None or label in labels
-        for labels, label in ((entry.checkpoints, checkpoint.label), (entry.tasks, task.label))
-    )
 
 
 def _check_labels(entry: PolicyEntry, grid: Grid, marks: Marks, place: tuple[Any, ...]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -100,9 +101,28 @@ class PolicyEntry(BaseModel):
     checkpoints: list[Name] | None = None
     tasks: list[Name] | None = None
 
+    @property
+    def size(self) -> int:
+        """Number of :meth:`variants`."""
+        return prod(len(value) for value in self._options().values() if isinstance(value, list))
+
+    @property
+    def first(self) -> PolicyEntry:
+        """The same policy with the first value of each list alone."""
+        one = {key: value[0] if isinstance(value, list) and value else value for key, value in self._options().items()}
+        return self.model_validate({**self.model_dump(include=set(type(self).model_fields)), **one})
+
+    def _options(self) -> dict[str, Any]:
+        return self.model_extra or {}
+
+    def wants(self, task: str, checkpoint: str) -> bool:
+        """Whether it is run on a task with a checkpoint, by their labels."""
+        given = ((self.tasks, task), (self.checkpoints, checkpoint))
+        return all(labels is None or label in labels for labels, label in given)
+
     def variants(self) -> Iterator[dict[str, Any]]:
         """Options and settings with one value each, in the order of the file; the first list varies slowest."""
-        given = self.model_extra or {}
+        given = self._options()
         lists = [value if isinstance(value, list) else [value] for value in given.values()]
         for values in product(*lists):
             yield dict(zip(given, values, strict=True))
@@ -145,6 +165,26 @@ class Grid(StrictModel):
                 remedy = "give one of them another name" if kind == "checkpoints" else "keep one"
                 raise ValueError(f"{kind} holds {twice[0]!r} twice: {remedy}")
         return self
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Label of each task -> number of its cells; cells that will turn out equal are counted apart.
+
+        Example:
+            >>> parse("{name: g, tasks: [{name: wordproblems}], checkpoints: [{model: nano}], seeds: [0, 1], "
+            ...       "policies: [{policy: t2m, threshold: [0.1, 0.3]}]}").sizes
+            {'wordproblems': 4}
+        """
+        return {
+            task.label: len(self.seeds)
+            * sum(
+                policy.size
+                for policy in self.policies
+                for checkpoint in self.checkpoints
+                if policy.wants(task.label, checkpoint.label)
+            )
+            for task in self.tasks
+        }
 
     def with_options(self, given: dict[str, Any]) -> Grid:
         """The same grid; tasks that know one of the options, and do not say otherwise, take it over."""

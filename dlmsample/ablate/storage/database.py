@@ -119,6 +119,8 @@ def remove(path: Path) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """Open a database and check it: header, tables, structure, and the checksum of every row.
 
+    Where the file or its folder cannot be written, the database is opened for reading alone, and nothing is written.
+
     Raises:
         StoreError: it is not there, not ours, of another version, or damaged.
     """
@@ -135,14 +137,33 @@ def connect(path: Path) -> sqlite3.Connection:
         raise StoreError(f"cannot read {path}: {error.strerror}") from None
     if header != b"SQLite format 3\0":
         raise damaged(path, "it does not begin as an SQLite file")
+    if not writable(path):
+        journal = path.with_name(path.name + "-wal")
+        if journal.exists() and journal.stat().st_size:
+            raise StoreError(
+                f"{path.parent} cannot be written, and the journal beside {path.name} holds results: copy the folder "
+                "to where it can be written, and use it there"
+            )
     with reading(path):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30.0)
+        connection = sqlite3.connect(_uri(path, "rw"), uri=True, timeout=30.0)
         try:
             _check(connection, path)
+            if writable(path):
+                connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def writable(path: Path) -> bool:
+    """Whether a database can be written: the file, and its folder, where SQLite keeps a journal beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _uri(path: Path, mode: str) -> str:
+    """What SQLite opens; where nothing can be written, in the one mode that makes no file beside the database."""
+    return f"{path.absolute().as_uri()}?mode={mode if writable(path) else 'ro&immutable=1'}"
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
@@ -156,7 +177,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, "its tables are not those of a store")
     for table, columns in CHECKED.items():
         _check_rows(connection, path, table, columns)
-    connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;")
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:
@@ -189,7 +209,7 @@ def _expected_schema() -> list[tuple[Any, ...]]:
 def outdated(path: Path) -> bool:
     """Whether a file has the tables of the version before, which :func:`migrate` brings up to date."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
+        with closing(sqlite3.connect(_uri(path, "ro"), uri=True, timeout=30.0)) as connection:
             return _version(connection, path) == 1
     except (sqlite3.Error, StoreError):
         return False  # what it is instead, opening it tells

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from dlmsample.ablate.report.write import write
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
 from dlmsample.ablate.spec.yamlfile import Marks
@@ -88,6 +89,29 @@ def test_nothing_is_stored_twice_and_a_batch_is_all_or_nothing(tmp_path: Path, l
         with pytest.raises(StoreError):
             store.add(key, [result(1), result(0)], [digests[1], digests[0]])
         assert [r.index for r in store.examples(key)] == [0]
+
+
+def test_a_folder_that_cannot_be_written_is_read_and_left_alone(
+    tmp_path: Path, layout: ResolvedGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, key = tmp_path / "run", layout.cells[0].key
+    folder.mkdir()
+    filled(folder, layout).close()
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{database.NAME}{suffix}").unlink(missing_ok=True)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) not in (folder, folder / database.NAME))
+    with Store(folder) as store:
+        assert store.examples(key) == [result(i) for i in range(6)]
+        with pytest.raises(StoreError, match="readonly"):
+            store.note(command="x")
+    with pytest.raises(ValueError, match=r"^cannot write into [^\n]*--out DIR$"):
+        write(folder)
+    assert {path.parent for path in write(folder, out=tmp_path / "a" / "b")} == {tmp_path / "a" / "b"}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    (folder / f"{database.NAME}-wal").write_bytes(b"x")
+    with pytest.raises(StoreError, match=r"^[^\n]*journal beside[^\n]*copy the folder[^\n]*$"):
+        Store(folder)
 
 
 def test_a_full_disk_says_what_is_safe(tmp_path: Path, layout: ResolvedGrid) -> None:
