@@ -1,4 +1,4 @@
-"""``--dry-run``: how much a grid is, counted, and how long it takes, from a few examples that are really run."""
+"""``--dry-run``: count the work of a grid, and estimate its time from a few examples that are really decoded."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def bound(cell: Cell) -> int:
 
 
 def fewest(cell: Cell) -> int:
-    """Policy updates of an answer whose every token the model is sure of at once, and never doubts."""
+    """The number of policy updates of an answer, if the model were sure of every token from the start."""
     rule, block = policy(cell.policy_name, **cell.options), _blocks(cell)
     most = rule.max_steps(block)
     shape = block.tokens.shape
@@ -227,7 +227,7 @@ def _samples(waiting: Sequence[Cell]) -> list[Cell]:
 
 
 def _kind(cell: Cell) -> Any:
-    """Cells whose samples speak for each other: a policy with the same options in use."""
+    """What cells must share for one's sample to stand for the other: the policy and the options that are set."""
     return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
 
 

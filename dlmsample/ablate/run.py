@@ -1,4 +1,4 @@
-"""Run a grid: what is missing is run, every finished batch is stored, the report is written."""
+"""Run a grid: decode what has no result yet, store every finished batch, and write the report."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def run(
     isolate: bool = False,
     accept_versions: bool = False,
 ) -> Summary:
-    """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
+    """Run what has no result yet and write the report. The same call again continues where the last one stopped.
 
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
@@ -174,7 +174,7 @@ def opened(folder: Path, fresh: bool = False, accept_versions: bool = False) -> 
 
 
 def outstanding(store: Store, resolved: ResolvedGrid) -> list[Unit]:
-    """What has no result yet, but for cells that failed."""
+    """Units of all examples without a result, except in cells that failed."""
     failed = {cell.key for cell in store.cells() if cell.status == "failed"}
     missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in resolved.cells}
     return cut(resolved.cells, missing, resolved.examples, resolved.grid.batch_size)

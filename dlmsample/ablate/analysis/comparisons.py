@@ -59,7 +59,7 @@ class _Pair:
 def compare(
     measured: Sequence[MeasuredConfig], baselines: Mapping[str, Config], seed: int = 0
 ) -> dict[int, Comparison]:
-    """Every configuration that shares an example with its baseline, by its number; the baselines have none.
+    """Compare every configuration to its baseline, if both have answered an example; the keys are their numbers.
 
     Several seeds of a configuration: its share of right answers on an example is what is compared, so the example
     stays the unit of every interval and test.
@@ -155,7 +155,7 @@ _Answers = Mapping[int, Mapping[int, ExampleResult]]  # index -> seed -> result
 
 
 def flips(before: SeedResults, after: SeedResults, limit: int) -> Flips:
-    """Flips of the examples that both have answered; of both kinds in turn, the first by index, up to ``limit``.
+    """The examples that flipped, of those that both have answered; gained and lost ones in turn, up to ``limit``.
 
     Several seeds: an example flipped where the shares of right answers differ; shown is one right and one wrong
     answer, of the same seed if there is such a pair.
@@ -171,7 +171,7 @@ def flips(before: SeedResults, after: SeedResults, limit: int) -> Flips:
 
 
 def in_turn(gained: Sequence[int], lost: Sequence[int], limit: int) -> list[int]:
-    """The first of both kinds in turn, up to ``limit``; sorted.
+    """Indices of gained and lost examples, taken in turn from the front of each until there are ``limit``; sorted.
 
     Example:
         >>> in_turn([0, 1, 2], [9], 3)

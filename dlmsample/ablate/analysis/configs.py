@@ -1,4 +1,4 @@
-"""Configurations: cells that differ in nothing but the seed; their labels, and which one the others are compared to."""
+"""Configurations: a configuration is the cells that differ in nothing but the seed. Their labels and baselines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlmsample.support.registry import unknown
 
 @dataclass(frozen=True)
 class Config:
-    """One configuration of the grid and its cells, one a seed."""
+    """One configuration of the grid, with its cells: one for each seed."""
 
     number: int  #: from 1, in the report's order
     task: str  #: its label; with the environment's number where results of another environment are shown apart
@@ -47,7 +47,7 @@ _Place = tuple[str, str, str]
 
 
 def group(cells: Sequence[CellInfo]) -> list[Config]:
-    """Cells as configurations: tasks in the grid's order, then configurations in the grid's order.
+    """Group cells into configurations, ordered by task and then as the grid has them.
 
     Block length, temperature and new tokens are named after the policy only where they tell two cells apart.
 

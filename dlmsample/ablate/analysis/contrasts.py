@@ -43,7 +43,7 @@ MEASURES: dict[str, Ratio] = {
 
 
 def sums(measure: str, results: Iterable[ExampleResult]) -> dict[int, tuple[int, int]]:
-    """Index -> both terms of an example, summed over its seeds."""
+    """For each example, by its index, both terms of the ratio, summed over the seeds."""
     terms, found = MEASURES[measure].terms, {}
     for result in results:
         first, second = terms(result)
@@ -60,7 +60,7 @@ Sums = Mapping[int, tuple[int, int]]  #: index -> both terms of a ratio
 
 @dataclass(frozen=True)
 class Contrast:
-    """What to compare: one, two or four sides, and a number to take off."""
+    """What to compare: one, two or four sides, and a number that is subtracted from the result."""
 
     measure: str
     sides: tuple[Sums, ...]

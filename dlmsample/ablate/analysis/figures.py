@@ -79,7 +79,7 @@ def _by_example(results: ResultColumns) -> tuple[NDArray[np.int64], NDArray[np.i
 
 
 def figures(results: ResultColumns) -> Figures:
-    """Summarise at least one result.
+    """The figures of some results, at least one.
 
     Examples weigh alike. Several seeds: the interval is Wilson's with the number of trials that the answers are worth
     (:func:`dlmsample.ablate.analysis.stats.effective_total`), since answers to one example are not independent.

@@ -1,4 +1,4 @@
-"""The claims file: what papers say, with their numbers, and the cells of a grid that put it to the test."""
+"""The claims file: what papers say, with their numbers, and the cells of a grid that test it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Claim(StrictModel):
 
     @property
     def entries(self) -> dict[tuple[str, ...], CellEntry]:
-        """Where each of its cells stands in the claim; their signs are plus, minus, minus, plus."""
+        """The cells of the claim by their place in it; in the difference their signs are plus, minus, minus, plus."""
         found: dict[tuple[str, ...], CellEntry] = {("cell",): self.cell}
         if self.against is not None:
             found["against",] = self.against
@@ -108,7 +108,7 @@ class Claim(StrictModel):
 
 
 class LeftOut(StrictModel):
-    """What of a paper has no row here, and why."""
+    """A claim of a paper that has no row here, and why not."""
 
     what: Text
     why: Text

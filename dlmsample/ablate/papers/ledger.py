@@ -1,4 +1,4 @@
-"""PAPERS.md: what papers say, beside what a grid measured, and whether that bears it out."""
+"""PAPERS.md, the ledger: what papers say, what a grid measured, and whether the claim holds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Claims, judged: which cells they mean, what was measured there, and whether that bears them out."""
+"""Judge claims: find the cells that a claim names, measure their difference, and say whether the claim holds."""
 
 from __future__ import annotations
 
@@ -224,7 +224,7 @@ def _meant(config: Config) -> dict[str, Any]:
 
 
 def by_identity(configs: Sequence[Config]) -> dict[str, Config]:
-    """Configurations by all that decides them: options in use, whatever their label writes out."""
+    """Configurations by what they do: a label that writes out a default finds the same one as a label that does not."""
     return {_identity(c.task, c.checkpoint, c.rule, _meant(c)): c for c in configs}
 
 

@@ -93,7 +93,7 @@ def comparison_rows(results: Results) -> Iterator[list[Any]]:
 
 
 def example_lines(config: Config, cell: CellInfo, answers: ResultColumns) -> Iterator[str]:
-    """Lines of examples.csv for one cell: an answer each. Short texts come again and again, so they are kept."""
+    """Lines of examples.csv for one cell, one for each answer. Short texts repeat, so their fields are cached."""
     start, short = ",".join(map(_field, _cell(config, cell))), cache(_field)
     given = (
         *(answers.index, map(short, answers.answer), map(short, answers.extracted)),

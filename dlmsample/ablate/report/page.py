@@ -1,4 +1,4 @@
-"""report.html: one page that needs nothing but itself. No script, no request; every text is escaped."""
+"""report.html: one page that needs no other file. It has no script and makes no request; every text is escaped."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def _target(folder: Path, out: Path | None) -> Path:
 
 
 def _measured(store: Store, configs: Iterable[Config], file: TextIO) -> Iterator[tuple[int, MeasuredConfig]]:
-    """Measure one configuration after the other and write its examples: memory holds the answers of one."""
+    """Measure the configurations one by one and write their examples; only one of them is in memory at a time."""
     file.writelines(csv.csv_lines(csv.EXAMPLE_COLUMNS, ()))
     for config in configs:
         runs = {cell.seed: store.columns(cell.key, cell.environment) for cell in config.cells}
@@ -114,7 +114,7 @@ def _runs(store: Store, config: Config, indices: Sequence[int]) -> SeedResults:
 
 
 def _pairs(store: Store, made: Results) -> Iterator[FlippedPair]:
-    """Every compared configuration with its flips; the page shows so many that it stays readable."""
+    """Every compared configuration with its flips: as many as a page can show and stay readable."""
     compared = [row for row in made.rows if row.comparison is not None]
     limit = max(4, min(_FLIPS_A_PAIR, _FLIPS_A_PAGE // max(1, len(compared))))
     for row in compared:
@@ -122,7 +122,7 @@ def _pairs(store: Store, made: Results) -> Iterator[FlippedPair]:
 
 
 def _flips(store: Store, row: ReportRow, limit: int) -> Flips:
-    """Read the answers that are shown and no others: a large grid has few of them."""
+    """The flips of one configuration. Only the answers that are shown are read from the store."""
     versus = row.comparison
     assert versus is not None
     chosen = in_turn(versus.gains, versus.losses, limit)

@@ -17,7 +17,7 @@ __all__ = ["CellSettings", "CheckpointEntry", "Grid", "GridError", "PolicyEntry"
 
 
 def _block(value: Any) -> Any:
-    """One error instead of one per member of the union."""
+    """Check a block length here, since pydantic would report one error for each member of the union."""
     if value is None or value == "all" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise ValueError('must be a number of tokens or "all"')
@@ -187,14 +187,14 @@ class Grid(StrictModel):
         }
 
     def with_options(self, given: dict[str, Any]) -> Grid:
-        """The same grid; tasks that know one of the options, and do not say otherwise, take it over."""
+        """The same grid with task options added: to each task those that it knows and does not set itself."""
         tasks = [
             task.model_copy(update={"options": {**_known(task.name, given), **task.options}}) for task in self.tasks
         ]
         return self.model_copy(update={"tasks": tasks})
 
     def resized(self, limit: int | None = None, batch_size: int | None = None) -> Grid:
-        """The same grid on the first ``limit`` examples of every task, in batches of ``batch_size``; None: as it says.
+        """The same grid with another limit of examples a task, or another batch size; None: unchanged.
 
         Raises:
             ValueError: a number below 1.

@@ -12,7 +12,7 @@ import dlmsample
 
 @dataclass(frozen=True)
 class Environment:
-    """What may change a number in its last digits, and with it an answer, while the meaning stays the same.
+    """Versions and device: they may change the last digits of a number, and through them an answer.
 
     Results of different environments are kept side by side and are never counted together unless the user says so
     (``--accept-versions``).

@@ -49,12 +49,12 @@ GROUP BY e.id ORDER BY e.id
 
 
 def info(cell: Cell) -> str:
-    """What of a cell follows from its hash."""
+    """The part of a cell that its hash decides, as JSON."""
     return json.dumps({"options": cell.options, "seed": cell.seed, **cell.settings.model_dump(mode="json")})
 
 
 def labels(cell: Cell) -> str:
-    """What of a cell is only a name in the grid."""
+    """The labels that the grid gives a cell, as JSON; they do not enter its hash."""
     labels = {
         "task": cell.task.label,
         "checkpoint": cell.checkpoint.label,

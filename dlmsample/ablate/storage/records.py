@@ -44,7 +44,7 @@ class ResultSource:
 
 @dataclass(frozen=True)
 class ExampleResult:
-    """What became of one example in one cell; the figures are those of :class:`dlmsample.RowStats`."""
+    """The result of one example in one cell; the figures are those of :class:`dlmsample.RowStats`."""
 
     index: int  #: in the task's fixed order
     prompt: str
@@ -67,7 +67,7 @@ class ExampleResult:
 
 @dataclass(frozen=True)
 class ResultColumns:
-    """An entry an answer in every column, which are those of :class:`ExampleResult`."""
+    """The results of a cell: one tuple for each field of :class:`ExampleResult`, with one entry for each answer."""
 
     index: tuple[int, ...]
     answer: tuple[str, ...]
@@ -99,7 +99,7 @@ NAMES = tuple(field.name for field in fields(ResultColumns))
 
 
 def joined(parts: Iterable[ResultColumns]) -> ResultColumns:
-    """Several cells as one.
+    """The results of several cells, one after the other.
 
     Example:
         >>> len(joined([ResultColumns.of([]), ResultColumns.of([])]))

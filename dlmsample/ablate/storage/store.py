@@ -98,13 +98,13 @@ class Store:
             db.execute(queries.META, checked(("about", text)))
 
     def cells(self) -> list[CellInfo]:
-        """The cells of the last run's grid, in its order, as far as their own environment has brought them."""
+        """The cells of the last run's grid, in its order, with what their own environment has computed."""
         with reading(self.path):
             rows = self._connection.execute(queries.CELLS, {"accept": self._accept}).fetchall()
         return [queries.cell_info(*row) for row in rows]
 
     def apart(self) -> list[CellInfo]:
-        """What other environments have computed of the same cells, environment by environment; nobody continues it."""
+        """Results of other environments for the same cells, by environment; a run does not continue them."""
         if self._accept:
             return []
         with reading(self.path):
