@@ -26,7 +26,7 @@ import numpy as np
 
 import dlmsample as ds
 from benchmarks.quality import device_name, parse_policy
-from dlmsample.ablate.stats import holm, paired_bootstrap, sign_flip_test, wilson
+from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test, wilson
 
 POLICIES = (*(f"unmask:tokens_per_step={k}" for k in (1, 2, 4)), "t2t", "d3im")
 KINDS: tuple[Literal["prefix", "dual"], ...] = ("prefix", "dual")

@@ -21,7 +21,7 @@ import torch
 
 import dlmsample as ds
 from benchmarks.quality import cell, device_name
-from dlmsample.ablate.stats import holm, paired_bootstrap, sign_flip_test
+from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
 
 ADAPTERS = (None, "mdm", "random_t2t", "self_generated_t2t", "scope")
 WHOLE = [f"{name}:steps={n},block_length=all" for n in (24, 48) for name in ("unmask", "d3im")]

@@ -30,10 +30,10 @@ from typing import Any, NamedTuple
 
 import torch
 
-from dlmsample.ablate import judge, local
 from dlmsample.ablate import run as runs
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Failure, Reply, Unit
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local, units
+from dlmsample.ablate.workers.units import Failure, Reply, Unit
 
 WORK = ("decode", "load")
 BOOKKEEPING = ("start", "worker", "waiting", "report", "end")
@@ -108,7 +108,7 @@ def measure(grid: str, out: Path, **options: Any) -> dict[str, Any]:
     """Run a grid with clocks in the places where time can go; seconds by name, and their shares."""
     clock, turns = Clock(), list[Turn]()
     for owner, name, label in (
-        (judge, "results", "score"),
+        (units, "score_answers", "score"),
         (Store, "begin", "begin"),
         (Store, "add", "store"),
         (runs, "_report", "report"),

@@ -6,7 +6,7 @@ from math import log10
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from dlmsample.ablate.svg import line, mark, markup, path, picture, ticks, words
+from dlmsample.ablate.report.svg import line, mark, markup, path, picture, ticks, words
 
 LABELS = {
     "ours": "dlmsample",

@@ -199,7 +199,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("posinf=_LARGE, neginf", "posinf=0.0, neginf"),
         ("if temperature > 0:", "if temperature > 1:"),
     ],
-    ("stats.py", "tests/ablate/test_stats.py"): [
+    ("stats.py", "tests/ablate/analysis/test_stats.py"): [
         ("spread / (4 * total)", "spread / total"),
         ("middle = share + spread / 2", "middle = share"),
         ("ddof=1", "ddof=0"),
@@ -218,7 +218,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("adjusted[order] = raised", "adjusted[:] = raised"),
         ("return lcm(", "return max("),
     ],
-    ("compare.py", "tests/ablate/test_stats.py"): [
+    ("comparisons.py", "tests/ablate/analysis/test_stats.py"): [
         ("holm(values), strict=True", "values, strict=True"),
         ("self.p_holm < 0.05", "self.p < 0.05"),
         ("return self.after - self.before", "return self.before - self.after"),

@@ -1,6 +1,7 @@
 """Golden outputs: what every policy decodes and every task accepts, so that no commit changes it unnoticed.
 
-The files in ``tests/golden`` hold the number of semantics that they were made under (``dlmsample.ablate.semantics``).
+The files in ``tests/golden`` hold the number of semantics that they were made under
+(``dlmsample.ablate.spec.identity``).
 Outputs that changed while the number did not are a failure: finished ablation runs would be continued with other rules.
 Where the change is meant: raise the number, then write the files anew with
 ``pytest tests/test_golden.py --update-golden``. New cases, policies and tasks are added by the same command and need no
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.ablate.semantics import SEMANTICS
+from dlmsample.ablate.spec.identity import SEMANTICS
 from dlmsample.tasks import Example, list_tasks, load
 from dlmsample.tasks.math500 import final_expression
 from dlmsample.tasks.programs import ProgramTask
@@ -190,7 +191,7 @@ def complaint(held: dict[str, Any], found: Outputs, number: int) -> str | None:
         if found.get(case) != lines:
             return (
                 f"case {case} gave {lines} and gives {found.get(case)}: if that is meant, raise SEMANTICS in "
-                "dlmsample/ablate/semantics.py and run with --update-golden"
+                "dlmsample/ablate/spec/identity.py and run with --update-golden"
             )
     if new := found.keys() - held["outputs"].keys():
         return f"cases {sorted(new)} have no golden output: run with --update-golden"

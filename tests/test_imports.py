@@ -40,6 +40,21 @@ APART = {
     ("diagnose", "policies"),
     ("tasks", "models"),
 }
+#: The same rule inside a room: its folders and modules in their order. Modules that are not named stand behind all.
+ROOMS = {
+    "ablate": ("spec", "storage", "workers", "analysis", "report", "papers"),
+}
+
+
+def modules_of(path: Path) -> set[str]:
+    """Full names of the modules under ``dlmsample`` that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+    return {name for name in found if name.startswith("dlmsample.")}
 
 
 def imported(path: Path) -> set[str]:
@@ -66,6 +81,21 @@ def test_imports_point_backwards(path: Path) -> None:
     for other in imported(path) & STAGE.keys():
         assert STAGE[other] <= STAGE[own], f"{own} imports {other}, a later stage"
         assert builder or (own, other) not in APART | {(b, a) for a, b in APART}, f"{own} must not know {other}"
+
+
+INSIDE = [p for p in FILES if p.relative_to(ROOT).parts[0] in ROOMS and p.relative_to(ROOT).parts[1] != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_inside_a_room_point_backwards(path: Path) -> None:
+    room, own = path.relative_to(ROOT).parts[0], path.relative_to(ROOT).parts[1].removesuffix(".py")
+    rank = {name: at for at, name in enumerate(ROOMS[room])}
+    there = {child.name.removesuffix(".py") for child in (ROOT / room).iterdir()}
+    assert rank.keys() <= there, f"{room} has no {sorted(rank.keys() - there)}"
+    parts = [name.split(".") for name in modules_of(path) if name.startswith(f"dlmsample.{room}.")]
+    for other in {names[2] for names in parts} & there:
+        last = len(rank)
+        assert rank.get(other, last) <= rank.get(own, last), f"{room}/{own} imports {room}/{other}, a later stage"
 
 
 def test_entry_points_are_imported_by_nothing() -> None:

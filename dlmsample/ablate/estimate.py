@@ -1,4 +1,4 @@
-"""``--dry-run``: how much a grid is, counted, and how long it takes, from a few examples that are really run."""
+"""``--dry-run``: count the work of a grid, and estimate its time from a few examples that are really decoded."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from typing import Any
 
 import torch
 
-from dlmsample.ablate import database, local
-from dlmsample.ablate.bench import Bench
-from dlmsample.ablate.cells import Cell, plan
-from dlmsample.ablate.environment import present
-from dlmsample.ablate.grid import Grid, read
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import FIGURES, Answers, Failure, Unit, cut
+from dlmsample.ablate.spec.cells import Cell, resolve
+from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.spec.yamlfile import Marks
+from dlmsample.ablate.storage import database
+from dlmsample.ablate.storage.environment import present
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local
+from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Unit, cut
+from dlmsample.ablate.workers.worker import Worker
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.policies.registry import policy
 from dlmsample.types import Block, Prediction
 
+LARGE = 5_000  #: cells; a grid of more is counted and not looked at cell by cell
 _ROWS_ON_CPU = 8  # there a row costs the same in any batch; elsewhere a whole batch is timed
 
 
@@ -33,11 +36,15 @@ class Estimate:
     cells: int
     examples: int  #: in all cells
     stored: int  #: of them, those that have a result already
-    forwards: int  #: nfe of the others, summed
-    bound: int  #: policy updates they can take at most
+    forwards: (
+        int | None
+    )  #: nfe of the others, summed; None, as the next two: the grid is too large to look at each cell
+    bound: int | None  #: policy updates they can take at most
     seconds: float | None  #: for them; None: no sample could be run
     sampled: int  #: examples that were run to find out
     errors: dict[str, str]  #: checkpoints whose sample failed
+
+    warning: str | None = None  #: why the grid was only counted
 
     def asdict(self) -> dict[str, Any]:
         """As a plain dict."""
@@ -62,9 +69,11 @@ def estimate(
     it first occurs.
 
     Args:
-        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the run; what is stored there is not counted again.
         device, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
+
+    A grid of more than :data:`LARGE` cells is counted, without a look at the store and without a sample.
 
     Raises:
         ValueError: a mistake in the grid, or a damaged store.
@@ -73,30 +82,32 @@ def estimate(
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
-    layout = plan(grid.with_options(task_options or {}), marks, device)
-    missing = {cell.key: list(range(len(layout.digests[cell.task.label]))) for cell in layout.cells}
+    if sum(grid.sizes.values()) > LARGE:
+        return _count(grid, marks, task_options or {})
+    resolved = resolve(grid.with_options(task_options or {}), marks, device)
+    missing = {cell.key: list(range(len(resolved.digests[cell.task.label]))) for cell in resolved.cells}
     total = sum(map(len, missing.values()))
     where = local.devices(device)
     if out is not None and (Path(out).expanduser() / database.NAME).exists():
         with Store(Path(out).expanduser(), accept_versions) as store:
-            for cell in layout.cells:
+            for cell in resolved.cells:
                 own = cell.checkpoint.device
                 there = store.stored(cell.key, present([own] if own else where))
-                digests = layout.digests[cell.task.label]
+                digests = resolved.digests[cell.task.label]
                 missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
-    waiting = [cell for cell in layout.cells if missing[cell.key]]
+    waiting = [cell for cell in resolved.cells if missing[cell.key]]
     on_cpu = str(where[0] or "cpu").startswith("cpu")
     size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
 
-    bench = Bench(where[0])
+    worker = Worker(where[0])
     spent: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint and block: seconds, forwards
     taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
     errors: dict[str, str] = {}
     sampled = 0
     for cell in _samples(waiting):
-        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, layout.examples, size)[0]
-        warm = bench.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
-        reply = warm if isinstance(warm, Failure) else bench.work(unit)
+        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, resolved.examples, size)[0]
+        warm = worker.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
+        reply = warm if isinstance(warm, Failure) else worker.work(unit)
         if isinstance(reply, Failure):
             errors[f"{cell.checkpoint.label}, {cell.policy}"] = reply.error
             continue
@@ -120,7 +131,7 @@ def estimate(
         seconds += expected * (own if own is not None else pace or 0.0)
     return Estimate(
         name=grid.name,
-        cells=len(layout.cells),
+        cells=len(resolved.cells),
         examples=total,
         stored=total - sum(map(len, missing.values())),
         forwards=round(forwards),
@@ -131,13 +142,32 @@ def estimate(
     )
 
 
+def _count(grid: Grid, marks: Marks | None, task_options: dict[str, Any]) -> Estimate:
+    """The estimate of a grid that is too large to look at each cell: its numbers of cells and examples alone."""
+    sizes = grid.sizes
+    one = grid.model_copy(update={"policies": [entry.first for entry in grid.policies], "seeds": grid.seeds[:1]})
+    resolved = resolve(one.with_options(task_options), marks)  # wrong names are told all the same
+    return Estimate(
+        name=grid.name,
+        cells=sum(sizes.values()),
+        examples=sum(count * len(resolved.examples[label]) for label, count in sizes.items()),
+        stored=0,
+        forwards=None,
+        bound=None,
+        seconds=None,
+        sampled=0,
+        errors={},
+        warning=f"more than {LARGE:,} cells: they are counted and nothing is timed; shorten the lists of the grid",
+    )
+
+
 def bound(cell: Cell) -> int:
     """The most policy updates that an example of a cell can take, from the policy's own bound on each block."""
     return int(policy(cell.policy_name, **cell.options).max_steps(_blocks(cell)).sum())
 
 
 def fewest(cell: Cell) -> int:
-    """Policy updates of an answer whose every token the model is sure of at once, and never doubts."""
+    """The number of policy updates of an answer, if the model were sure of every token from the start."""
     rule, block = policy(cell.policy_name, **cell.options), _blocks(cell)
     most = rule.max_steps(block)
     shape = block.tokens.shape
@@ -188,7 +218,7 @@ def _samples(waiting: Sequence[Cell]) -> list[Cell]:
     """The first cell of each pace, and of each policy where it first occurs; a checkpoint's stand together."""
     found: list[Cell] = []
     seen: set[Any] = set()
-    for cell in waiting:  # a plan goes through the checkpoints one by one
+    for cell in waiting:  # cells come checkpoint by checkpoint
         new = {("pace", _pace(cell)), ("policy", _kind(cell))} - seen
         if new:
             found.append(cell)
@@ -197,7 +227,7 @@ def _samples(waiting: Sequence[Cell]) -> list[Cell]:
 
 
 def _kind(cell: Cell) -> Any:
-    """Cells whose samples speak for each other: a policy with the same options in use."""
+    """What cells must share for one's sample to stand for the other: the policy and the options that are set."""
     return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
 
 

@@ -1,4 +1,4 @@
-"""Run a grid: what is missing is run, every finished batch is stored, the report is written."""
+"""Run a grid: decode what has no result yet, store every finished batch, and write the report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -14,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import dlmsample
-from dlmsample.ablate import environment, local, lock, ray
-from dlmsample.ablate.cells import Plan, plan
-from dlmsample.ablate.grid import Grid, read
-from dlmsample.ablate.judge import judge
-from dlmsample.ablate.progress import Bar
-from dlmsample.ablate.store import Store
-from dlmsample.ablate.units import Engine, Outcomes, Queue, Unit, cut
+from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
+from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.storage import environment, lock
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local, ray
+from dlmsample.ablate.workers.progress import GridProgress
+from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut, score_reply
 from dlmsample.support.registry import unknown
 
 ENGINES = ("local", "ray")
@@ -64,10 +65,10 @@ def run(
     isolate: bool = False,
     accept_versions: bool = False,
 ) -> Summary:
-    """Run what a grid lacks and write the report; the same call again goes on where the last one stopped.
+    """Run what has no result yet and write the report. The same call again continues where the last one stopped.
 
     Args:
-        grid: a grid file, or a :class:`~dlmsample.ablate.grid.Grid`.
+        grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the store and the report; made where there is none.
         engine: ``local`` or ``ray``.
         device: a torch device, ``cuda`` for every GPU, or several with commas between them; None: CPU.
@@ -93,7 +94,7 @@ def run(
 
     Example:
         >>> import tempfile
-        >>> from dlmsample.ablate.grid import parse
+        >>> from dlmsample.ablate.spec.grid import parse
         >>> grid = parse("{name: g, tasks: [{name: wordproblems, limit: 1}], checkpoints: [{model: nano}], "
         ...              "policies: [{policy: unmask, tokens_per_step: 8}], max_new_tokens: 16}")
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -105,36 +106,40 @@ def run(
         raise unknown("engine", engine, ENGINES)
     if engine == "ray":
         ray.require()
-    marks = None
+    marks = path = None
     if not isinstance(grid, Grid):
+        path = str(grid)
         grid, marks = read(grid)
     grid = grid.resized(limit, batch_size)
     where = local.devices(device)
     folder = Path(out).expanduser()
     began = time.perf_counter()
     with _engine(engine, where, device, address, isolate) as work:
-        layout = plan(grid.with_options(task_options or {}), marks, device)
+        resolved = resolve(grid.with_options(task_options or {}), marks, device)
         places = {
             entry.label: environment.present([entry.device] if entry.device else where) for entry in grid.checkpoints
         }
         with opened(folder, fresh, accept_versions) as store:
-            store.begin(grid.model_dump(mode="json"), layout.cells, layout.digests, places)
+            store.begin(grid.model_dump(mode="json"), resolved.cells, resolved.digests, places)
             if report and grid.baseline is not None:
-                configs = import_module("dlmsample.ablate.configs")
+                configs = import_module("dlmsample.ablate.analysis.configs")
                 configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
             if retry:
-                store.forgive(cell.key for cell in layout.cells)
-            units = outstanding(store, layout)
-            source = work(Queue(units), partial(judge, layout))
+                store.forgive(cell.key for cell in resolved.cells)
+            units = outstanding(store, resolved)
+            source = work(Queue(units), partial(score_reply, resolved))
             if command is not None:
                 store.note(command=command)
+            if path is not None:
+                store.note(grid_file=path)
             if units:
                 store.note(
+                    date=datetime.now(UTC).date().isoformat(),
                     version=dlmsample.__version__,
                     device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
                     **{name: metadata.version(name) for name in ("torch", "transformers")},
                 )
-            ran = _collect(store, layout, units, source, progress)
+            ran = _collect(store, resolved, units, source, progress)
             written = _report(folder, grid.baseline, store) if report else []
             return _summary(store, grid.name, ran, time.perf_counter() - began, written)
 
@@ -168,25 +173,25 @@ def opened(folder: Path, fresh: bool = False, accept_versions: bool = False) -> 
             yield store
 
 
-def outstanding(store: Store, layout: Plan) -> list[Unit]:
-    """What has no result yet, but for cells that failed."""
+def outstanding(store: Store, resolved: ResolvedGrid) -> list[Unit]:
+    """Units of all examples without a result, except in cells that failed."""
     failed = {cell.key for cell in store.cells() if cell.status == "failed"}
-    missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in layout.cells}
-    return cut(layout.cells, missing, layout.examples, layout.grid.batch_size)
+    missing = {cell.key: [] if cell.key in failed else store.missing(cell.key) for cell in resolved.cells}
+    return cut(resolved.cells, missing, resolved.examples, resolved.grid.batch_size)
 
 
-def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, progress: bool) -> int:
+def _collect(store: Store, resolved: ResolvedGrid, units: list[Unit], source: Outcomes, progress: bool) -> int:
     """Store each outcome; this process is the only one that writes."""
-    left = Counter({cell.key: 0 for cell in layout.cells})
+    left = Counter({cell.key: 0 for cell in resolved.cells})
     for unit in units:
         left[unit.cell.key] += len(unit.indices)
     done = sum(count == 0 for count in left.values())
     ran = 0
-    with closing(source), Bar(left.total(), len(left), done, progress) as bar:
+    with closing(source), GridProgress(left.total(), len(left), done, progress) as bar:
         for unit, results, error, traceback in source:
             key, count = unit.cell.key, len(unit.indices)
             if error is None:
-                digests = layout.digests[unit.cell.task.label]
+                digests = resolved.digests[unit.cell.task.label]
                 store.add(key, results, [digests[result.index] for result in results])
                 ran += len(results)
             else:
@@ -199,9 +204,9 @@ def _collect(store: Store, layout: Plan, units: list[Unit], source: Outcomes, pr
 
 
 def _report(folder: Path, baseline: str | None, store: Store) -> list[str]:
-    if find_spec("dlmsample.ablate.report") is None:
+    if find_spec("dlmsample.ablate.report.write") is None:
         return []
-    return [str(path) for path in import_module("dlmsample.ablate.report").write(folder, baseline, store)]
+    return [str(path) for path in import_module("dlmsample.ablate.report.write").write(folder, baseline, store)]
 
 
 def _summary(store: Store, name: str, ran: int, seconds: float, written: list[str]) -> Summary:

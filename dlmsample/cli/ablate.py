@@ -93,7 +93,7 @@ def ablate(given: AblateOptions) -> int:
         raise ValueError("give --out DIR: results and the report go there (or --dry-run for an estimate alone)")
     if given.address is not None and given.engine != "ray":
         raise ValueError("--address is that of a Ray cluster: add --engine ray")
-    from dlmsample.ablate.grid import read
+    from dlmsample.ablate.spec.grid import read
 
     read(given.grid)  # mistakes in the file are told before anything heavy is imported
     _import()
@@ -147,15 +147,20 @@ def _estimate_lines(found: Estimate) -> list[str]:
     stored = f", {found.stored} stored already" if found.stored else ""
     lines = [
         f"grid      {found.name}: {found.cells} cells, {found.examples} examples{stored}",
-        f"forwards  about {found.forwards:,} for the {left} examples to run; {found.bound:,} steps at most",
     ]
+    if found.warning is not None:
+        lines.append(f"warning   {found.warning}")
+    if found.forwards is not None:
+        lines.append(
+            f"forwards  about {found.forwards:,} for the {left} examples to run; {found.bound:,} steps at most"
+        )
     if found.seconds is not None:
         lines.append(f"time      about {duration(found.seconds)}, from {found.sampled} examples run now")
     return lines + [f"failed    {where}: {one_line(error)}" for where, error in found.errors.items()]
 
 
 def _run(given: AblateOptions) -> int:
-    from dlmsample.ablate.report import build
+    from dlmsample.ablate.report.write import build
     from dlmsample.ablate.run import run
 
     found = run(

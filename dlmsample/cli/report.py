@@ -18,8 +18,8 @@ from dlmsample.support.text import printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlmsample.ablate.results import Results
-    from dlmsample.ablate.verdicts import Judged
+    from dlmsample.ablate.analysis.results import Results
+    from dlmsample.ablate.papers.verdicts import Judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +57,9 @@ class ReportOptions:
         str | None,
         typer.Option(metavar="FILE", help="With --claims: the ledger to write.  [default: DIR/PAPERS.md]"),
     ] = None
+    out: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where the files go.  [default: the folder of the run]")
+    ] = None
     accept_versions: options.AcceptVersions = False
     as_json: options.AsObject = False
 
@@ -69,12 +72,13 @@ def report(given: ReportOptions) -> None:
     """
     if given.papers is not None and given.claims is None:
         raise ValueError("--papers is where the ledger of --claims goes: give --claims FILE")
-    from dlmsample.ablate.report import build
+    from dlmsample.ablate.report.write import build
 
     with interrupt.raising():
         folder = Path(given.folder).expanduser()
         judged, ledger = _ledger(given, folder)  # first: a wrong claim is told before any work
-        made, paths = build(folder, given.baseline, accept_versions=given.accept_versions)
+        out = None if given.out is None else Path(given.out).expanduser()
+        made, paths = build(folder, given.baseline, accept_versions=given.accept_versions, out=out)
         paths = [*paths, *ledger]
         if given.as_json:
             data = {**made.asdict(), "files": [str(path) for path in paths]}
@@ -88,9 +92,10 @@ def report(given: ReportOptions) -> None:
 def _ledger(given: ReportOptions, folder: Path) -> tuple[list[Judged], list[Path]]:
     if given.claims is None:
         return [], []
-    from dlmsample.ablate import ledger
+    from dlmsample.ablate.papers import ledger
 
-    target = None if given.papers is None else Path(given.papers).expanduser()
+    named = given.papers if given.out is None else given.papers or str(Path(given.out) / ledger.NAME)
+    target = None if named is None else Path(named).expanduser()
     words = ["dlmsample", "report", given.folder, "--claims", given.claims]
     words += [] if given.papers is None else ["--papers", given.papers]
     words += ["--accept-versions"] if given.accept_versions else []
@@ -106,7 +111,7 @@ def _write_text(made: Results, judged: Sequence[Judged] | None, paths: Sequence[
         place = f"{cell.task}, {cell.checkpoint}, {cell.policy}, seed {cell.seed}"
         screen.say(page, f"failed: {place}: {cell.error}")
     if judged is not None:
-        from dlmsample.ablate.ledger import counts
+        from dlmsample.ablate.papers.ledger import counts
 
         screen.say(page, counts(judged))
     for path in paths:
@@ -119,7 +124,7 @@ def write_tables(page: Console, made: Results) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from dlmsample.ablate.view import ORIGIN, SHORT, source_lines
+    from dlmsample.ablate.report.table import ORIGIN, SHORT, source_lines
 
     if made.sources:
         for line in (ORIGIN, *source_lines(made.sources), ""):

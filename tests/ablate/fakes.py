@@ -9,8 +9,7 @@ from typing import Any, Self
 
 import pytest
 
-from dlmsample.ablate.columns import NAMES, Columns
-from dlmsample.ablate.records import CellInfo, ExampleResult, Source
+from dlmsample.ablate.storage.records import NAMES, CellInfo, ExampleResult, ResultColumns, ResultSource
 
 
 def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
@@ -42,9 +41,9 @@ def answers(verdicts: str, **changes: Any) -> list[ExampleResult]:
     return [answer(at, verdict == "1", **changes) for at, verdict in enumerate(verdicts) if verdict != " "]
 
 
-def columns(results: Sequence[ExampleResult]) -> Columns:
+def columns(results: Sequence[ExampleResult]) -> ResultColumns:
     """The same column by column."""
-    return Columns.of(tuple(getattr(result, name) for name in NAMES) for result in results)
+    return ResultColumns.of(tuple(getattr(result, name) for name in NAMES) for result in results)
 
 
 def cell(policy: str, checkpoint: str = "nano", task: str = "wordproblems", seed: int = 0, **changes: Any) -> CellInfo:
@@ -72,7 +71,8 @@ class FakeStore:
     """What the report asks of a store."""
 
     held: Sequence[tuple[CellInfo, list[ExampleResult]]]
-    about: dict[str, Any] = field(default_factory=lambda: {"name": "demo"})
+    given: dict[str, Any] = field(default_factory=lambda: {"name": "demo"})
+    notes: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +80,10 @@ class FakeStore:
     def __exit__(self, *error: object) -> None: ...
 
     def grid(self) -> dict[str, Any]:
-        return self.about
+        return self.given
+
+    def about(self) -> dict[str, str]:
+        return self.notes
 
     def cells(self) -> list[CellInfo]:
         return [replace(cell, done=len(given), expected=max(cell.expected, len(given))) for cell, given in self.held]
@@ -88,7 +91,7 @@ class FakeStore:
     def apart(self) -> list[CellInfo]:
         return []
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[ResultSource]:
         return []
 
     def examples(
@@ -97,18 +100,18 @@ class FakeStore:
         given = next(given for cell, given in self.held if cell.key == cell_key)
         return given if indices is None else [result for result in given if result.index in indices]
 
-    def columns(self, cell_key: str, environment: int | None = None) -> Columns:
+    def columns(self, cell_key: str, environment: int | None = None) -> ResultColumns:
         return columns(self.examples(cell_key))
 
     def used_by(self, monkeypatch: pytest.MonkeyPatch) -> Self:
         """Reports are made of this store, whatever their folder."""
-        monkeypatch.setattr("dlmsample.ablate.report.Store", lambda folder, accept_versions: self)
+        monkeypatch.setattr("dlmsample.ablate.report.write.Store", lambda folder, accept_versions: self)
         return self
 
 
 def written(store: FakeStore, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, str]:
     """Name -> text of every file of the report."""
-    from dlmsample.ablate.report import write
+    from dlmsample.ablate.report.write import write
 
     store.used_by(monkeypatch)
     folder.mkdir(exist_ok=True)

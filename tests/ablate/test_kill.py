@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from dlmsample.ablate import lock
 from dlmsample.ablate import run as runs
-from dlmsample.ablate.grid import Grid
-from dlmsample.ablate.records import ExampleResult
-from dlmsample.ablate.store import Store
+from dlmsample.ablate.spec.grid import Grid
+from dlmsample.ablate.storage import lock
+from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.ablate.storage.store import Store
 from tests.ablate import toys
 from tests.ablate.test_run import made, numbers
 

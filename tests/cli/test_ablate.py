@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from dlmsample.ablate import environment, local, lock
-from dlmsample.ablate.bench import Bench
-from dlmsample.ablate.store import Store
+from dlmsample.ablate.storage import environment, lock
+from dlmsample.ablate.storage.store import Store
+from dlmsample.ablate.workers import local
+from dlmsample.ablate.workers.worker import Worker
 from tests.ablate import toys
 from tests.cli.conftest import Call
 
@@ -84,7 +85,7 @@ def test_failed_cells_give_exit_code_1(call: Call, grid: str, tmp_path: Path, mo
     def breaks(*_: object) -> None:
         raise RuntimeError("CUDA out of memory\nand more")
 
-    monkeypatch.setattr(Bench, "results", breaks)
+    monkeypatch.setattr(Worker, "results", breaks)
     out = str(tmp_path / "out")
     code, said, err = call("ablate", grid, "--out", out)
     assert (code, err) == (1, "")
@@ -97,15 +98,15 @@ def test_failed_cells_give_exit_code_1(call: Call, grid: str, tmp_path: Path, mo
 
 
 def test_ctrl_c_keeps_what_is_done(call: Call, grid: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, left = Bench.results, [2]
+    whole, left = Worker.results, [2]
 
-    def interrupted(self: Bench, unit: object) -> object:
+    def interrupted(self: Worker, unit: object) -> object:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
         return whole(self, unit)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Bench, "results", interrupted)
+    monkeypatch.setattr(Worker, "results", interrupted)
     out = tmp_path / "out"
     code, said, err = call("ablate", grid, "--out", str(out))
     assert (code, said, err) == (130, "", "dlmsample: interrupted; the same command goes on\n")

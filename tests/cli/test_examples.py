@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from dlmsample.ablate.grid import read
+from dlmsample.ablate.spec.grid import read
 from tests.cli.conftest import Call, is_mistake
 
 ROOT = Path(__file__).parents[2]

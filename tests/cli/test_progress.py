@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dlmsample.ablate.progress import Bar
+from dlmsample.ablate.workers.progress import Bar
 from dlmsample.support.progress import Progress
 from tests.cli.conftest import Terminal
 

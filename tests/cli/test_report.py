@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from dlmsample.ablate.grid import parse
-from dlmsample.ablate.report import FILES
+from dlmsample.ablate.report.write import FILES
 from dlmsample.ablate.run import run
+from dlmsample.ablate.spec.grid import parse
 from tests.cli.conftest import Call
 
 GRID = """
@@ -154,7 +154,8 @@ def test_a_damaged_store_is_named(call: Call, folder: Path, tmp_path: Path) -> N
 
 def test_it_needs_no_torch_and_no_scipy(folder: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from dlmsample.ablate.report import write; write(Path(sys.argv[1]));"
+        "import sys; from pathlib import Path; from dlmsample.ablate.report.write import write;"
+        "write(Path(sys.argv[1]));"
         "print([name for name in ('torch', 'transformers', 'scipy') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)

@@ -1,0 +1,170 @@
+"""YAML files with line numbers, and their data as validated objects: a mistake is told in one line, with its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from dlmsample.support.registry import unknown
+
+KeyPath = tuple[Any, ...]
+
+
+class GridError(ValueError):
+    """A user's mistake in a grid file, in one line that begins with file and line."""
+
+
+class Marks(NamedTuple):
+    """Where the keys and values of a YAML file stand; without a file, mistakes are told by their place alone."""
+
+    name: str = "grid"
+    lines: dict[KeyPath, int] = {}  # never written to
+
+    def error(self, place: KeyPath, message: str) -> GridError:
+        """The error for what stands at a place, like ``("policies", 0, "threshold")``.
+
+        Example:
+            >>> str(Marks("g.yaml", {("seeds",): 3}).error(("seeds", 0), "seeds must be whole numbers"))
+            'g.yaml:3: seeds must be whole numbers'
+        """
+        known = tuple(place)
+        while known and known not in self.lines:
+            known = known[:-1]
+        line = self.lines.get(known)
+        return GridError(f"{self.name}{'' if line is None else f':{line}'}: {message}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1, but ``1e-4`` and ``1.5e3`` are numbers, as in JSON and YAML 1.2, and not texts."""
+
+
+_Loader.yaml_implicit_resolvers = {key: list(found) for key, found in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+\Z"), list("-+.0123456789")
+)
+
+
+def load(text: str, name: str) -> tuple[Any, Marks]:
+    """The data of a YAML document, and the line of every key and list item.
+
+    Raises:
+        GridError: not YAML, or a key given twice.
+
+    Example:
+        >>> data, marks = load("a: 1\\nb:\\n- c: 2\\n", "x.yaml")
+        >>> data, marks.lines[("b", 0, "c")]
+        ({'a': 1, 'b': [{'c': 2}]}, 3)
+    """
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        lines: dict[KeyPath, int] = {}
+        _walk(node, (), lines, name, ())
+        return (None if node is None else loader.construct_document(node)), Marks(name, lines)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = name if mark is None else f"{name}:{mark.line + 1}"
+        said = getattr(error, "problem", None) or str(error)
+        raise GridError(f"{where}: not YAML: {' '.join(str(said).split())}") from None
+    except (ValueError, RecursionError) as error:  # a date that is none, nesting without end
+        if isinstance(error, GridError):
+            raise
+        raise GridError(f"{name}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _walk(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:
+    if node is None or id(node) in above:
+        return
+    above = (*above, id(node))
+    lines.setdefault(place, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for at, (key, value) in enumerate(node.value):
+            here, line = (*place, key.value if isinstance(key.value, str) else None), key.start_mark.line + 1
+            lines.setdefault(here, line)
+            if any(_same(before, key) for before, _ in node.value[:at]):
+                raise GridError(f"{name}:{line}: {key.value!r} is given twice: keep one")
+            _walk(value, here, lines, name, above)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*place, index), lines, name, above)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return isinstance(one, yaml.ScalarNode) and isinstance(other, yaml.ScalarNode) and one.value == other.value
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class StrictModel(BaseModel):
+    """A section of a file: frozen, without unknown keys and without infinite numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def document(path: str | Path, what: str) -> tuple[Any, Marks]:
+    """The data of a YAML file, and where its keys stand; ``what`` it is, is said when it cannot be read.
+
+    Raises:
+        GridError: it cannot be read, or is not YAML.
+    """
+    try:
+        text = Path(path).expanduser().read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        said = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise GridError(f"cannot read {what} {str(path)!r}: {said}; give a YAML file") from None
+    return load(text, str(path))
+
+
+def validated(model: type[_Model], data: Any, marks: Marks, sections: Mapping[str, type[BaseModel]]) -> _Model:
+    """Check plain data.
+
+    Args:
+        model: what the whole file is.
+        data: from :func:`dlmsample.ablate.spec.yamlfile.load`.
+        marks: where its keys stand.
+        sections: key of a section -> what stands in it, so that an unknown key is told with the nearest right one.
+
+    Raises:
+        GridError: one line about the first mistake; a key that is missing comes after one that is wrong.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda e: (e["type"] == "missing", _order(e["loc"], marks)))
+        raise _explain(dict(first), marks, model, sections) from None
+
+
+def _order(place: KeyPath, marks: Marks) -> int:
+    known = [place[:size] for size in range(len(place), -1, -1) if place[:size] in marks.lines]
+    return marks.lines[known[0]] if known else 0
+
+
+def _explain(
+    error: dict[str, Any], marks: Marks, root: type[BaseModel], sections: Mapping[str, type[BaseModel]]
+) -> GridError:
+    place: KeyPath = tuple(error["loc"])
+    said = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        model = next((sections[part] for part in reversed(place[:-1]) if part in sections), root)
+        return marks.error(place, str(unknown("key", place[-1], model.model_fields)))
+    if error["type"] == "missing":
+        return marks.error(place, f"{dotted(place)} must be given")
+    got = error.get("input")
+    shown = f" (got {got!r})" if place and isinstance(got, (str, int, float, type(None))) else ""
+    return marks.error(place, f"{dotted(place)}{': ' if place else ''}{said}{shown}")
+
+
+def dotted(place: KeyPath) -> str:
+    """A place as one would write it.
+
+    Example:
+        >>> dotted(("policies", 0, "threshold"))
+        'policies[0].threshold'
+    """
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")

@@ -1,0 +1,1 @@
+"""Where results are kept: one SQLite file a folder that survives kills, and the environments results come from."""
