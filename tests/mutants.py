@@ -231,7 +231,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("and base.number != m.config.number", ""),
         ("baseline_accuracy=int(pair.before", "baseline_accuracy=int(pair.after"),
     ],
-    ("verdicts.py", "tests/ablate/test_claims.py"): [
+    ("verdicts.py", "tests/ablate/papers/test_claims.py"): [
         ("verdict(claim, found.wide_low, found.wide_high)", "verdict(claim, found.low, found.high)"),
         ("if all(verdict(", "if any(verdict("),
         ("fails = any(verdict(", "fails = all(verdict("),
@@ -248,7 +248,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
             'if low is None or high is None:\n        return "holds"',
         ),
     ],
-    ("contrasts.py", "tests/ablate/test_claims.py"): [
+    ("contrasts.py", "tests/ablate/papers/test_claims.py"): [
         ("tail = 0.025 / contrast.family", "tail = 0.025"),
         ("SIGNS = (1, -1, -1, 1)", "SIGNS = (1, -1, 1, -1)"),
     ],
