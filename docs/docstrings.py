@@ -31,7 +31,7 @@ def _from_fields(cls: Class) -> Function:
     fields = [
         Parameter(name, annotation=field.annotation, kind=ParameterKind.keyword_only, default=field.value)
         for name, field in cls.attributes.items()
-        if "instance-attribute" in field.labels and not name.startswith("_")
+        if "instance-attribute" in field.labels and not name.startswith(("_", "model_"))
     ]
     this = Parameter("self", kind=ParameterKind.positional_or_keyword)
     return Function("__init__", parameters=Parameters(this, *fields))
