@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What meets other people's packages: run with their newest and their oldest versions.
 OUTWARD := tests/models tests/train tests/cli
 
-.PHONY: demo test test-full test-latest test-oldest outward mutants lint lock clean
+.PHONY: demo test test-full test-latest test-oldest outward mutants docs lint lock clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
@@ -46,6 +46,11 @@ lock:
 	$(MAKE) test VENV=.venv-lock CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
 	.venv-lock/bin/python tools/lock.py
 
+# The site, in site/; what builds it is installed when it is first asked for.
+docs: $(STAMP)
+	$(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 # torch first and by itself: its version decides which build the index gives.
 $(STAMP): pyproject.toml Makefile $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -55,4 +60,4 @@ $(STAMP): pyproject.toml Makefile $(CONSTRAINTS)
 	touch $@
 
 clean:
-	rm -rf .venv .venv-latest .venv-oldest .venv-lock .floors.txt dist build .pytest_cache .ruff_cache
+	rm -rf .venv .venv-latest .venv-oldest .venv-lock .floors.txt dist build site .pytest_cache .ruff_cache

@@ -106,7 +106,7 @@ class Event:
 
 @dataclass(frozen=True)
 class RowStats:
-    """What a row cost and did; README "Counting" defines each figure."""
+    """What a row cost and did; docs/explanation/counting.md defines each figure."""
 
     steps: int  #: policy updates, one forward each
     nfe: int  #: steps + forwards that only wrote a finished block to the cache

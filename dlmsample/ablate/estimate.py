@@ -13,7 +13,6 @@ import torch
 
 from dlmsample.ablate.spec.cells import Cell, resolve
 from dlmsample.ablate.spec.grid import Grid, read
-from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database
 from dlmsample.ablate.storage.environment import present
 from dlmsample.ablate.storage.store import Store
@@ -22,6 +21,7 @@ from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Unit, cut
 from dlmsample.ablate.workers.worker import Worker
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.policies.registry import policy
+from dlmsample.support.yamlfile import Marks
 from dlmsample.types import Block, Prediction
 
 LARGE = 5_000  #: cells; a grid of more is counted and not looked at cell by cell

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import socket
-from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from dlmsample.support.lock import FolderLock
 from dlmsample.train import checkpoint
 from dlmsample.train.config import TrainError
 
 #: What a result carries.
 RECORD = "training.json"
-#: The file that says who holds the folder, and the empty file that is locked. They are two because some versions of
-#: filelock empty the locked file of another process when they only try it.
+#: The file that says which process holds the folder, and the file that is locked.
 _OWNER, _LOCKED = "run.json", "train.lock"
 _LOGS = ("metrics.jsonl", "samples.jsonl", "tensorboard")
 
@@ -44,7 +38,7 @@ class RunFolder:
             raise TrainError(f"cannot use --out {str(path)!r}: {error.strerror}; name another folder") from None
         if (foreign := _foreign(path)) is not None:
             raise TrainError(f"{foreign} was not written by a run of this package: move it away, or name another --out")
-        self._lock = FileLock(path / _LOCKED)
+        self._lock = FolderLock(path, _OWNER, _LOCKED)
         self.hold()
 
     def hold(self) -> None:
@@ -53,21 +47,10 @@ class RunFolder:
         Raises:
             TrainError: another process has it, or it cannot be locked.
         """
-        if self._lock.is_locked:
-            return
         try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise TrainError(
-                f"{self.path} is in use by {_owner(self.path / _OWNER)}: wait for it, stop it, or name another --out"
-            ) from None
-        except NotImplementedError:
-            raise TrainError(f"{self.path} cannot be locked: name a folder on a local disk") from None
-        except OSError as error:
-            raise TrainError(f"cannot write into --out {str(self.path)!r}: {error.strerror}; name another") from None
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        who = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
-        (self.path / _OWNER).write_text(json.dumps(who), encoding="utf-8")
+            self._lock.acquire()
+        except ValueError as error:
+            raise TrainError(str(error)) from None
 
     def release(self) -> None:
         """Let another run have the folder."""
@@ -102,11 +85,3 @@ def _foreign(out: Path) -> Path | None:
 
 def _is_result(folder: Path) -> bool:
     return folder.is_dir() and ((folder / RECORD).is_file() or not any(folder.iterdir()))
-
-
-def _owner(path: Path) -> str:
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {said['pid']} on {said['host']} since {said['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process that is just starting"

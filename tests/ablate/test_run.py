@@ -13,12 +13,12 @@ from dlmsample.ablate.estimate import bound, estimate, fewest
 from dlmsample.ablate.run import Summary
 from dlmsample.ablate.spec.cells import resolve
 from dlmsample.ablate.spec.grid import Grid, parse, validate
-from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers.progress import GridProgress
 from dlmsample.ablate.workers.units import Answers, Outcome, Queue, Unit
 from dlmsample.ablate.workers.worker import Worker
+from dlmsample.support.yamlfile import Marks
 from tests.ablate import toys
 from tests.cli.conftest import Terminal
 

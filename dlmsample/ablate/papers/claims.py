@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dlmsample.ablate.analysis.contrasts import MEASURES
-from dlmsample.ablate.spec.yamlfile import Marks, StrictModel, document, load, validated
 from dlmsample.support.registry import unknown
+from dlmsample.support.yamlfile import Marks, Section, document, load, validated
 
 Text = Annotated[str, Field(min_length=1)]
 Number = Annotated[float, Field(strict=True)]
@@ -33,14 +33,14 @@ class CellEntry(BaseModel):
         return [dict(zip(given, values, strict=True)) for values in product(*lists)]
 
 
-class Difference(StrictModel):
+class Difference(Section):
     """A difference: the first minus the second."""
 
     cell: CellEntry
     against: CellEntry
 
 
-class ClaimRow(StrictModel):
+class ClaimRow(Section):
     """One of several rows that a claim has in its table."""
 
     options: Annotated[dict[str, Any], Field(min_length=1)]
@@ -48,7 +48,7 @@ class ClaimRow(StrictModel):
     numbers: Text
 
 
-class Claim(StrictModel):
+class Claim(Section):
     """One sentence of a paper that cells can bear out or contradict.
 
     The difference is ``cell`` minus ``against`` (or minus the number ``than``), and minus the difference ``beyond``
@@ -107,14 +107,14 @@ class Claim(StrictModel):
         return found
 
 
-class LeftOut(StrictModel):
+class LeftOut(Section):
     """A claim of a paper that has no row here, and why not."""
 
     what: Text
     why: Text
 
 
-class Paper(StrictModel):
+class Paper(Section):
     """A paper and its claims."""
 
     arxiv: Annotated[str, Field(pattern=r"^\d{4}\.\d{4,5}$")]
@@ -126,7 +126,7 @@ class Paper(StrictModel):
     left_out: list[LeftOut] = []
 
 
-class Claims(StrictModel):
+class Claims(Section):
     """A claims file.
 
     Example:

@@ -12,10 +12,10 @@ from dlmsample.ablate.analysis.contrasts import MEASURES, MeasuredContrast
 from dlmsample.ablate.papers import claims as claim_files
 from dlmsample.ablate.papers.verdicts import VERDICTS, ClaimVerdict, Judged, Member, judge, verdict
 from dlmsample.ablate.report.table import NOTHING, escape, markdown_table, probability, source_lines
-from dlmsample.ablate.report.write import writing
 from dlmsample.ablate.spec.grid import Grid
 from dlmsample.ablate.storage.records import ResultSource
 from dlmsample.ablate.storage.store import Store
+from dlmsample.support.files import atomic_write
 
 NAME = "PAPERS.md"
 _HEADINGS = ("where", "the paper says", "the paper", "measured", "difference [95 %]", "verdict", "cells")
@@ -62,7 +62,7 @@ def write(
         judged = judge(read, marks, grid, configs, lambda c: [r for cell in c.cells for r in store.examples(cell.key)])
         about, sources = store.about(), store.sources() if accept_versions else []
     target = folder / NAME if path is None else path
-    with writing(target) as file:
+    with atomic_write(target) as file:
         file.write(markdown(judged, grid, about, command, sources))
     return judged, target
 

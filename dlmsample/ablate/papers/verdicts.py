@@ -15,10 +15,10 @@ from dlmsample.ablate.analysis.contrasts import Contrast, MeasuredContrast, Sums
 from dlmsample.ablate.papers.claims import CellEntry, Claim, Claims, Paper
 from dlmsample.ablate.spec.cells import check_lists
 from dlmsample.ablate.spec.grid import CellSettings, Grid, arguments
-from dlmsample.ablate.spec.yamlfile import KeyPath, Marks
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
+from dlmsample.support.yamlfile import KeyPath, Marks
 
 ClaimVerdict = Literal["holds", "does not hold", "undecided", "not measured"]
 VERDICTS: tuple[ClaimVerdict, ...] = ("holds", "does not hold", "undecided", "not measured")

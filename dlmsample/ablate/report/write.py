@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
@@ -18,6 +17,7 @@ from dlmsample.ablate.report import csv
 from dlmsample.ablate.report.page import FlippedPair, page
 from dlmsample.ablate.report.table import markdown, provenance
 from dlmsample.ablate.storage.store import Store
+from dlmsample.support.files import atomic_write
 
 #: Written in this order; examples.csv, the largest, while the store is read.
 FILES = ("examples.csv", "cells.csv", "comparisons.csv", "report.md", "report.html")
@@ -70,7 +70,7 @@ def build(
         wanted = baseline if baseline is not None else grid.get("baseline")
         baselines(configs, {}, wanted)  # a wrong label is told before any work
         paths = [target / name for name in FILES]
-        with writing(paths[0]) as file:
+        with atomic_write(paths[0]) as file:
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
         made = replace(made, provenance=provenance(grid, store.about()))
@@ -80,7 +80,7 @@ def build(
             (paths[3], [markdown(made)]),
             (paths[4], [page(made, list(_pairs(store, made)))]),
         ):
-            with writing(path) as file:
+            with atomic_write(path) as file:
                 file.writelines(lines)
         return made, paths
 
@@ -130,28 +130,3 @@ def _flips(store: Store, row: ReportRow, limit: int) -> Flips:
         return Flips((), 0, 0)
     found = flips(_runs(store, versus.baseline, chosen), _runs(store, row.config, chosen), limit)
     return replace(found, gained=versus.gained, lost=versus.lost)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[TextIO]:
-    """A file that takes its place only when it is complete; lone surrogates are spelt out.
-
-    Errors: ValueError: it cannot be written.
-    """
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from None
-    try:
-        with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException as error:
-        with suppress(OSError):
-            os.unlink(name)
-        if isinstance(error, OSError):
-            raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; free the disk or the name") from None
-        raise

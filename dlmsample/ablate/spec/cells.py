@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from dlmsample.ablate.spec import identity
-from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, PolicyEntry, TaskEntry, arguments
-from dlmsample.ablate.spec.yamlfile import GridError, Marks
+from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, GridError, PolicyEntry, TaskEntry, arguments
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
+from dlmsample.support.yamlfile import Marks
 from dlmsample.tasks import Example, Task
 from dlmsample.tasks import load as load_task
 

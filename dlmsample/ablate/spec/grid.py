@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from dlmsample.ablate.spec.yamlfile import GridError, Marks, StrictModel, document, load, validated
+from dlmsample.support.yamlfile import Marks, Section, document, load, validated
+from dlmsample.support.yamlfile import YamlError as GridError
 from dlmsample.tasks import list_tasks, task_options
 
 __all__ = ["CellSettings", "CheckpointEntry", "Grid", "GridError", "PolicyEntry", "TaskEntry", "parse", "read"]
@@ -31,7 +32,7 @@ Temperature = Annotated[float, Field(ge=0, strict=True)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class TaskEntry(StrictModel):
+class TaskEntry(Section):
     """A task: its name, split, how many of its first examples, and its own options."""
 
     name: Name
@@ -55,7 +56,7 @@ class TaskEntry(StrictModel):
         return f"{self.name}{split}{arguments(shown)}"
 
 
-class CheckpointEntry(StrictModel):
+class CheckpointEntry(Section):
     """A model, on request with an adapter or a correction head."""
 
     model: Name
@@ -81,7 +82,7 @@ class CheckpointEntry(StrictModel):
         return self.name or f"{self.model}{adapter}{head}"
 
 
-class CellSettings(StrictModel):
+class CellSettings(Section):
     """What a policy entry may carry besides the policy's options."""
 
     block_length: BlockLength = None
@@ -128,7 +129,7 @@ class PolicyEntry(BaseModel):
             yield dict(zip(given, values, strict=True))
 
 
-class Grid(StrictModel):
+class Grid(Section):
     """Every task with every checkpoint, policy and seed.
 
     Example:

@@ -13,7 +13,7 @@ import dlmsample
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
-from dlmsample.ablate.spec.yamlfile import Marks
+from dlmsample.support.yamlfile import Marks
 from tests.ablate import toys
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

@@ -17,10 +17,10 @@ from dlmsample.ablate.estimate import estimate
 from dlmsample.ablate.report.write import build
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import ResolvedGrid, choices
-from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database, environment, lock
 from dlmsample.ablate.storage.environment import UNKNOWN
 from dlmsample.ablate.storage.store import Store, StoreError
+from dlmsample.support.yamlfile import Marks
 from tests.ablate.storage.test_store import HERE, THERE, begin, filled, layout, result
 from tests.ablate.test_run import made, numbers
 

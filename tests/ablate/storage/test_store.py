@@ -14,11 +14,11 @@ import pytest
 from dlmsample.ablate.report.write import write
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
-from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.storage import database, lock
 from dlmsample.ablate.storage.environment import Environment
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.ablate.storage.store import Store, StoreError
+from dlmsample.support.yamlfile import Marks
 from tests.ablate import toys
 from tests.ablate.fakes import columns
 

@@ -15,11 +15,11 @@ import pytest
 import dlmsample as ds
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
-from dlmsample.ablate.spec.yamlfile import Marks
 from dlmsample.ablate.workers import pool
 from dlmsample.ablate.workers import worker as worker_module
 from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut, score_reply
 from dlmsample.ablate.workers.worker import Worker, row_seed
+from dlmsample.support.yamlfile import Marks
 from dlmsample.tasks import Example, Score
 from tests.ablate import toys
 

@@ -1,0 +1,200 @@
+"""The numbers in the pages' tables are those of the files that they name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.docs.pages import ROOT, name, prose, tables
+
+README = ROOT / "README.md"
+NANO, FAMILY, SPEED = (ROOT / "docs" / "results" / f"{page}.md" for page in ("nano", "family", "speed"))
+SHAPES = {
+    "LLaDA-8B": "llada_8b_causal",
+    "LLaDA-8B, whole canvas": "llada_8b",
+    "LLaDA2-mini": "llada2_mini",
+    "SDAR-4B": "sdar_4b",
+    "nano": "nano",
+}
+
+
+def result(file: str) -> Any:
+    return json.loads((ROOT / "benchmarks" / "results" / file).read_text(encoding="utf-8"))
+
+
+def with_columns(page: Path, *columns: str) -> list[list[dict[str, str]]]:
+    """The tables of a page that have these columns; there is one at least."""
+    found = [rows for rows in tables(page) if set(columns) <= rows[0].keys()]
+    assert found, f"{name(page)} has no table with {columns}"
+    return found
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+@pytest.mark.parametrize(
+    ("page", "number", "file"),
+    [(README, 0, "nano_quality_valid.json"), (NANO, 0, "nano_quality.json"), (NANO, 1, "nano_quality_valid.json")],
+    ids=["README", "nano, test", "nano, validation"],
+)
+def test_quality(page: Path, number: int, file: str) -> None:
+    cells = {cell["policy"]: cell for cell in result(file)["cells"]}
+    for row in with_columns(page, "policy", "exact answers")[number]:
+        cell = cells[row["policy"]]
+        assert row["exact answers"] == percent(cell["accuracy"])
+        assert row["forwards (nfe)"] == f"{cell['nfe']:.1f}"
+        assert row["edits per 100 tokens"] == f"{cell['edits_per_100']:.1f}"
+
+
+def speeds() -> Iterator[tuple[Path, dict[str, str]]]:
+    for page in (README, SPEED):
+        for rows in with_columns(page, "shape", "batch", "dlmsample", "compiled"):
+            yield from ((page, row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("page", "row"), [pytest.param(p, r, id=f"{name(p)} {[*r.values()][:2]}") for p, r in speeds()]
+)
+def test_speed(page: Path, row: dict[str, str]) -> None:
+    found = {
+        cell["peer"]: cell["tokens_per_s"]
+        for cell in result("speed.json")["cells"]
+        if "tokens_per_s" in cell
+        and (cell["shape"], cell["batch"]) == (SHAPES[row["shape"]], int(row["batch"]))
+        and cell.get("new", 256) == 256
+    }
+    loop = "llada" if SHAPES[row["shape"]] == "llada_8b" else "llada2"
+    peers = {"dlmsample": "ours", "compiled": "ours_fused", "diffusers LLaDA2Pipeline": "diffusers", "loop": loop}
+    for column, peer in peers.items():
+        assert row[column] == (f"{found[peer]:,.0f}" if peer in found else "")
+
+
+def test_family() -> None:
+    """Accuracies and forwards of the nano family, wherever a cell of the table is a cell of the file."""
+    cells = result("nano_family.json")["cells"]
+    known = {f"{percent(cell['accuracy'])} ({_short(cell['nfe'])})" for cell in cells}
+    shown = {
+        value
+        for rows in [*with_columns(FAMILY, "policy", "nano"), *with_columns(FAMILY, "tokens per step")]
+        for row in rows
+        for value in list(row.values())[1:]
+    }
+    assert shown <= known, shown - known
+
+
+def _short(nfe: float) -> str:
+    return f"{nfe:.0f}" if nfe == round(nfe) else f"{nfe:.1f}"
+
+
+def test_overhead() -> None:
+    found = [f"{100 * cell['outside_over_forward']['median']:.1f} %" for cell in result("overhead.json")["overhead"]]
+    (table,) = with_columns(SPEED, "policy", "outside / forward")
+    assert [row["outside / forward"] for row in table] == found
+
+
+def test_claims() -> None:
+    """The README counts the papers' claims as PAPERS.md does."""
+    first = (ROOT / "PAPERS.md").read_text(encoding="utf-8").splitlines()[2]
+    counts = [int(word.strip(".,")) for word in first.replace(":", " ").split() if word.strip(".,").isdigit()]
+    total, holds, not_holds, undecided = counts
+    said = f"Of {total} claims, {holds} hold, {not_holds} do not, and {undecided} stay undecided"
+    assert said in " ".join(prose(README).split())
+
+
+def test_flatness() -> None:
+    (table,) = with_columns(SPEED, "new tokens", "64", "512")
+    record = result("overhead.json")
+    for at, key in ((0, "flat_batch_1"), (2, "flat_batch_16")):
+        for cell in record[key]:
+            column = str(cell["new_tokens"])
+            assert table[at][column] == f"{cell['over_64']['median']:.2f}"
+            assert table[at + 1][column] == f"{100 * cell['attention_share']['median']:.0f} %"
+
+
+def test_profile() -> None:
+    """Microseconds and kernels of a step, by kind."""
+    (table,) = with_columns(SPEED, "", "batch 1", "batch 32")
+    joined = {"update, vocabulary, copies": ("update", "vocabulary", "copies")}
+    for cell in result("speed_profile.json")["cells"]:
+        kinds = {part["kind"]: part for part in cell["classes"]}
+        for row in table:
+            label, shown = row[""], row[f"batch {cell['batch']}"]
+            if label in ("whole step", "roofline of the step"):
+                assert shown == f"{cell['step_us' if label == 'whole step' else 'roofline_us']:,.0f}"
+                continue
+            parts = [kinds[kind] for kind in joined.get(label, (label,)) if kind in kinds]
+            kernels = sum(part["kernels"] for part in parts)
+            assert shown == f"{sum(part['us'] for part in parts):,.0f}" + (f" ({kernels:.0f})" if kernels else "")
+
+
+def test_approximate_caches() -> None:
+    record = result("approximate.json")
+    (table,) = with_columns(ROOT / "docs" / "results" / "checkpoints.md", "exact", "cache=\"prefix\"")  # fmt: skip
+    for row, policy in zip(table, ("unmask:tokens_per_step=2", "unmask:tokens_per_step=4"), strict=True):
+        (exact,) = [c for c in record["cells"] if (c["policy"], c["cache"]) == (policy, "none")]
+        assert row["exact"] == percent(exact["accuracy"])
+        ratios = []
+        for cache in ("prefix", "dual"):
+            key = (policy, cache, None)
+            (cell,) = [c for c in record["cells"] if (c["policy"], c["cache"], c["refresh"]) == key]
+            (pair,) = [c for c in record["comparisons"] if (c["policy"], c["cache"], c["refresh"]) == key]
+            low, high = 100 * pair["low"], 100 * pair["high"]
+            said = f"{percent(cell['accuracy'])} ({100 * pair['difference']:+.1f} [{low:.1f}, {high:.1f}]"
+            assert row[f'cache="{cache}"'].startswith(said)
+            ratios.append(f"{pair['forward_tokens_ratio']:.2f}×")
+        assert list(row.values())[-1] == ", ".join(ratios)
+
+
+def test_shapes() -> None:
+    (table,) = with_columns(ROOT / "docs" / "results" / "checkpoints.md", "shape", "tokens/s", "peak memory")
+    for row, shape in zip(table, ("llada2_mini", "llada_8b"), strict=True):
+        cells = [
+            [
+                c
+                for c in result("shapes.json")["cells"]
+                if (c["shape"], c["policy"], c["batch"]) == (shape, "unmask:tokens_per_step=4", batch)
+            ]
+            for batch in (1, 8, 32)
+        ]
+        mean = {
+            key: [sum(c[key] for c in same) / len(same) for same in cells]
+            for key in ("tokens_per_s", "ms_per_forward", "peak_gib")
+        }
+        assert row["tokens/s"] == " / ".join(f"{value:,.0f}" for value in mean["tokens_per_s"])
+        assert row["ms a forward"] == " / ".join(f"{value:.0f}" for value in mean["ms_per_forward"])
+        assert row["peak memory"] == " / ".join(f"{value:.0f}" for value in mean["peak_gib"]) + " GiB"
+
+
+def test_paired_differences() -> None:
+    """Every difference with its interval, in the family's claims, is one of the file's comparisons."""
+    known = set()
+    for pair in result("nano_family.json")["comparisons"]:
+        points, low, high = pair["points"], pair["low"], pair["high"]
+        known |= {(_points(points), _points(low), _points(high)), (_points(-points), _points(-high), _points(-low))}
+    text = FAMILY.read_text(encoding="utf-8")
+    shown = re.findall(r"([+-]\d+\.\d) \[(-?\d+\.\d), (-?\d+\.\d)\]", text)
+    shown = {(_points(float(a)), _points(float(b)), _points(float(c))) for a, b, c in shown}
+    assert len(shown) > 20
+    assert shown <= known, shown - known
+
+
+def test_diagnoses() -> None:
+    known = {
+        f"{percent(part['value'])} [{100 * part['low']:.1f}, {100 * part['high']:.1f}]"
+        for run in result("nano_diagnose.json")["runs"]
+        for part in (run["stress"]["preserved"], run["stress"]["recovered"])
+        if part["value"] is not None
+    }
+    shown = set(re.findall(r"\d+\.\d % \[\d+\.\d, \d+\.\d\]", FAMILY.read_text(encoding="utf-8")))
+    assert shown
+    assert shown <= known, shown - known
+
+
+def _points(value: float) -> str:
+    return f"{value:.1f}".replace("-0.0", "0.0")
