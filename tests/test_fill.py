@@ -14,7 +14,7 @@ from dlmsample.decoding.numbers import row_keys
 from dlmsample.decoding.request import Form, open_canvases
 from dlmsample.decoding.step import Settings, active_block, advance
 from dlmsample.heads import CorrectionHead, HeadConfig
-from dlmsample.models.attention.forwards import Features
+from dlmsample.models.attention.base import Features
 from dlmsample.policies.base import Policy
 from tests.oracle import fill as oracle_fill
 from tests.test_differential import IDS, SETTINGS

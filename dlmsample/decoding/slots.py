@@ -11,8 +11,8 @@ from torch import Tensor
 from dlmsample.decoding.configuration import Plan
 from dlmsample.decoding.request import Canvases, Job, Room, open_canvases
 from dlmsample.decoding.step import Change, Rows, advance, tree_map
+from dlmsample.models.attention.base import Features, Layout, Reader, RowPosition
 from dlmsample.models.attention.choice import open_reader
-from dlmsample.models.attention.forwards import Features, Layout, Place, Reader
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,7 +89,7 @@ class Slots:
         return opened
 
     @own_mode
-    def tick(self, places: Sequence[Place]) -> Launched:
+    def tick(self, places: Sequence[RowPosition]) -> Launched:
         """One forward; ``places`` are those of the rows that are still decoded, in the order of their slots."""
         outcome, change = self._advance(places)
         return Launched(outcome.tolist, change)
@@ -125,7 +125,7 @@ class Slots:
         assert self._held is not None, "open comes first"
         return self._held
 
-    def _advance(self, places: Sequence[Place]) -> tuple[Tensor, Change]:
+    def _advance(self, places: Sequence[RowPosition]) -> tuple[Tensor, Change]:
         """The work of a tick, on tensors."""
         rows, layout = self._now
         features = self._reader.read(rows.canvas, layout, rows.start, places)

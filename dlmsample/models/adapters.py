@@ -13,7 +13,7 @@ from torch import Tensor
 from dlmsample.heads.correction import CorrectionHead
 from dlmsample.heads.store import cast, load_head
 from dlmsample.models import hub
-from dlmsample.models.embedded import PARTS, Kind, shipped
+from dlmsample.models.embedded import ATTACHMENTS, AttachmentKind, shipped
 from dlmsample.models.families import Opened
 from dlmsample.models.published import stock_names
 from dlmsample.support.registry import unknown
@@ -22,7 +22,7 @@ from dlmsample.support.registry import unknown
 _SMALL = 1_000_000_000
 
 
-def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Path:
+def locate(kind: AttachmentKind, given: str | Path, model: str, folder: Path | None) -> Path:
     """The folder of an adapter or a head: a short name that the model's folder ships, else a path, else a hub id.
 
     Args:
@@ -34,7 +34,7 @@ def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Pa
     Raises:
         ValueError: no such name, or a folder that lacks a file.
     """
-    part, known = PARTS[kind], {} if folder is None else shipped(folder, kind)
+    attachment, known = ATTACHMENTS[kind], {} if folder is None else shipped(folder, kind)
     name = str(given)
     path = Path(name).expanduser()
     if name in known and isinstance(given, str):
@@ -45,10 +45,10 @@ def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Pa
             if known:
                 raise unknown(f"{kind} of {model}", name, known, f", or {elsewhere}")
             raise ValueError(f"unknown {kind} {name!r}: {model} ships no {kind}s; give {elsewhere}")
-        path = hub.snapshot(kind, name, [part.config, part.weights])
-    for file in (part.config, part.weights):  # PEFT would read a pickle in place of the safetensors
+        path = hub.snapshot(kind, name, [attachment.config, attachment.weights])
+    for file in (attachment.config, attachment.weights):  # PEFT would read a pickle in place of the safetensors
         if not (path / file).is_file():
-            raise ValueError(f"{kind} {name!r} has no {file}: give {part.wanted}")
+            raise ValueError(f"{kind} {name!r} has no {file}: give {attachment.wanted}")
     return path
 
 

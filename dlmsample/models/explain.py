@@ -30,8 +30,8 @@ def explain(
     opened = open_config(name, family=family, trust_remote_code=trust_remote_code, mask_id=mask_id, revision=revision)
     facts, tokenizer = opened.facts, opened.tokenizer
     shell = opened.shell()
-    reads = opened.reads(shell)
-    cached = facts.attention == "block_causal" and reads.kind == "decoder"
+    interface = opened.interface(shell)
+    cached = facts.attention == "block_causal" and interface.kind == "decoder"
     return {
         "name": opened.name,
         "family": opened.family.name,
@@ -40,7 +40,7 @@ def explain(
         "remote_code": opened.runs_remote_code,
         "parameters": sum(p.numel() for p in shell.parameters()),
         "vocabulary": opened.vocab_size,
-        "context": opened.context(reads),
+        "context": opened.context(interface),
         "mask_id": facts.mask_id,
         "mask_token": _token(tokenizer, facts.mask_id),
         "eos_ids": list(facts.eos_ids),
@@ -52,7 +52,7 @@ def explain(
         "min_block_length": facts.min_block_length,
         "block_alignment": facts.block_alignment,
         "logit_shift": facts.logit_shift,
-        "mask_form": _MASKS[reads.padding],
+        "mask_form": _MASKS[interface.padding],
         "cache": "exact block cache" if cached else "none",
         "lora_targets": list(opened.lora_targets),
     }

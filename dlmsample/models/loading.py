@@ -132,7 +132,7 @@ def load(
         opened.facts,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
-        reads=opened.reads(module),
+        interface=opened.interface(module),
     )
     if scorer_head is not None and spread is not None:
         scorer_head = attach.AtDevice(scorer_head.to(model.device), model.device)

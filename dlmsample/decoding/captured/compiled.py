@@ -17,7 +17,7 @@ from torch import Tensor
 
 from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
-from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.types import Block, Prediction
 
 #: Updates kept compiled in a process; one takes seconds to compile, and a grid has many policies.
@@ -57,7 +57,7 @@ class Compiled:
     Args:
         settings: without tensors, which are given with every call.
         width: positions of a block.
-        one_prompt_block: see :class:`~dlmsample.models.attention.forwards.Layout`.
+        one_prompt_block: see :class:`~dlmsample.models.attention.base.Layout`.
         backend: of ``torch.compile``.
     """
 

@@ -23,7 +23,7 @@ from dlmsample.decoding.slots import Launched, Slots, own_mode
 from dlmsample.decoding.step import Change, Rows, tree_map
 from dlmsample.kernels.support import power_of_two
 from dlmsample.models.attention.approximate import APPROXIMATIONS
-from dlmsample.models.attention.forwards import Features, Layout, Place
+from dlmsample.models.attention.base import Features, Layout, RowPosition
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.fusion.fuse import is_fused
 
@@ -98,9 +98,9 @@ class CapturedSlots(Slots):
         self._reader.keep(self._index(slots))
 
     @own_mode
-    def tick(self, places: Sequence[Place]) -> Launched:
+    def tick(self, places: Sequence[RowPosition]) -> Launched:
         reach = self._reach(places)
-        fixed = [Place(reach - self.room.width, 0, reach)]
+        fixed = [RowPosition(reach - self.room.width, 0, reach)]
         outcome, change = self._played(("blocks", self.rows, reach), lambda: self._advance(fixed))
         self._flags.reverse()
         return Launched(self._flags[0].hold(outcome), change)
@@ -155,7 +155,7 @@ class CapturedSlots(Slots):
             self._failed.add(kind)
             return None
 
-    def _reach(self, places: Sequence[Place]) -> int:
+    def _reach(self, places: Sequence[RowPosition]) -> int:
         """How far a forward reads, in coarse steps, so that few kinds of forwards are captured."""
         plan, room = self.plan, self.room
         if plan.model.attention == "bidirectional":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dlmsample.models.families.base import Family, Take
+from dlmsample.models.families.base import REQUIRED, Family, Key
 
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -46,13 +46,14 @@ def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
         raise ValueError(f"the config.json of {name!r} does not describe a {family.config}: {said}") from e
 
 
-def _taken(name: str, raw: Mapping[str, Any], rule: Take) -> Any:
-    for field in rule.names:
-        if raw.get(field) is not None:
-            return raw[field]
-    if rule.required:
-        raise ValueError(f"the config.json of {name!r} lacks {' or '.join(rule.names)}: take the published file")
-    return rule.default
+def _taken(name: str, raw: Mapping[str, Any], key: Key) -> Any:
+    for source in (key.name, key.fallback):
+        if raw.get(source) is not None:
+            return raw[source]
+    if key.default is REQUIRED:
+        either = f"{key.name} or {key.fallback}" if key.fallback else key.name
+        raise ValueError(f"the config.json of {name!r} lacks {either}: take the published file")
+    return key.default
 
 
 def _inside(ids: Any, vocabulary: int) -> Any:

@@ -96,7 +96,7 @@ def _eos_ids(family: Family, raw: Mapping[str, Any], tokenizer: Any | None, mask
     found += _in_tokenizer(tokenizer, family.eos_tokens)
     if mask_id == family.mask_id:
         found += family.eos_ids
-    if family.reads == "masked_lm" and all(i is None for i in found):
+    if family.module_kind == "masked_lm" and all(i is None for i in found):
         found.append(getattr(tokenizer, "sep_token_id", None))
     return tuple(dict.fromkeys(i for i in found if i is not None))
 

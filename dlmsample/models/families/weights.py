@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dlmsample.models.families.base import Family, Rename, Split, Stack
+from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
 from dlmsample.models.hub import not_fetched, one_line
 
 #: What checkpoints may lack (never read in decoding) or carry beyond the body (derived from the config).
@@ -37,6 +37,8 @@ def conversions(family: Family) -> list[Any]:
         elif isinstance(rule, Stack):
             join = [Concatenate(dim=1)] if len(rule.published) > 1 else []
             done.append(WeightConverter(list(rule.published), rule.stock, [MergeModulelist(dim=0), *join]))
+        elif isinstance(rule, Join):
+            done.append(WeightConverter(list(rule.published), rule.stock, [Concatenate(dim=1)]))
     return done
 
 

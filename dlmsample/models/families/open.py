@@ -9,19 +9,15 @@ from typing import Any
 
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
-from dlmsample.models.families.base import ATTENTION, DENSE, Family
+from dlmsample.models.families.base import Family
 from dlmsample.models.families.configs import stock_config
 from dlmsample.models.families.facts import DECLARED, find_facts
+from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import check_revision, check_weights, locate, one_line, read_config, read_tokenizer
-from dlmsample.models.interface import Reads, context_of, reads_of, takes_padding
-
-#: By the stock body's model type.
-_TARGETS: dict[str, tuple[str, ...]] = {"llama": DENSE, "qwen2": DENSE, "qwen3": DENSE, "glm4_moe": ATTENTION}
-_TARGETS |= dict.fromkeys(("bert", "roberta", "esm", "electra"), ("query", "key", "value"))
-_TARGETS |= {"modernbert": ("Wqkv", "Wo")}
+from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
 
 
 @dataclass(frozen=True)
@@ -49,12 +45,12 @@ class Opened:
 
     @property
     def lora_targets(self) -> tuple[str, ...]:
-        """The layers that training adapts by default, under stock names; none are known for every body."""
-        return self.family.lora_targets or _TARGETS.get(self.config.model_type, ())
+        """The layers that training adapts by default, under stock names; () where none are known for the body."""
+        return LORA_TARGETS.get(self.family.name, LORA_TARGETS.get(self.config.model_type, ()))
 
-    def reads(self, module: Any) -> Reads:
-        """How hidden states and logits are had of the module (or of its :meth:`shell`)."""
-        return reads_of(self.family.reads, module, self.facts.attention == "bidirectional")
+    def interface(self, module: Any) -> ModuleInterface:
+        """How the module (or its :meth:`shell`) is called."""
+        return interface_of(self.family.module_kind, module, self.facts.attention == "bidirectional")
 
     def shell(self) -> Any:
         """The module on the meta device: every name and shape, no number, no memory."""
@@ -98,13 +94,13 @@ class Opened:
         """Which attention function; None lets transformers choose, where padding masks are made into what any takes."""
         from dlmsample.models.attention.in_place import attention_for
 
-        if takes_padding(self.family.reads, self.facts.attention == "bidirectional"):
+        if takes_padding(self.family.module_kind, self.facts.attention == "bidirectional"):
             return None
         return "sdpa" if self.runs_remote_code else attention_for(self.config)  # eager would add a boolean mask as 0/1
 
-    def context(self, reads: Reads) -> int:
+    def context(self, interface: ModuleInterface) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.config.get_text_config(), reads)
+        return context_of(self.config.get_text_config(), interface)
 
     def _model_class(self) -> Any:
         import transformers

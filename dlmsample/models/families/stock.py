@@ -1,4 +1,4 @@
-"""Checkpoints that are no published family: stock decoders that say how they decode, masked LMs, remote code."""
+"""Families of checkpoints that are not a published diffusion LM: stock decoders, masked LMs, remote code."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MASKED_LM = Family(
     name="masked_lm",
     summary="any masked LM of transformers: BERT, RoBERTa, ModernBERT, ESM, antibody models",
     model="AutoModelForMaskedLM",
-    reads="masked_lm",
+    module_kind="masked_lm",
 )
 REMOTE = Family(
     name="remote",
     summary="modelling code that comes with the checkpoint, run only when asked for (--trust-remote-code)",
-    reads="module",
+    module_kind="module",
 )
