@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dlmsample.models.families import open_config
@@ -16,8 +17,11 @@ def explain(
     trust_remote_code: bool = False,
     mask_id: int | None = None,
     revision: str | None = None,
+    ignore_config: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Everything that loading would decide, and the size of the model; reads no weights.
+    """Everything that loading would decide, the size of the model, and what becomes of its config's keys.
+
+    Reads no weights. Keys that loading would refuse are listed here as unknown.
 
     Raises:
         ValueError: as :func:`~dlmsample.models.families.open_config`.
@@ -27,7 +31,14 @@ def explain(
         >>> said["body"], said["block_length"], said["chat_template"]
         ('Qwen3ForCausalLM', 32, True)
     """
-    opened = open_config(name, family=family, trust_remote_code=trust_remote_code, mask_id=mask_id, revision=revision)
+    opened = open_config(
+        name,
+        family=family,
+        trust_remote_code=trust_remote_code,
+        mask_id=mask_id,
+        revision=revision,
+        refuse_unknown=False,
+    )
     facts, tokenizer = opened.facts, opened.tokenizer
     shell = opened.shell()
     interface = opened.interface(shell)
@@ -55,6 +66,11 @@ def explain(
         "mask_form": _MASKS[interface.padding],
         "cache": "exact block cache" if cached else "none",
         "lora_targets": list(opened.lora_targets),
+        "config_keys_read": list(opened.keys.read),
+        "config_keys_harmless": list(opened.keys.harmless),
+        "config_keys_unknown": [
+            f"{key} ({'ignored' if key in ignore_config else 'refused'})" for key in opened.keys.unknown
+        ],
     }
 
 

@@ -33,6 +33,7 @@ def load(
     quantization: str | None = None,
     allow_pickle: bool = False,
     compile: bool = False,
+    ignore_config: Sequence[str] = (),
 ) -> Denoiser:
     """Load a checkpoint and what decoding needs to know about it; on request with an adapter or a correction head.
 
@@ -69,6 +70,8 @@ def load(
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fusion.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
             transformers, or autocast, layers run as they are.
+        ignore_config: keys of ``config.json`` that are not known here and are to be ignored. Without, such a key is an
+            error, because it may change what the published code computes.
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
@@ -94,6 +97,7 @@ def load(
         mask_id=mask_id,
         eos_ids=eos_ids,
         revision=revision,
+        ignore_config=ignore_config,
     )
     name = opened.name
     added = None if adapter is None else attach.locate("adapter", adapter, name, opened.folder)

@@ -61,6 +61,7 @@ FAMILY = Family(
             "precision",
             "residual_dropout",
             "rope_full_precision",
+            "tie_word_embeddings",  # weight_tying says it
         }
     ),
     weights=(

@@ -9,7 +9,7 @@ LLaDA2-Uni, which also reads images.
 
 from __future__ import annotations
 
-from dlmsample.models.families.base import Family, Key, Rename, Split, Stack
+from dlmsample.models.families.base import Family, Join, Key, Rename, Split, Stack
 
 FAMILY = Family(
     name="llada2",
@@ -81,6 +81,9 @@ FAMILY = Family(
         Split("attention.query_key_value", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
         Stack(("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"), "mlp.experts.gate_up_proj"),
         Stack(("mlp.experts.*.down_proj.weight",), "mlp.experts.down_proj"),
+        # some files hold the experts of a layer stacked already
+        Rename(r"mlp\.experts\.(gate_proj|up_proj|down_proj|gate_up_proj)\.weight", r"mlp.experts.\1"),
+        Join((r"mlp\.experts\.gate_proj$", r"mlp\.experts\.up_proj$"), "mlp.experts.gate_up_proj"),
     ),
     attention="block_causal",
     block_alignment="absolute",

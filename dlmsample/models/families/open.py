@@ -10,8 +10,10 @@ from typing import Any
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
-from dlmsample.models.families.configs import stock_config
-from dlmsample.models.families.facts import DECLARED, find_facts
+from dlmsample.models.families.config.body import stock_config
+from dlmsample.models.families.config.facts import DECLARED, find_facts
+from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_unknown, check_values, sort_keys
+from dlmsample.models.families.config.rope import check_rope
 from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
@@ -31,6 +33,7 @@ class Opened:
     config: Any  #: of the module; a stock one for every family but ``remote``
     facts: Facts
     tokenizer: Any | None
+    keys: ConfigKeys  #: what became of the keys of its config.json
     runs_remote_code: bool = False
     revision: str | None = None  #: of a hub id
 
@@ -123,6 +126,8 @@ def open_config(
     mask_id: int | None = None,
     eos_ids: Sequence[int] | None = None,
     revision: str | None = None,
+    ignore_config: Sequence[str] = (),
+    refuse_unknown: bool = True,
 ) -> Opened:
     """Read a checkpoint's config and tokenizer and say what it is.
 
@@ -137,9 +142,12 @@ def open_config(
         mask_id: override.
         eos_ids: override; an empty list never stops.
         revision: branch, tag or commit of a hub id; None: its main branch.
+        ignore_config: keys of its config.json that are not known and shall not stand in the way.
+        refuse_unknown: whether other keys that are not known are an error; they are listed in ``keys`` anyway.
 
     Raises:
-        ValueError: no such checkpoint, an unknown family, no mask token, or code that may not run.
+        ValueError: no such checkpoint, an unknown family, no mask token, code that may not run, or a config that asks
+            for what is not known or not computed.
 
     Example:
         >>> opened = open_config("nano")
@@ -158,13 +166,20 @@ def open_config(
     remote = not found.model
     if remote:
         _check_remote(name, found, raw, trust_remote_code)
+        config, keys = _remote_config(name, where, revision), ConfigKeys(tuple(raw), (), ())
+    else:
+        check_quantized(name, raw)
+        stock = None if found.config else _stock_class(name, raw)
+        keys = sort_keys(raw, found, stock)
+        if refuse_unknown:
+            check_unknown(name, raw, keys, found, ignore_config)
+        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
-    config = stock_config(name, raw, found) if found.config else _own_config(name, where, raw, remote, revision)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
     setattr(config, SECTION, {**asdict(facts), "eos_ids": list(facts.eos_ids)})
-    return Opened(name, where, found, told, config, facts, tokenizer, remote, revision)
+    return Opened(name, where, found, told, config, facts, tokenizer, keys, remote, revision)
 
 
 def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bool) -> None:
@@ -178,19 +193,35 @@ def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bo
         )
 
 
-def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool, revision: str | None) -> Any:
-    """A configuration that transformers knows, or that comes with the checkpoint."""
+def _stock_class(name: str, raw: Mapping[str, Any]) -> Any:
+    """The configuration class of transformers for a model type."""
+    from transformers import CONFIG_MAPPING
+
+    kind = raw.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        raise ValueError(
+            f"cannot read the configuration of {name!r}: transformers knows no model_type {kind!r}; take the published "
+            "config.json, or name its family (--family)"
+        )
+    return CONFIG_MAPPING[kind]
+
+
+def _own_config(name: str, raw: Mapping[str, Any], family: Family, stock: Any) -> Any:
+    """A configuration that transformers reads itself; code that comes with the checkpoint is not asked."""
+    check_values(name, raw, family, stock)
+    check_rope(name, raw)
+    try:
+        return stock.from_dict({key: value for key, value in raw.items() if key != "auto_map"})
+    except Exception as e:  # validation has errors of its own
+        raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
+
+
+def _remote_config(name: str, where: str, revision: str | None) -> Any:
+    """A configuration whose class comes with the checkpoint."""
     from transformers import AutoConfig
 
-    if not remote and "auto_map" in raw:  # a stock body all the same: what comes with it is not asked
-        raw = {key: value for key, value in raw.items() if key != "auto_map"}
+    pinned = {} if revision is None else {"revision": revision}
     try:
-        if remote:
-            pinned = {} if revision is None else {"revision": revision}
-            return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
-        kind = raw.get("model_type")
-        if not isinstance(kind, str):
-            raise ValueError("config.json has no model_type")
-        return AutoConfig.for_model(kind).__class__.from_dict(dict(raw))
+        return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
     except Exception as e:  # code that comes with a checkpoint may raise anything
         raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}") from e

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlmsample.models.families.base import REQUIRED, Family, Key
+from dlmsample.models.families.config.keys import check_values
+from dlmsample.models.families.config.rope import rope_parameters
 
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -18,30 +20,19 @@ def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
     """
     import transformers
 
-    for field, values in family.only.items():
-        if (asked := raw.get(field)) is not None and asked not in values:
-            raise ValueError(
-                f"{name!r} has {field}={asked!r}, which {family.model} does not compute (only "
-                f"{' or '.join(map(repr, values))}): its own code may, with family='remote' and trust_remote_code "
-                "(--family remote --trust-remote-code)"
-            )
-    given = {field: _taken(name, raw, rule) for field, rule in family.fields.items()}
-    rope = {field: _taken(name, raw, rule) for field, rule in family.rope.items()}
+    check_values(name, raw, family)
+    given = {field: _taken(name, raw, key) for field, key in family.fields.items()}
     if given.get("head_dim", 0) is None:
         given["head_dim"] = given["hidden_size"] // given["num_attention_heads"]
-    scaling = raw.get("rope_scaling") or {}
-    if not isinstance(scaling, Mapping):
-        raise ValueError(f"rope_scaling in the config.json of {name!r} is no object: repair it")
-    kind = scaling.get("rope_type", scaling.get("type", "default"))
-    extra = {key: value for key, value in scaling.items() if key not in ("type", "rope_type")}
+    rope = rope_parameters(name, raw, family.rope)
     try:
         return getattr(transformers, family.config)(
             **given,
             **{key: _inside(raw.get(key), given["vocab_size"]) for key in _IDS},
-            rope_parameters={"rope_type": kind, **rope, **extra},
+            rope_parameters=rope,
             architectures=[family.model],
         )
-    except (TypeError, ValueError, AttributeError) as e:
+    except (TypeError, ValueError, AttributeError, KeyError) as e:
         said = " ".join(str(e).split())[:200]
         raise ValueError(f"the config.json of {name!r} does not describe a {family.config}: {said}") from e
 
