@@ -20,6 +20,8 @@ Prompt = str | Sequence[int] | Sequence[dict[str, str]]
 #: Special tokens that a config may name beside the mask, each as ``..._token_id``.
 _SPECIAL = ("pad", "bos", "eos", "cls", "sep")
 _PROMPT_FORMS = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
+#: In place of what a message says, to see whether a template shows it.
+_OTHER = {"content": "another text"}
 
 
 class Head(Protocol):
@@ -209,13 +211,25 @@ class Denoiser:
             raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
         from jinja2 import TemplateError
 
-        try:
+        def rendered(messages: Sequence[dict[str, str]]) -> str:
             return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer)
+
+        template, instead = f"the chat template of {self.name}", "give the prompt as plain text (chat=False, --raw)"
+        try:
+            text = rendered(messages)
+            said = messages[-1]["content"].strip() if messages else ""
+            lost = said not in text and text == rendered([*messages[:-1], {**messages[-1], **_OTHER}])
         except TemplateError as e:
-            said = " ".join(str(e).split())
+            why = " ".join(str(e).split())
+            raise ValueError(f"{template} refuses these messages: {why}; change their roles or order") from e
+        except Exception as e:  # a template is a program that comes with the checkpoint
+            why = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+            raise ValueError(f"{template} fails ({why}): repair it, or {instead}") from e
+        if lost:
             raise ValueError(
-                f"the chat template of {self.name} refuses these messages: {said}; change their roles or order"
-            ) from e
+                f"{template} leaves out what the last message says, as those do that take it in parts: {instead}"
+            )
+        return text
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text, special tokens left out."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlmsample.models.hub import check_weights, locate, one_line
+from dlmsample.models.hub import locate, one_line
+from dlmsample.models.weight_files import check_weights
 from dlmsample.support.registry import unknown
 
 if TYPE_CHECKING:  # torch is imported when something is loaded
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.families import Opened
 
 _BITS = ("8bit", "4bit")
+_DTYPES = ("float32", "bfloat16", "float16", "float64")
 _SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
@@ -216,11 +218,9 @@ def _dtype(dtype: Any, on_cpu: bool, quantization: str | None) -> Any:
         if quantization == "8bit":
             return torch.float16
         return torch.bfloat16 if not on_cpu or (dtype and multiplies_bfloat16()) else torch.float32
-    if not isinstance(dtype, str):
-        return dtype
-    found = getattr(torch, dtype.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise unknown("dtype", dtype, ["auto", "float32", "bfloat16", "float16", "float64"])
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if found not in [getattr(torch, name) for name in _DTYPES]:  # nothing computes in float8, or in integers
+        raise unknown("dtype", str(dtype).removeprefix("torch."), ["auto", *_DTYPES])
     return found
 
 

@@ -18,8 +18,10 @@ from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
-from dlmsample.models.hub import check_revision, check_weights, locate, one_line, read_config, read_tokenizer
+from dlmsample.models.hub import check_revision, locate, one_line, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
+from dlmsample.models.tokenizer import read_tokenizer
+from dlmsample.models.weight_files import check_weights
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,13 @@ def find_facts(
             f"id {outside[0]} is outside the vocabulary of {name!r} (0..{vocabulary - 1}): give the right one with "
             "mask_id= or eos_ids=, or in its config.json"
         )
+    if facts.mask_id in facts.eos_ids:
+        raise ValueError(
+            f"id {facts.mask_id} is both the mask of {name!r} and what ends an answer: give the right ones with "
+            "mask_id= or eos_ids=, or in its config.json"
+        )
+    if mask_id is None:
+        _check_mask(name, family, tokenizer, facts.mask_id)
     return facts
 
 
@@ -85,6 +92,21 @@ def _mask_id(name: str, family: Family, raw: Mapping[str, Any], vocabulary: int,
     raise ValueError(
         f"{name!r} has no mask token: neither its config.json nor its tokenizer names one; give mask_id=, or a "
         f"mask_token_id or a {SECTION!r} section with mask_id in its config.json"
+    )
+
+
+def _check_mask(name: str, family: Family, tokenizer: Any | None, mask_id: int) -> None:
+    """Refuse an ordinary token for a mask where the tokenizer has a mask token of its own."""
+    own = [getattr(tokenizer, "mask_token_id", None), *_in_tokenizer(tokenizer, [family.mask_token])]
+    own = [token for token in own if token is not None]
+    if tokenizer is None or not own or mask_id in own or mask_id in getattr(tokenizer, "added_tokens_decoder", {}):
+        return
+    words = [tokenizer.convert_ids_to_tokens(token) for token in (mask_id, own[0])]
+    if words[0] is None:  # an id beyond the tokenizer's is no word
+        return
+    raise ValueError(
+        f"the config.json of {name!r} has mask id {mask_id}, which is the ordinary token {words[0]!r}, while the mask "
+        f"of its tokenizer is {words[1]!r} ({own[0]}): correct it there, or give mask_id="
     )
 
 
