@@ -1,4 +1,4 @@
-"""Adapters merged into a module and correction heads beside it: where they are found, and whether they fit."""
+"""Adapters, which are merged into a module, and correction heads, which stand beside it: finding, checking, loading."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from dlmsample.models.families import Opened
 from dlmsample.models.published import stock_names
 from dlmsample.support.registry import unknown
 
-#: Up to this many parameters a model is merged in float32, 4 GB of memory; beyond, in the dtype it is asked for.
+#: A model of at most so many parameters (4 GB) is merged in float32, a larger one in the dtype that was asked for.
 _SMALL = 1_000_000_000
 
 
 def locate(kind: AttachmentKind, given: str | Path, model: str, folder: Path | None) -> Path:
-    """The folder of an adapter or a head: a short name that the model's folder ships, else a path, else a hub id.
+    """The folder of an adapter or a head.
+
+    A name is looked up among those that come with the model, then as a path, then on the hub.
 
     Args:
         kind: what to look for.
@@ -53,10 +55,10 @@ def locate(kind: AttachmentKind, given: str | Path, model: str, folder: Path | N
 
 
 def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:
-    """The dtype to load and merge in: float32 where the model is small, so that the sum is rounded once.
+    """The dtype to load and merge in: float32 for a small model, so that the sum is rounded only once.
 
-    In ``asked`` the weight, the adapter's share and their sum are rounded each; for a large model that is the
-    price of not holding it twice as wide.
+    In ``asked`` the weight, the adapter's share and their sum are each rounded. A large model is merged that way all
+    the same, so as not to need twice the memory.
     """
     if torch.finfo(asked).bits >= 32:
         return asked
@@ -64,7 +66,7 @@ def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:
 
 
 def require_peft() -> None:
-    """Say early that PEFT is missing.
+    """Fail early where PEFT is not installed.
 
     Raises:
         ValueError: it is not installed.
@@ -74,7 +76,7 @@ def require_peft() -> None:
 
 
 def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Opened) -> Any:
-    """Add a PEFT adapter to the module's own weights and cast them: what remains is the stock module.
+    """Add a PEFT adapter to the module's own weights, and cast them. The result is the stock module again.
 
     An adapter for the family's published module names is renamed first (:mod:`dlmsample.models.published`).
 
@@ -86,7 +88,7 @@ def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Open
 
 
 def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str) -> Any:
-    """Merge an adapter whose names are the module's."""
+    """Merge an adapter that has the module's own names."""
     from peft import PeftConfig, PeftModel
     from safetensors import SafetensorError
 
@@ -140,7 +142,7 @@ def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dty
 
 
 class AtDevice:
-    """A head beside a model that is spread over devices: what it reads is moved to it, what it says is moved back."""
+    """A head beside a model that is spread over devices: inputs are moved to the head, its result is moved back."""
 
     def __init__(self, head: Any, device: torch.device) -> None:
         self._head, self._device = head, device

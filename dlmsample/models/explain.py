@@ -1,4 +1,4 @@
-"""``dlmsample models --explain``: what a checkpoint is and how it decodes, from its config and tokenizer alone."""
+"""``dlmsample models --explain``: what a checkpoint is and how it is decoded, from its config and tokenizer alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from dlmsample.models.families import open_config
 
-#: How a module is read -> the mask it is given, and the cache that decoding uses.
+#: Whether a module takes a padding mask -> the mask that it is given.
 _MASKS = {True: "padding [row, key]", False: "boolean [row, 1, query, key]"}
 
 

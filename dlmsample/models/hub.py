@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
-from dlmsample.models.weight_files import is_pointer
+from dlmsample.models.weight_files import check_pointers
 from dlmsample.support.registry import unknown
 
 
@@ -65,11 +65,7 @@ def read_config(name: str, where: str, revision: str | None = None) -> dict[str,
         ValueError: it cannot be had, or is no JSON object.
     """
     path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
-    if is_pointer(path):
-        raise ValueError(
-            f"config.json of {name!r} is a pointer of git-lfs: run git lfs pull in that folder, or download the file "
-            "itself"
-        )
+    check_pointers(name, path.parent, [path.name])
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:

@@ -1,4 +1,4 @@
-"""LoRA adapters trained on a family's published module names -> the names of its stock body."""
+"""LoRA adapters that were trained on the published modelling code: their names become those of the stock body."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from dlmsample.models.families.base import Family, Rename, Split, Stack
 
 _PREFIX = "base_model.model."
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-#: What names modules by patterns of its own, which are not followed.
+#: Options that name modules by patterns of their own; these are not translated.
 _PATTERNS = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices")
 
 
 @contextmanager
 def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterator[Path]:
-    """A folder with the adapter under stock names: the given one where it has them already.
+    """A folder that holds the adapter under stock names; the given one where it has them already.
 
-    A factor over a fused matrix (``query_key_value``) becomes one over each of its pieces: the same A, the rows of B.
+    A factor of a fused matrix (``query_key_value``) becomes one for each piece: with the same A and its rows of B.
 
     Raises:
         ValueError: it adapts experts one by one, or names modules by patterns.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.hub import not_fetched, one_line
-from dlmsample.models.weight_files import is_pointer
+from dlmsample.models.weight_files import check_pointers
 
 #: A folder has a tokenizer if all files of one of these groups lie in it.
 _FILES = (
@@ -34,12 +34,7 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
     """
     folder = Path(where)
     if folder.is_dir():
-        for file in sorted({file for group in _FILES for file in group}):
-            if is_pointer(folder / file):
-                raise ValueError(
-                    f"{file} in {where!r} is a pointer of git-lfs: run git lfs pull in that folder, or download the "
-                    "file itself"
-                )
+        check_pointers(where, folder, [file for group in _FILES for file in group])
         if not _has(folder, _FILES):
             return None
     import transformers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -34,12 +35,7 @@ def check_weights(name: str, where: str, allow_pickle: bool) -> None:
         shards = [path.name for path in sorted(folder.glob("*.safetensors"))]
         if allow_pickle:
             shards += [path.name for path in sorted(folder.glob("*.bin"))]
-    for shard in shards:
-        if is_pointer(folder / shard):
-            raise ValueError(
-                f"{shard} of {name!r} is a pointer of git-lfs and holds no weights: run git lfs pull in that folder, "
-                "or download the file itself"
-            )
+    check_pointers(name, folder, shards)
     if shards:
         return
     if any(folder.glob("*.bin*")):
@@ -52,23 +48,33 @@ def check_weights(name: str, where: str, allow_pickle: bool) -> None:
     raise ValueError(f"folder {name!r} has no weights: a {_WHOLE} must lie beside config.json")
 
 
-def is_pointer(path: Path) -> bool:
-    """Whether a file is a pointer of git-lfs; what cannot be read is none."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_POINTER)) == _POINTER
-    except OSError:
-        return False
+def check_pointers(name: str, folder: Path, files: Iterable[str]) -> None:
+    """Refuse files that are pointers of git-lfs; files that cannot be read are passed over.
+
+    Raises:
+        ValueError: one is a pointer.
+    """
+    for file in files:
+        try:
+            with (folder / file).open("rb") as opened:
+                start = opened.read(len(_POINTER))
+        except OSError:
+            continue
+        if start == _POINTER:
+            raise ValueError(
+                f"{file} of {name!r} is a pointer of git-lfs, without the content: run git lfs pull in that folder, or "
+                "download the file itself"
+            )
 
 
 def _indexed(name: str, folder: Path) -> list[str]:
     """The files that an index names, all of which are there."""
+    check_pointers(name, folder, [_INDEX])
     try:
         index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
         shards = sorted({str(shard) for shard in index["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        pointer = ", which is a pointer of git-lfs: run git lfs pull, or" if is_pointer(folder / _INDEX) else ":"
-        raise ValueError(f"cannot read {_INDEX} in {name!r}{pointer} download it again") from e
+        raise ValueError(f"cannot read {_INDEX} in {name!r}: download it again") from e
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise ValueError(
             f"the download of {name!r} is incomplete: {len(missing)} of {len(shards)} weight files are missing, "

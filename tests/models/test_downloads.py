@@ -81,7 +81,7 @@ def test_a_pointer_in_place_of_a_pickle(tmp_path: Path) -> None:
 
 def test_a_mask_id_that_is_a_letter(nano_folder: Path) -> None:
     raw = json.loads((nano_folder / "config.json").read_text())
-    letter = ds.load("nano").tokenizer.convert_tokens_to_ids("a")
+    letter = ds.load("nano").encode("a", chat=False)[0]
     edit(nano_folder, dlmsample={**raw["dlmsample"], "mask_id": letter})
     fails(f"mask id {letter}", "'a'", "'<|mask|>' (2)", "mask_id=", name=nano_folder)
     assert ds.load(nano_folder, mask_id=letter).mask_id == letter  # whoever says so has looked

@@ -1,7 +1,7 @@
-"""Checkpoint families: which there are, which one a checkpoint is of, and how it is opened.
+"""Checkpoint families: which there are, which one a checkpoint belongs to, and how it is opened.
 
-``open_config(name)`` reads the config and the tokenizer alone and says everything that decoding or training must
-know; its :meth:`~dlmsample.models.families.open.Opened.load` reads the weights.
+``open_config(name)`` reads the config and the tokenizer, and returns everything that decoding or training must know;
+the result's :meth:`~dlmsample.models.families.open.Opened.load` reads the weights.
 """
 
 from __future__ import annotations

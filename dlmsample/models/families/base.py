@@ -7,7 +7,6 @@ to change a number, and no others.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,11 +91,3 @@ class Family:
     mask_token: str = ""
     eos_tokens: tuple[str, ...] = ()
     module_kind: ModuleKind = "decoder"  #: see :mod:`dlmsample.models.interface`
-
-    def recognises(self, raw: Mapping[str, Any]) -> bool:
-        """Whether a config.json is one of this family: by architecture, and where it names none by model type."""
-        named = [a for a in raw.get("architectures") or () if isinstance(a, str)]
-        if self.architectures and any(re.fullmatch(self.architectures, a) for a in named):
-            return True
-        kind = raw.get("model_type")
-        return not named and bool(self.model_types and isinstance(kind, str) and re.fullmatch(self.model_types, kind))

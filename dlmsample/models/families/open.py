@@ -1,4 +1,4 @@
-"""``open_config``: everything about a checkpoint but its weights, and the way to those."""
+"""``open_config``: everything about a checkpoint but its weights, and how to load those."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from dlmsample.models.weight_files import check_weights
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint whose config and tokenizer were read, and no weights."""
+    """A checkpoint whose config and tokenizer were read, but not its weights."""
 
     name: str
     where: str  #: a folder's path, or a hub id
     family: Family
-    told_by: str  #: what the family was recognised by
+    told_by: str  #: by what the family was recognised
     config: Any  #: of the module; a stock one for every family but ``remote``
     facts: Facts
     tokenizer: Any | None
-    keys: ConfigKeys  #: what became of the keys of its config.json
+    keys: ConfigKeys  #: the keys of its config.json: read, harmless, unknown
     runs_remote_code: bool = False
     revision: str | None = None  #: of a hub id
 
     @property
     def folder(self) -> Path | None:
-        """Where the checkpoint is a folder."""
+        """The folder of the checkpoint; None for a hub id."""
         return Path(self.where) if Path(self.where).is_dir() else None
 
     @property
@@ -58,7 +58,7 @@ class Opened:
         return interface_of(self.family.module_kind, module, self.facts.attention == "bidirectional")
 
     def shell(self) -> Any:
-        """The module on the meta device: every name and shape, no number, no memory."""
+        """The module on the meta device: with every name and shape, and without numbers or memory."""
         import torch
 
         with torch.device("meta"):
@@ -96,7 +96,7 @@ class Opened:
         )
 
     def _attention(self) -> str | None:
-        """Which attention function; None lets transformers choose, where padding masks are made into what any takes."""
+        """The name of the attention function; None lets transformers choose, for modules that get padding masks."""
         from dlmsample.models.attention.in_place import attention_for
 
         if takes_padding(self.family.module_kind, self.facts.attention == "bidirectional"):
@@ -131,7 +131,7 @@ def open_config(
     ignore_config: Sequence[str] = (),
     refuse_unknown: bool = True,
 ) -> Opened:
-    """Read a checkpoint's config and tokenizer and say what it is.
+    """Read a checkpoint's config and tokenizer, and find out what it is.
 
     The config is the stock one that the family maps to, made ready for boolean masks (``is_causal`` False) and
     carrying the facts as its ``dlmsample`` section, so that ``save_pretrained`` writes a folder that loads as it is.

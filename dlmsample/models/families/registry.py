@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from dlmsample.models.embedded import SECTION
@@ -47,11 +48,17 @@ def published(raw: Mapping[str, Any]) -> Family | None:
         >>> published({"architectures": ["DreamModel"]}).name, published({"model_type": "qwen3"})
         ('dream', None)
     """
-    return next((known for known in _published() if known.recognises(raw)), None)
+    published = (family(name) for name in FAMILIES if name not in _GENERAL)
+    return next((known for known in published if recognises(known, raw)), None)
 
 
-def _published() -> Iterator[Family]:
-    return (family(name) for name in FAMILIES if name not in _GENERAL)
+def recognises(known: Family, raw: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of a family: by its architectures or, where it names none, by its model type."""
+    named = [a for a in raw.get("architectures") or () if isinstance(a, str)]
+    if named:
+        return bool(known.architectures) and any(re.fullmatch(known.architectures, a) for a in named)
+    kind = raw.get("model_type")
+    return bool(known.model_types) and isinstance(kind, str) and bool(re.fullmatch(known.model_types, kind))
 
 
 def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family, str]:

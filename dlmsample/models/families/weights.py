@@ -1,7 +1,7 @@
-"""Published weights into a stock module: tensors are renamed, split and stacked by transformers while it loads.
+"""Loading published weights into a stock module: transformers renames, splits and stacks tensors as it reads them.
 
-So sharded files, device maps and quantisation work as for any stock checkpoint. The conversions are registered under
-a name of ours that the config bears only while it loads; a saved module has the stock names and the stock config.
+That way sharded files, device maps and quantisation work as for any stock checkpoint. The conversions are registered
+under a model type of ours, which the config has only while it loads; a module that is saved has the stock names.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
 from dlmsample.models.hub import not_fetched, one_line
 
-#: What checkpoints may lack (never read in decoding) or carry beyond the body (derived from the config).
+#: Tensors that a checkpoint may lack, because decoding never reads them; and may have although the body derives them.
 _UNUSED = ("contact_head", "pooler", "position_ids")
 _DERIVED = ("inv_freq", "position_ids")
 
 
 def conversions(family: Family) -> list[Any]:
-    """A family's transforms as transformers' own."""
+    """A family's transforms as those of transformers."""
     from transformers.core_model_loading import (
         Concatenate,
         MergeModulelist,
@@ -44,7 +44,7 @@ def conversions(family: Family) -> list[Any]:
 
 @contextmanager
 def _converting(family: Family, config: Any) -> Iterator[None]:
-    """Let what is loaded with ``config`` take published names."""
+    """Inside, a module that is loaded with ``config`` takes published names."""
     if not family.weights:
         yield
         return
@@ -74,7 +74,7 @@ def load_module(
     quantization: Any = None,
     attention: str | None = "sdpa",
 ) -> Any:
-    """The weights, complete, in a module; on the CPU where no device map says otherwise.
+    """A module with all its weights, on the CPU unless a device map says otherwise.
 
     Raises:
         ValueError: weights that are missing, damaged, or do not fit.
@@ -128,7 +128,7 @@ def load_module(
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Keep transformers' bars away, unless the caller hooked them: a library speaks when it is asked to."""
+    """Inside, transformers shows no progress bars, unless the caller has hooked them."""
     from transformers.utils import logging
 
     try:

@@ -1,4 +1,4 @@
-"""What decoding must know of a checkpoint: from the caller, its config.json, its tokenizer and its family."""
+"""What decoding must know about a checkpoint, from the caller, its config.json, its tokenizer and its family."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 
-#: What a section must say, and what it may.
+#: The fields of our section of a config.json, for errors.
 DECLARED = ", ".join(f.name for f in fields(Facts))
 
 
@@ -25,10 +25,10 @@ def find_facts(
     mask_id: int | None,
     eos_ids: Sequence[int] | None,
 ) -> Facts:
-    """The facts, the first source that has them: the caller; the section; config and tokenizer; the family.
+    """Each fact from the first source that has it: the caller, our section, config and tokenizer, the family.
 
     Raises:
-        ValueError: one that no source has, of the wrong type, or outside the vocabulary.
+        ValueError: a fact that no source has, or that is of the wrong type, outside the vocabulary, or contradictory.
     """
     section = raw.get(SECTION)
     declared = section if isinstance(section, dict) else {}
@@ -68,7 +68,7 @@ def find_facts(
 
 
 def _must_declare(family: Family) -> bool:
-    """Whether nothing is known but what the section says."""
+    """Whether all facts must be declared by the section, because the family says none."""
     return family.name in ("stock", "remote")
 
 
@@ -111,7 +111,7 @@ def _check_mask(name: str, family: Family, tokenizer: Any | None, mask_id: int) 
 
 
 def _eos_ids(family: Family, raw: Mapping[str, Any], tokenizer: Any | None, mask_id: int) -> tuple[int, ...]:
-    """All that end an answer. A masked LM without an EOS has its separator for one."""
+    """The ids that end an answer. For a masked LM without an EOS that is its separator."""
     said = raw.get("eos_token_id")
     found = [*said] if isinstance(said, list) else [said]
     found.append(getattr(tokenizer, "eos_token_id", None))

@@ -30,7 +30,6 @@ _ALWAYS_ONLY: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "tie_encoder_decoder": (False,),
     "layer_types": ("full_attention",),
-    "is_causal": (False,),
 }
 #: Attributes of any transformers config, and of generation, that change no logits.
 _ALWAYS_HARMLESS = frozenset(
@@ -60,6 +59,7 @@ _ALWAYS_HARMLESS = frozenset(
         "gradient_checkpointing",
         "id2label",
         "initializer_range",
+        "is_causal",  # the masks say what a position sees
         "is_decoder",
         "label2id",
         "length_penalty",
@@ -198,13 +198,13 @@ def check_quantized(name: str, raw: Mapping[str, Any]) -> None:
 
 
 @cache
-def declared(stock: Any) -> frozenset[str]:
+def declared(stock: type) -> frozenset[str]:
     """The keys that transformers reads of a config: the fields of its class, and what its own code asks for by name.
 
     Not all that a model computes with is a field: the size of a head, for one, is looked up and derived where missing.
     """
     fields = [f.name for f in dataclasses.fields(stock)] if dataclasses.is_dataclass(stock) else []
-    named = {*fields, *inspect.signature(stock.__init__).parameters}
+    named = {*fields, *inspect.signature(stock).parameters}
     for pair in getattr(stock, "attribute_map", {}).items():
         named |= {*pair}
     for source in Path(inspect.getfile(stock)).parent.glob("*.py"):
