@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from dlmsample.heads.store import cast, load_head
 from dlmsample.models import hub
 from dlmsample.models.embedded import ATTACHMENTS, AttachmentKind, shipped
 from dlmsample.models.families import Opened
+from dlmsample.models.families.weights import model_type
 from dlmsample.models.published import stock_names
 from dlmsample.support.registry import unknown
 
@@ -102,7 +105,7 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     config.inference_mode = True
     # PEFT draws the weights that it then overwrites, and warns of each key that finds no place: an error here
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), _unconverted(module, folder, config):
             warnings.simplefilter("ignore")
             wrapped = PeftModel(module, config)
             report = wrapped.load_adapter(str(folder), "default", torch_device=str(module.device))
@@ -118,6 +121,24 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     for key, parameter in merged.named_parameters():
         parameter.requires_grad_(grads.get(key, True))
     return cast(merged, dtype)
+
+
+@contextmanager
+def _unconverted(module: Any, folder: Path, config: Any) -> Iterator[None]:
+    """Inside, PEFT takes an adapter that leaves the experts alone for what it is.
+
+    For some bodies PEFT takes any target that ends in down_proj, gate_proj or up_proj for the experts, which hold such
+    matrices stacked. Dense layers and shared experts have layers of these names as well.
+    """
+    from safetensors import safe_open
+
+    with safe_open(folder / ATTACHMENTS["adapter"].weights, "pt") as file:
+        experts = any(".mlp.experts" in key for key in file.keys())  # noqa: SIM118
+    if experts or not config.target_modules or config.target_parameters:
+        yield
+        return
+    with model_type(module.config, "dlmsample_unconverted"):
+        yield
 
 
 def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype) -> CorrectionHead:

@@ -52,7 +52,14 @@ def _converting(family: Family, config: Any) -> Iterator[None]:
 
     key = f"dlmsample_{family.name}"
     register_checkpoint_conversion_mapping(key, conversions(family), overwrite=True)
-    config.model_type = key
+    with model_type(config, key):
+        yield
+
+
+@contextmanager
+def model_type(config: Any, name: str) -> Iterator[None]:
+    """Inside, a configuration has another ``model_type``, by which transformers and PEFT look up conversions."""
+    config.model_type = name  # the instance's, over that of its class
     try:
         yield
     finally:
