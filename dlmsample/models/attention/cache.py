@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from einops import repeat
 from torch import Tensor
 from transformers.cache_utils import Cache
 
@@ -97,8 +96,8 @@ class BlockCache(Cache):
         """Called by every layer with ``[row, head, pos, size]``: write these states, return all that it may see."""
         if layer_idx == len(self._buffers):
             self._buffers.append((self._empty(key_states), self._empty(value_states)))
-        rows, heads, _, size = key_states.shape
-        at = repeat(self._at.to(key_states.device), "row pos -> row head pos size", head=heads, size=size)
+        rows = len(key_states)
+        at = self._at[:, None, :, None].to(key_states.device).expand_as(key_states)
         keys, values = (buffer[:rows] for buffer in self._buffers[layer_idx])
         keys.scatter_(2, at, key_states)
         values.scatter_(2, at, value_states)

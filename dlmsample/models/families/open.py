@@ -174,7 +174,8 @@ def open_config(
         stock = None if found.config else _stock_class(name, raw)
         keys = sort_keys(raw, found, stock)
         if refuse_unknown:
-            check_unknown(name, raw, keys, found, ignore_config)
+            ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
+            check_unknown(name, raw, keys, found, ignored)
         config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
     vocabulary = config.get_text_config().vocab_size
