@@ -385,6 +385,7 @@ def test_what_may_be_ignored(tmp_path: Path) -> None:
     fails("no_rope_layers", name=folder, ignore_config=("expert_capacity",))
     fails("'d_model'", "cannot be ignored", name=folder, ignore_config=("d_model",))
     fails("did you mean 'expert_capacity'", name=folder, ignore_config=("expert_capacty",))
+    fails("no key 'expert_capacity'", name=tiny.OFFICIAL / "llada", ignore_config="expert_capacity")
     model = ds.load(folder, ignore_config=("expert_capacity", "no_rope_layers"))
     assert model.mask_id == 250
 

@@ -165,8 +165,10 @@ def check_unknown(name: str, raw: Mapping[str, Any], keys: ConfigKeys, family: F
     for key in ignored:
         if key in keys.read:
             raise ValueError(f"{key!r} of {name!r} cannot be ignored: it is read; leave it out of ignore_config")
-        if key not in raw:
+        if key not in raw and keys.unknown:
             raise unknown("key to ignore", key, keys.unknown, f", of the config.json of {name!r}")
+        if key not in raw:
+            raise ValueError(f"the config.json of {name!r} has no key {key!r} to ignore: leave it out of ignore_config")
     if not (left := [key for key in keys.unknown if key not in ignored]):
         return
     said = ", ".join(f"{key}={_short(raw[key])}" for key in left[:5]) + (", ..." if len(left) > 5 else "")
