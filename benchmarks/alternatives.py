@@ -26,7 +26,7 @@ from dlmsample.decoding.request import DecodingConfig, Segmentation, open_rows
 from dlmsample.decoding.step import Rows, advance, tree_map
 from dlmsample.kernels.product import MOST_ROWS
 from dlmsample.kernels.support import runs_kernels
-from dlmsample.models.attention.forwards import Layout, Place
+from dlmsample.models.attention.base import Layout, RowPosition
 from dlmsample.models.attention.in_place import InPlaceReader
 from dlmsample.models.fusion import fuse as fusing
 
@@ -107,7 +107,7 @@ def prepared(model: ds.Denoiser, alternative: Alternative, backend: str = "induc
             layer.forward = _Layer(layer, number, run)
         norm = module.get_decoder().norm
         norm.forward = compiled(norm.forward, backend, mode)
-    return ds.Denoiser(model.name, module, None, model.facts, reads=model.reads)
+    return ds.Denoiser(model.name, module, None, model.facts, interface=model.interface)
 
 
 @contextmanager
@@ -162,7 +162,7 @@ class Step:
         self._layout: Layout = tree_map(torch.clone, opened.layout)
         self._first: Rows = with_state(opened.rows, opened.layout, config.settings)
         self.rows: Rows = tree_map(torch.clone, self._first)
-        self._places = [Place(length - opened.layout.width, 0, length)]  # how far a forward may read
+        self._places = [RowPosition(length - opened.layout.width, 0, length)]  # how far a forward may read
         self._update = None
         if alternative.update == "compiled":
             one_block = opened.layout.one_prompt_block
@@ -218,7 +218,7 @@ class Step:
 
 def _whole(
     reader: Any,
-    places: list[Place],
+    places: list[RowPosition],
     width: int,
     one_block: bool,
     rows: Rows,

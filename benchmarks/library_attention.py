@@ -83,7 +83,7 @@ class LibraryReader(InPlaceReader):
     def __init__(self, model: ds.Denoiser, rows: int, width: int, capacity: int, flex: bool) -> None:
         super().__init__(model, rows, capacity, False)
         self._flex = _block_mask(rows, width, capacity, model.device) if flex else None
-        self._capacity = capacity
+        self._capacity, self._dtype = capacity, model.dtype
 
     @property
     def written(self) -> list[Tensor]:
@@ -94,7 +94,7 @@ class LibraryReader(InPlaceReader):
         at = positions[:, None, :, None]
         if self._flex is None:
             seen = torch.arange(self._capacity, device=ids.device) < end[:, None]
-            bias = torch.zeros(seen.shape, dtype=self._model.dtype, device=ids.device).masked_fill(~seen, -torch.inf)
+            bias = torch.zeros(seen.shape, dtype=self._dtype, device=ids.device).masked_fill(~seen, -torch.inf)
             wide = bias[:, None, None].expand(-1, -1, ids.shape[1], -1)
             blocks: list[Any] = [Sliced(keys, values, at, wide) for keys, values in self._cache.pairs()]
         else:
@@ -102,13 +102,7 @@ class LibraryReader(InPlaceReader):
             ends.copy_(end)
             mask.kv_num_blocks.copy_(((end + TILE - 1) // TILE)[:, None, None])
             blocks = [Flexed(keys, values, at, mask) for keys, values in self._cache.pairs()]
-        return self._model.body(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=self._unused,
-            use_cache=False,
-            blocks=blocks,
-        )
+        return self._body(ids, positions, self._unused, None, blocks=blocks)
 
 
 def _block_mask(rows: int, width: int, capacity: int, device: torch.device) -> tuple[BlockMask, Tensor]:

@@ -91,7 +91,7 @@ def build(name: str, device: str, dtype: torch.dtype, small: bool) -> ds.Denoise
         module = kind.from_config(opened.config, dtype=dtype, attn_implementation=attention_for(opened.config)).eval()
     with torch.no_grad():
         module.lm_head.weight.normal_(0, LOGIT_STD / opened.config.hidden_size**0.5)
-    return ds.Denoiser(name, module, None, opened.facts, reads=opened.reads(module))
+    return ds.Denoiser(name, module, None, opened.facts, interface=opened.interface(module))
 
 
 def measure(model: ds.Denoiser, text: str, batch: int, prompt: int, new: int) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import dlmsample as ds
+from dlmsample.models.attention.base import Layout, RowPosition
 from dlmsample.models.attention.choice import open_reader
-from dlmsample.models.attention.forwards import Layout, Place
 from dlmsample.policies.base import Policy
 from tests.test_protocol import CASES, PROMPTS
 from tests.toys import random_model
@@ -62,7 +62,7 @@ def test_cached_logits_equal_the_whole_sequence(alignment: str) -> None:
         cached.admit(torch.arange(3), canvas, layout, int(first.max()))
         starts = first.clone()
         for moves in ((1, 1, 1), (1, 0, 1), (0, 1, 0)):  # rows move on at their own pace
-            places = [Place(at, 0, end) for at, end in zip(starts.tolist(), length.tolist(), strict=True)]
+            places = [RowPosition(at, 0, end) for at, end in zip(starts.tolist(), length.tolist(), strict=True)]
             a = cached.read(canvas, layout, starts, places).logits
             b = plain.read(canvas, layout, starts, places).logits
             inside = layout.holds(layout.window(starts))

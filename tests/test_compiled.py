@@ -24,7 +24,7 @@ from dlmsample.decoding.captured.compiled import Compiled, compiled_update, with
 from dlmsample.decoding.request import Segmentation, open_rows
 from dlmsample.decoding.step import Rows, Settings, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
-from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy
 from dlmsample.policies.select import rank
 from tests.test_protocol import CASES, _Never

@@ -14,7 +14,7 @@ from dlmsample.decoding.arguments import row_keys
 from dlmsample.decoding.request import Segmentation, open_rows
 from dlmsample.decoding.step import Settings, active_block, advance
 from dlmsample.heads import CorrectionHead, HeadConfig
-from dlmsample.models.attention.forwards import Features
+from dlmsample.models.attention.base import Features
 from dlmsample.policies.base import Policy
 from tests.oracle import fill as oracle_fill
 from tests.test_differential import IDS, SETTINGS

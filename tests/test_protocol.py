@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import dlmsample as ds
 from dlmsample.decoding.step import Counts, Rows, Settings, advance, tree_map
-from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy, Stateless
 from dlmsample.types import Block, Prediction, Update
 from tests.toys import EOS, MASK, VOCAB, random_model, scripted_model

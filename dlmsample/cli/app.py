@@ -137,6 +137,7 @@ def models(
     family: options.FamilyName = None,
     revision: options.Revision = None,
     trust_remote_code: options.TrustRemoteCode = False,
+    ignore_config: options.IgnoreConfig = None,
     as_json: options.AsList = False,
 ) -> None:
     """List the embedded models with their adapters and correction heads, or explain one checkpoint.
@@ -148,7 +149,8 @@ def models(
       dlmsample models --explain runs/mine/final --json
     """
     if explain is not None:
-        tables.show_one(tables.explained(explain, family, trust_remote_code, revision), as_json)
+        said = tables.explained(explain, family, trust_remote_code, revision, ignore_config or ())
+        tables.show_one(said, as_json)
         return
     rows = tables.models()
     tables.show(rows if as_json else tables.under_their_model(rows), as_json)

@@ -27,6 +27,10 @@ FamilyName = Annotated[
 Revision = Annotated[
     str | None, typer.Option(metavar="R", help="Branch, tag or commit of a hub id.  [default: its main branch]")
 ]
+IgnoreConfig = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-config", metavar="KEY", help="Ignore a key of config.json that is not known; repeatable."),
+]
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
 ]
@@ -72,6 +76,7 @@ class CheckpointOptions:
     trust_remote_code: TrustRemoteCode = False
     family: FamilyName = None
     revision: Revision = None
+    ignore_config: IgnoreConfig = None
 
     def load(self, model: str, **more: Any) -> Any:
         """The checkpoint that the options name.
@@ -86,6 +91,7 @@ class CheckpointOptions:
         import dlmsample
 
         given = {field.name: getattr(self, field.name) for field in fields(CheckpointOptions)}
+        given["ignore_config"] = tuple(self.ignore_config or ())
         if self.revision is None:
             del given["revision"]
         return dlmsample.load(model, **given, **more)

@@ -114,7 +114,7 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
         raise ValueError(f"cache must be True, False, {' or '.join(map(repr, APPROXIMATIONS))}, not {cache!r}")
     if model.attention == "block_causal":
         raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
-    if model.reads.kind != "decoder":
+    if model.interface.kind != "decoder":
         raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
     if "error" in policy.needs:
         raise ValueError(

@@ -19,7 +19,7 @@ from dlmsample.decoding.slots import Launched, Slots
 from dlmsample.decoding.step import FINISHED, MOVED, STAYS
 from dlmsample.decoding.stopping import Cut, Stops
 from dlmsample.decoding.trace import Tick, events
-from dlmsample.models.attention.forwards import Place
+from dlmsample.models.attention.base import RowPosition
 from dlmsample.types import Event
 
 #: Gives slots for a number of rows of a given extent.
@@ -41,8 +41,8 @@ class _Running:
     ticks: list[tuple[Tick, int]] = field(default_factory=list)
 
     @property
-    def place(self) -> Place:
-        return Place(self.starts[self.turn], self.age, len(self.request.canvas))
+    def place(self) -> RowPosition:
+        return RowPosition(self.starts[self.turn], self.age, len(self.request.canvas))
 
 
 class _Queue:

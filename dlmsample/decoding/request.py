@@ -9,7 +9,7 @@ import torch
 
 from dlmsample.decoding.step import Counts, Rows, Settings
 from dlmsample.decoding.stopping import Cut
-from dlmsample.models.attention.forwards import Layout
+from dlmsample.models.attention.base import Layout
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
 from dlmsample.types import CacheKind, Event, RowStats

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
 from dlmsample.decoding.step import Change, Rows, advance, tree_map
+from dlmsample.models.attention.base import Layout, Reader, RowPosition
 from dlmsample.models.attention.choice import open_reader
-from dlmsample.models.attention.forwards import Layout, Place, Reader
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -60,7 +60,7 @@ class Executor(Protocol):
         """Let the reader take in new rows."""
         ...
 
-    def tick(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> Launched:
+    def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         """One forward of all rows and the update that follows from it, written to memory."""
         ...
 
@@ -102,7 +102,7 @@ class Eager:
     def prefill(self, reader: Reader, slots: Tensor, opened: OpenedRows) -> None:
         reader.admit(slots, opened.rows.canvas, opened.layout, max(opened.first))
 
-    def tick(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> Launched:
+    def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
         rows, outcome, change = advance(memory.rows, memory.layout, features, self._settings)
         memory.write(rows, memory.layout)
@@ -186,7 +186,7 @@ class Slots:
         return opened
 
     @own_mode
-    def tick(self, places: Sequence[Place]) -> Launched:
+    def tick(self, places: Sequence[RowPosition]) -> Launched:
         """One forward. ``places`` says where the rows stand that are still decoded, in the order of their slots."""
         return self.executor.tick(self.reader, self.memory, places)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlmsample import rng
-from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy
 from dlmsample.predict import predict
 from dlmsample.types import Block, EditInfo, Prediction

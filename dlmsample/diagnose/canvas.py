@@ -11,8 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlmsample.diagnose.examples import Gold
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.cache import BlockCache
-from dlmsample.models.attention.forwards import forward
+from dlmsample.models.attention.cache import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.rng import sequence_key
 
@@ -44,7 +43,7 @@ class Canvas:
     def __init__(self, model: Denoiser, rows: Sequence[Gold], seed: int) -> None:
         device, width = model.device, model.block_length
         causal = model.attention == "block_causal"
-        if causal and (model.facts.logit_shift or model.reads.kind != "decoder"):
+        if causal and (model.facts.logit_shift or model.interface.kind != "decoder"):
             raise ValueError(
                 f"{model.name} cannot be diagnosed: block-causal with shifted logits, or not a stock decoder"
             )
@@ -102,14 +101,14 @@ class Canvas:
             clean = clean.clamp(min=0)
         both = masks.two_stream(blocks, self._valid, clean, self._real)
         cache.aim(self._index, length)
-        forward(model, self._tokens, self._index, both[:, :, extent:, extent:], cache)
+        Body(model)(self._tokens, self._index, both[:, :, extent:, extent:], cache)
         cache.aim(length + torch.arange(extent, device=blocks.device).expand(len(blocks), -1), length + extent)
         window = both[:, :, :extent]
         return torch.cat([window[..., extent:], window[..., :extent]], -1)
 
     def _forward(self, window: Tensor, layers: bool = False) -> Any:
         if self._causal:
-            return forward(self._model, window, self._at, self._mask, self._cache, layers)
+            return Body(self._model)(window, self._at, self._mask, self._cache, layers)
         placed = window.gather(1, self._slot.clamp(0, window.shape[1] - 1))
         ids = torch.where((self._slot >= 0) & self._real, placed, self._tokens)
-        return forward(self._model, ids, self._index, self._mask, None, layers)
+        return Body(self._model)(ids, self._index, self._mask, None, layers)

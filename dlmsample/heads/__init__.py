@@ -1,4 +1,4 @@
-"""Correction heads: which visible tokens are wrong, from hidden states that the backbone computes anyway."""
+"""Correction heads: they say which visible tokens are wrong, from hidden states that the backbone computes anyway."""
 
 from dlmsample.heads.calibrate import Detection, auc, choose_offset, precision_recall
 from dlmsample.heads.correction import CorrectionHead, HeadConfig

@@ -1,7 +1,7 @@
 """How well error logits tell wrong tokens from right ones, and the offset that makes 0.5 the operating point.
 
-All take the error logits and the truth of the positions that count (visible answer tokens), in any one shape; they
-read numbers back to the host, so they belong behind a run, not inside a step.
+Every function takes the error logits and the truth of the positions that count (visible answer tokens), in any shape
+that both have. They copy numbers to the host, so call them after a run and never inside a step.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 class Detection(NamedTuple):
-    """What flagging every position with P_error > 0.5 gives; a ratio over nothing is 0."""
+    """How well tokens are flagged by P_error > 0.5; a ratio over nothing is 0."""
 
     precision: float  #: wrong among flagged
     recall: float  #: flagged among wrong

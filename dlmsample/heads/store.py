@@ -1,4 +1,4 @@
-"""A correction head as a folder: ``config.json``, ``model.safetensors`` and, from a run, ``training.json``."""
+"""Correction heads as folders: ``config.json``, ``model.safetensors`` and, from a training run, ``training.json``."""
 
 from __future__ import annotations
 

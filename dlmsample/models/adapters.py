@@ -1,8 +1,10 @@
-"""Adapters merged into a module and correction heads beside it: where they are found, and whether they fit."""
+"""Adapters, which are merged into a module, and correction heads, which stand beside it: finding, checking, loading."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,20 @@ from torch import Tensor
 from dlmsample.heads.correction import CorrectionHead
 from dlmsample.heads.store import cast, load_head
 from dlmsample.models import hub
-from dlmsample.models.embedded import PARTS, Kind, shipped
+from dlmsample.models.embedded import ATTACHMENTS, AttachmentKind, shipped
 from dlmsample.models.families import Opened
+from dlmsample.models.families.weights import model_type
 from dlmsample.models.published import stock_names
 from dlmsample.support.registry import unknown
 
-#: Up to this many parameters a model is merged in float32, 4 GB of memory; beyond, in the dtype it is asked for.
+#: A model of at most so many parameters (4 GB) is merged in float32, a larger one in the dtype that was asked for.
 _SMALL = 1_000_000_000
 
 
-def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Path:
-    """The folder of an adapter or a head: a short name that the model's folder ships, else a path, else a hub id.
+def locate(kind: AttachmentKind, given: str | Path, model: str, folder: Path | None) -> Path:
+    """The folder of an adapter or a head.
+
+    A name is looked up among those that come with the model, then as a path, then on the hub.
 
     Args:
         kind: what to look for.
@@ -34,7 +39,7 @@ def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Pa
     Raises:
         ValueError: no such name, or a folder that lacks a file.
     """
-    part, known = PARTS[kind], {} if folder is None else shipped(folder, kind)
+    attachment, known = ATTACHMENTS[kind], {} if folder is None else shipped(folder, kind)
     name = str(given)
     path = Path(name).expanduser()
     if name in known and isinstance(given, str):
@@ -45,18 +50,18 @@ def locate(kind: Kind, given: str | Path, model: str, folder: Path | None) -> Pa
             if known:
                 raise unknown(f"{kind} of {model}", name, known, f", or {elsewhere}")
             raise ValueError(f"unknown {kind} {name!r}: {model} ships no {kind}s; give {elsewhere}")
-        path = hub.snapshot(kind, name, [part.config, part.weights])
-    for file in (part.config, part.weights):  # PEFT would read a pickle in place of the safetensors
+        path = hub.snapshot(kind, name, [attachment.config, attachment.weights])
+    for file in (attachment.config, attachment.weights):  # PEFT would read a pickle in place of the safetensors
         if not (path / file).is_file():
-            raise ValueError(f"{kind} {name!r} has no {file}: give {part.wanted}")
+            raise ValueError(f"{kind} {name!r} has no {file}: give {attachment.wanted}")
     return path
 
 
 def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:
-    """The dtype to load and merge in: float32 where the model is small, so that the sum is rounded once.
+    """The dtype to load and merge in: float32 for a small model, so that the sum is rounded only once.
 
-    In ``asked`` the weight, the adapter's share and their sum are rounded each; for a large model that is the
-    price of not holding it twice as wide.
+    In ``asked`` the weight, the adapter's share and their sum are each rounded. A large model is merged that way all
+    the same, so as not to need twice the memory.
     """
     if torch.finfo(asked).bits >= 32:
         return asked
@@ -64,7 +69,7 @@ def merging_dtype(opened: Opened, asked: torch.dtype) -> torch.dtype:
 
 
 def require_peft() -> None:
-    """Say early that PEFT is missing.
+    """Fail early where PEFT is not installed.
 
     Raises:
         ValueError: it is not installed.
@@ -74,7 +79,7 @@ def require_peft() -> None:
 
 
 def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Opened) -> Any:
-    """Add a PEFT adapter to the module's own weights and cast them: what remains is the stock module.
+    """Add a PEFT adapter to the module's own weights, and cast them. The result is the stock module again.
 
     An adapter for the family's published module names is renamed first (:mod:`dlmsample.models.published`).
 
@@ -86,7 +91,7 @@ def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Open
 
 
 def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str) -> Any:
-    """Merge an adapter whose names are the module's."""
+    """Merge an adapter that has the module's own names."""
     from peft import PeftConfig, PeftModel
     from safetensors import SafetensorError
 
@@ -100,7 +105,7 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     config.inference_mode = True
     # PEFT draws the weights that it then overwrites, and warns of each key that finds no place: an error here
     try:
-        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), _unconverted(module, folder, config):
             warnings.simplefilter("ignore")
             wrapped = PeftModel(module, config)
             report = wrapped.load_adapter(str(folder), "default", torch_device=str(module.device))
@@ -116,6 +121,24 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     for key, parameter in merged.named_parameters():
         parameter.requires_grad_(grads.get(key, True))
     return cast(merged, dtype)
+
+
+@contextmanager
+def _unconverted(module: Any, folder: Path, config: Any) -> Iterator[None]:
+    """Inside, PEFT takes an adapter that leaves the experts alone for what it is.
+
+    For some bodies PEFT takes any target that ends in down_proj, gate_proj or up_proj for the experts, which hold such
+    matrices stacked. Dense layers and shared experts have layers of these names as well.
+    """
+    from safetensors import safe_open
+
+    with safe_open(folder / ATTACHMENTS["adapter"].weights, "pt") as file:
+        experts = any(".mlp.experts" in key for key in file.keys())  # noqa: SIM118
+    if experts or not config.target_modules or config.target_parameters:
+        yield
+        return
+    with model_type(module.config, "dlmsample_unconverted"):
+        yield
 
 
 def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype) -> CorrectionHead:
@@ -140,7 +163,7 @@ def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dty
 
 
 class AtDevice:
-    """A head beside a model that is spread over devices: what it reads is moved to it, what it says is moved back."""
+    """A head beside a model that is spread over devices: inputs are moved to the head, its result is moved back."""
 
     def __init__(self, head: Any, device: torch.device) -> None:
         self._head, self._device = head, device

@@ -1,9 +1,10 @@
-"""Denoiser: a checkpoint and the facts that decoding needs to know about it."""
+"""``Denoiser``: a checkpoint and the facts that decoding needs to know about it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
 
 import pydantic
@@ -11,20 +12,22 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from dlmsample.models.interface import DECODER, Reads, context_of
+from dlmsample.models.interface import DECODER, ModuleInterface, context_of
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
 Prompt = str | Sequence[int] | Sequence[dict[str, str]]
-#: What a config may name besides the mask, each with its ``..._token_id``.
-_PARTS = ("pad", "bos", "eos", "cls", "sep")
-_SHAPES = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
+#: Special tokens that a config may name beside the mask, each as ``..._token_id``.
+_SPECIAL = ("pad", "bos", "eos", "cls", "sep")
+_PROMPT_FORMS = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
+#: In place of what a message says, to see whether a template shows it.
+_OTHER = {"content": "another text"}
 
 
 class Head(Protocol):
-    """A correction head: reads hidden states of the forward that is made anyway, says where the token is wrong.
+    """A correction head: it says which tokens are wrong, from hidden states of the forward that is made anyway.
 
-    On block-causal models it is called with the active block, on bidirectional ones with the whole canvas.
+    For block-causal models it is called with the active block, for bidirectional ones with the whole canvas.
     """
 
     layer: int  #: which entry of the body's ``hidden_states`` it reads; -2 is the penultimate layer's output
@@ -58,8 +61,9 @@ class Facts:
 class Denoiser:
     """A masked-token predictor: a stock transformers module, its tokenizer and its :class:`Facts`.
 
-    ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and
-    returns ``.logits`` (decoders; ``reads`` says what masked LMs take). It may be moved or cast in place.
+    ``module(input_ids, position_ids, attention_mask)`` takes a boolean ``[row, 1, query, key]`` mask and returns
+    ``.logits``; that holds for decoders, and ``interface`` says what other modules take. The module may be moved to
+    another device or cast in place.
     """
 
     name: str
@@ -69,7 +73,7 @@ class Denoiser:
     head: Head | None = None
     adapter: str | None = None  #: name of what was merged into the module
     head_name: str | None = None
-    reads: Reads = DECODER  #: how hidden states and logits are had of the module
+    interface: ModuleInterface = DECODER  #: how the module is called
 
     def __repr__(self) -> str:
         parts = [repr(self.name)]
@@ -80,42 +84,42 @@ class Denoiser:
         parts += [self.attention, f"block_length {self.block_length}", f"context {self.context}"]
         return f"Denoiser({', '.join([*parts, str(self.device), str(self.dtype)])})"
 
-    @property
+    @cached_property
     def mask_id(self) -> int:
         """Token id of the mask."""
         return self.facts.mask_id
 
-    @property
+    @cached_property
     def eos_ids(self) -> tuple[int, ...]:
         """Token ids that end an answer."""
         return self.facts.eos_ids
 
-    @property
+    @cached_property
     def special_ids(self) -> tuple[int, ...]:
         """Ids that are no text: the mask, what ends an answer, and all that the tokenizer leaves out of a text.
 
-        Without a tokenizer the ids that the module's config gives a part.
+        Without a tokenizer: the mask, what ends an answer, and the special tokens that the module's config names.
         """
         found = {self.mask_id, *self.eos_ids}
         if self.tokenizer is None:
-            config = (getattr(self.module.config, f"{part}_token_id", None) for part in _PARTS)
+            config = (getattr(self.module.config, f"{part}_token_id", None) for part in _SPECIAL)
             found |= {i for i in config if isinstance(i, int)}
         else:
             added = getattr(self.tokenizer, "added_tokens_decoder", {})
             found |= {*getattr(self.tokenizer, "all_special_ids", ()), *(i for i in added if added[i].special)}
         return tuple(sorted(i for i in found if 0 <= i < self.vocab_size))
 
-    @property
+    @cached_property
     def block_length(self) -> int:
-        """The checkpoint's own, in tokens."""
+        """The block length that the checkpoint was trained for, in tokens."""
         return self.facts.block_length
 
-    @property
+    @cached_property
     def attention(self) -> Attention:
-        """Who sees whom: earlier blocks and the own one, or everything."""
+        """What a position sees: its own and earlier blocks, or everything."""
         return self.facts.attention
 
-    @property
+    @cached_property
     def block_alignment(self) -> Alignment:
         """Where blocks are counted from: the row's first token, or the prompt's end."""
         return self.facts.block_alignment
@@ -123,7 +127,7 @@ class Denoiser:
     @property
     def context(self) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.module.config, self.reads)
+        return context_of(self.module.config, self.interface)
 
     @property
     def vocab_size(self) -> int:
@@ -132,34 +136,34 @@ class Denoiser:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, the first of them where they are spread; those left on disk are nowhere."""
-        places = (parameter.device for parameter in self.module.parameters())
-        return next((place for place in places if place.type != "meta"), torch.device("cpu"))
+        """The device of the weights; where they are spread, that of the first ones. Weights left on disk have none."""
+        devices = (parameter.device for parameter in self.module.parameters())
+        return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
 
     @property
     def on_one_device(self) -> bool:
-        """Whether all weights are in one place."""
+        """Whether all weights are on the same device."""
         return len({parameter.device for parameter in self.module.parameters()}) == 1
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the weights."""
+        """The dtype of the weights."""
         return next(self.module.parameters()).dtype
 
     @property
     def body(self) -> Any:
-        """The module without its LM head: ids to hidden states."""
-        return self.reads.body(self.module)
+        """The module without its LM head, which turns ids into hidden states."""
+        return self.interface.body(self.module)
 
     @property
     def lm_head(self) -> Callable[[Tensor], Tensor]:
         """Hidden states to logits. With ``facts.logit_shift`` those of position i predict the token at i + 1."""
-        return self.reads.head(self.module)
+        return self.interface.head(self.module)
 
     def with_head(self, head: Head | None, name: str | None = None) -> Denoiser:
-        """The same checkpoint with a correction head attached, or with None without one.
+        """The same checkpoint with this correction head, or with none for None.
 
-        A head's own device and dtype are its own affair: move it where the module is.
+        A head that is a torch module is left on its device: move it to the module's.
         """
         return replace(self, head=head, head_name=name)
 
@@ -176,13 +180,13 @@ class Denoiser:
         if isinstance(prompt, str):
             messages: Any = [{"role": "user", "content": prompt}]
         elif not isinstance(prompt, Sequence) or isinstance(prompt, bytes):
-            raise ValueError(_SHAPES + f", not {type(prompt).__name__} (tensors and arrays: .tolist())")
+            raise ValueError(_PROMPT_FORMS + f", not {type(prompt).__name__} (tensors and arrays: .tolist())")
         elif all(type(i) is int for i in prompt):
             return self._checked(prompt)  # type: ignore[arg-type]
         else:
             messages = prompt
         if not all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages):
-            raise ValueError(_SHAPES)
+            raise ValueError(_PROMPT_FORMS)
         tokenizer = self._tokenizer("encode text")
         try:
             "".join(m["content"] for m in messages).encode()
@@ -193,7 +197,11 @@ class Denoiser:
         return tokenizer.encode(self.render(messages), add_special_tokens=False)
 
     def render(self, messages: Sequence[dict[str, str]], answer: bool = True) -> str:
-        """Chat messages as one text, by the tokenizer's chat template; ``answer``: with the beginning of the next one.
+        """Chat messages as one text, by the tokenizer's chat template.
+
+        Args:
+            messages: dicts with ``role`` and ``content``.
+            answer: end with the beginning of the next answer.
 
         Raises:
             ValueError: there is no template, or it does not take these messages.
@@ -203,13 +211,25 @@ class Denoiser:
             raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
         from jinja2 import TemplateError
 
-        try:
+        def rendered(messages: Sequence[dict[str, str]]) -> str:
             return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer)
+
+        template, instead = f"the chat template of {self.name}", "give the prompt as plain text (chat=False, --raw)"
+        try:
+            text = rendered(messages)
+            said = messages[-1]["content"].strip() if messages else ""
+            lost = said not in text and text == rendered([*messages[:-1], {**messages[-1], **_OTHER}])
         except TemplateError as e:
-            said = " ".join(str(e).split())
+            why = " ".join(str(e).split())
+            raise ValueError(f"{template} refuses these messages: {why}; change their roles or order") from e
+        except Exception as e:  # a template is a program that comes with the checkpoint
+            why = " ".join(f"{type(e).__name__}: {e}".split())[:200]
+            raise ValueError(f"{template} fails ({why}): repair it, or {instead}") from e
+        if lost:
             raise ValueError(
-                f"the chat template of {self.name} refuses these messages: {said}; change their roles or order"
-            ) from e
+                f"{template} leaves out what the last message says, as those do that take it in parts: {instead}"
+            )
+        return text
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text, special tokens left out."""

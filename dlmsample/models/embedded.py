@@ -1,4 +1,4 @@
-"""What is embedded: models, their adapters and their correction heads, read from their folders; imports no torch."""
+"""The models that are part of the package, with their adapters and correction heads. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ EMBEDDED = {
 }
 #: The section of ``config.json`` that declares a checkpoint's :class:`~dlmsample.models.denoiser.Facts`.
 SECTION = "dlmsample"
-Kind = Literal["adapter", "head"]
+AttachmentKind = Literal["adapter", "head"]
 
 
-class Part(NamedTuple):
-    """What can be attached to a model, and how its folder is laid out."""
+class Attachment(NamedTuple):
+    """How the folders of adapters, or of correction heads, are laid out."""
 
-    folder: str  #: under the model's folder, one subfolder a name
-    config: str  #: the file that makes such a subfolder one
+    folder: str  #: in the model's folder; it has one subfolder for each of them, of that name
+    config: str  #: the file by which such a subfolder is recognised
     weights: str
     wanted: str  #: what a folder given by its path must be
 
 
-PARTS: dict[Kind, Part] = {
-    "adapter": Part(
+ATTACHMENTS: dict[AttachmentKind, Attachment] = {
+    "adapter": Attachment(
         "adapters", "adapter_config.json", "adapter_model.safetensors", "the folder that PEFT's save_pretrained wrote"
     ),
-    "head": Part("heads", "config.json", "model.safetensors", "a folder that dlmsample.heads.save_head wrote"),
+    "head": Attachment("heads", "config.json", "model.safetensors", "a folder that dlmsample.heads.save_head wrote"),
 }
 
 
@@ -38,10 +38,12 @@ def folder_of(name: str) -> Path:
     return Path(str(files("dlmsample").joinpath(EMBEDDED[name][0])))
 
 
-def shipped(model: Path, kind: Kind) -> dict[str, Path]:
-    """The adapters or heads that lie in a model's folder, by short name; none is no error."""
-    part = PARTS[kind]
-    return {path.parent.name: path.parent for path in sorted((model / part.folder).glob(f"*/{part.config}"))}
+def shipped(model: Path, kind: AttachmentKind) -> dict[str, Path]:
+    """The adapters or heads that lie in a model's folder, by short name; there may be none."""
+    attachment = ATTACHMENTS[kind]
+    return {
+        path.parent.name: path.parent for path in sorted((model / attachment.folder).glob(f"*/{attachment.config}"))
+    }
 
 
 def describe() -> list[dict[str, Any]]:
@@ -66,7 +68,7 @@ def describe() -> list[dict[str, Any]]:
     return rows
 
 
-def _summaries(model: Path, kind: Kind) -> list[dict[str, str]]:
+def _summaries(model: Path, kind: AttachmentKind) -> list[dict[str, str]]:
     return [{"name": name, "summary": _summary(folder)} for name, folder in shipped(model, kind).items()]
 
 

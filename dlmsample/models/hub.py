@@ -1,4 +1,4 @@
-"""Where a checkpoint's files are: embedded, in a folder, or on the hub; what each missing file means, in one line."""
+"""Where a checkpoint's files are (embedded, in a folder, or on the hub), and why a file of the hub cannot be had."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
+from dlmsample.models.weight_files import check_pointers
 from dlmsample.support.registry import unknown
-
-_INDEX = "model.safetensors.index.json"
-#: One of these makes a folder's tokenizer one.
-_TOKENIZER = ("tokenizer_config.json", "tokenizer.json", "vocab.txt")
 
 
 def locate(name: str) -> str:
@@ -61,36 +58,6 @@ def check_revision(name: str, where: str, revision: str | None) -> None:
         raise ValueError(f"revision {revision!r} is for hub ids, and {name!r} is a folder: leave it out")
 
 
-def check_weights(name: str, where: str, allow_pickle: bool) -> None:
-    """Refuse a folder without weights, with only a pickle, or with some shards missing; hub ids are not looked at.
-
-    Raises:
-        ValueError: what is missing.
-    """
-    folder = Path(where)
-    if not folder.is_dir():
-        return
-    if (folder / _INDEX).is_file():
-        try:
-            shards = sorted(set(json.loads((folder / _INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-            raise ValueError(f"cannot read {_INDEX} in {name!r}: download it again") from e
-        if missing := [shard for shard in shards if not (folder / shard).is_file()]:
-            raise ValueError(
-                f"the download of {name!r} is incomplete: {len(missing)} of {len(shards)} weight files are missing, "
-                f"like {missing[0]}; download the rest"
-            )
-        return
-    if any(folder.glob("*.safetensors")) or (allow_pickle and any(folder.glob("*.bin*"))):
-        return
-    if any(folder.glob("*.bin*")):
-        raise ValueError(
-            f"the weights of {name!r} are a pickle, which may run code: convert them to a model.safetensors, or, if "
-            "you trust their author, load with allow_pickle=True (--allow-pickle)"
-        )
-    raise ValueError(f"folder {name!r} has no weights: a model.safetensors must lie beside config.json")
-
-
 def read_config(name: str, where: str, revision: str | None = None) -> dict[str, Any]:
     """``config.json`` as it stands; ``revision`` of a hub id.
 
@@ -98,6 +65,7 @@ def read_config(name: str, where: str, revision: str | None = None) -> dict[str,
         ValueError: it cannot be had, or is no JSON object.
     """
     path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
+    check_pointers(name, path.parent, [path.name])
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
@@ -177,34 +145,6 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _of_transport(error: BaseException) -> bool:
     """Of the HTTP client, whichever version: no answer came."""
     return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
-
-
-def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str | None = None) -> Any | None:
-    """The tokenizer, or None for a folder that has none.
-
-    Args:
-        where: a folder or a hub id.
-        kind: the transformers class that reads its files, whatever they name; "": the one they name.
-        trust_remote_code: whether that may be code that comes with the checkpoint.
-        revision: of the hub id.
-
-    Raises:
-        ValueError: its files cannot be read.
-    """
-    folder = Path(where)
-    if folder.is_dir() and not any((folder / file).is_file() for file in _TOKENIZER):
-        return None
-    import transformers
-
-    pinned = {} if revision is None else {"revision": revision}
-    try:
-        if kind:
-            return getattr(transformers, kind).from_pretrained(where, **pinned)
-        return transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code, **pinned)
-    except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
-        if (reason := not_fetched(e, where, where, revision)) is not None:
-            raise ValueError(reason) from e
-        raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
 
 
 def one_line(error: BaseException) -> str:

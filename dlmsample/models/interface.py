@@ -1,4 +1,4 @@
-"""How hidden states and logits are had of a module, by what kind of module it is."""
+"""How a module is called: what masks it takes, and where it gives hidden states and logits."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _HEADS = {
 }
 
 
-Kind = Literal["decoder", "masked_lm", "module"]
+ModuleKind = Literal["decoder", "masked_lm", "module"]
 
 
 @dataclass(frozen=True)
-class Reads:
-    """How a module is read.
+class ModuleInterface:
+    """How a module is called.
 
-    ``decoder``: a stock decoder; body and LM head apart, boolean ``[row, 1, query, key]`` masks, block cache.
-    ``masked_lm``: a stock masked LM; its transform and decoder are the head; padding masks ``[row, key]``, because
-    sliding windows and ESM's token dropout are computed from those; no cache. ``module``: anything that returns
-    ``.logits``; read whole, no cache; a padding mask where attention is bidirectional, for what other code does with
-    a boolean 4-D mask is not known.
+    ``decoder``: a stock decoder. Body and LM head are apart, masks are boolean ``[row, 1, query, key]``, and it takes a
+    block cache. ``masked_lm``: a stock masked LM. The LM head is its transform and decoder. Masks are padding masks
+    ``[row, key]``, because sliding windows and ESM's token dropout are computed from those; there is no cache.
+    ``module``: anything that returns ``.logits``. It is called as a whole, without a cache, and, where attention is
+    bidirectional, with a padding mask: nobody knows what foreign code does with a boolean 4-D mask.
     """
 
-    kind: Kind = "decoder"
-    offset: int = 0  #: of the first position's id: the RoBERTa family counts from the padding id + 1
+    kind: ModuleKind = "decoder"
+    offset: int = 0  #: the position id of the first token; the RoBERTa family counts from the padding id + 1
     padding: bool = False  #: the module takes a padding mask ``[row, key]``
 
     def body(self, module: Any) -> Any:
-        """Called like a decoder's body; returns ``last_hidden_state`` and, if asked for, ``hidden_states``."""
+        """What is called like a decoder's body and returns ``last_hidden_state`` and, if asked, ``hidden_states``."""
         if self.kind == "decoder":
             return module.get_decoder()
         return _Adapted(self, module)
@@ -58,54 +58,57 @@ class Reads:
         return lambda hidden: reduce(lambda h, part: part(h), parts, hidden)
 
 
-DECODER = Reads()
-#: What the bodies of transformers call their cache of keys and values: since 5.24, and before. A name that a body does
-#: not know is swallowed without a word, so it must be looked up.
+DECODER = ModuleInterface()
+#: What the bodies of transformers call their cache of keys and values since 5.24, and before. A body silently ignores a
+#: name that it does not know, so the right one must be looked up.
 CACHE_NAMES = ("cache", "past_key_values")
 #: Stock decoders whose attention is softmax(q·k)·v and nothing else.
 BODIES = frozenset({"glm4_moe", "llama", "qwen2", "qwen3"})
-#: Fields of a config that bound a canvas, and what holds for one without any.
+#: Fields of a config that bound the length of a canvas, and the bound of a config that has none of them.
 _CONTEXT = ("max_position_embeddings", "max_sequence_length", "n_positions")
 _UNBOUNDED = 1 << 20
 
 
-def takes_padding(kind: Kind, bidirectional: bool) -> bool:
+def takes_padding(kind: ModuleKind, bidirectional: bool) -> bool:
     """Whether a module is given a padding mask."""
     return kind == "masked_lm" or (kind == "module" and bidirectional)
 
 
-def context_of(config: Any, reads: Reads) -> int:
+def context_of(config: Any, interface: ModuleInterface) -> int:
     """Positions a canvas may have, in tokens."""
     sizes = (getattr(config, name, None) for name in _CONTEXT)
-    return next((size for size in sizes if isinstance(size, int)), _UNBOUNDED) - reads.offset
+    return next((size for size in sizes if isinstance(size, int)), _UNBOUNDED) - interface.offset
 
 
-def reads_of(kind: Kind, module: Any, bidirectional: bool) -> Reads:
-    """How this module is read: the kind its family says, the offset from its position embeddings."""
+def interface_of(kind: ModuleKind, module: Any, bidirectional: bool) -> ModuleInterface:
+    """How this module is called: of the kind that its family says, with the offset of its position embeddings."""
     if kind == "decoder":
         return DECODER
-    return Reads(kind, _offset(module) if kind == "masked_lm" else 0, takes_padding(kind, bidirectional))
+    return ModuleInterface(kind, _offset(module) if kind == "masked_lm" else 0, takes_padding(kind, bidirectional))
 
 
 def _offset(module: Any) -> int:
-    """A table of positions that has a padding row is counted from behind it."""
+    """The first position id: in a table of positions with a padding row, the one after that row."""
     for name, part in module.named_modules():
         if name.endswith("position_embeddings") and isinstance(part, nn.Embedding) and part.padding_idx is not None:
             return part.padding_idx + 1
     return 0
 
 
-def _head_parts(reads: Reads, module: Any) -> list[Any]:
-    """The head's parts, or none where the body's output holds logits already."""
-    names = _HEADS.get(module.config.model_type, ()) if reads.kind == "masked_lm" else ()
+def _head_parts(interface: ModuleInterface, module: Any) -> list[Any]:
+    """The parts of the LM head; none where the module is called as a whole and gives logits itself."""
+    names = _HEADS.get(module.config.model_type, ()) if interface.kind == "masked_lm" else ()
     return [getattr(module, name) for name in names] if all(hasattr(module, name) for name in names) else []
 
 
 class _Adapted:
-    """A module of another kind, called like a decoder's body; without a head apart, hidden states are the logits."""
+    """A module that is no decoder, to be called like a decoder's body.
 
-    def __init__(self, reads: Reads, module: Any) -> None:
-        self._reads, self._split = reads, bool(_head_parts(reads, module))
+    Where its LM head cannot be told apart, what it returns as last hidden states are logits already.
+    """
+
+    def __init__(self, interface: ModuleInterface, module: Any) -> None:
+        self._interface, self._split = interface, bool(_head_parts(interface, module))
         self._module = module.base_model if self._split else module
 
     def __call__(
@@ -118,16 +121,16 @@ class _Adapted:
     ) -> Any:
         if use_cache:
             raise ValueError(f"{type(self._module).__name__} has no block cache")
-        if self._reads.padding:
-            # every query of a bidirectional mask sees the same keys; query 0 is never padding
+        if self._interface.padding:
+            # all queries of a bidirectional mask see the same keys, and query 0 is never padding
             valid = attention_mask[:, 0, 0]
-            # ESM counts the masks of a row, and padding may hold masks
+            # ESM counts the mask tokens of a row, and there may be some in the padding
             input_ids = input_ids.masked_fill(~valid, getattr(self._module.config, "pad_token_id", None) or 0)
             attention_mask = valid.to(torch.long)
         given: dict[str, Any] = {
             "input_ids": input_ids,
             "attention_mask": attention_mask,
-            "position_ids": position_ids + self._reads.offset,
+            "position_ids": position_ids + self._interface.offset,
             "output_hidden_states": output_hidden_states,
             "use_cache": False,
             "return_dict": True,
@@ -139,7 +142,7 @@ class _Adapted:
 
 @cache
 def _arguments(kind: type[nn.Module]) -> tuple[frozenset[str], bool]:
-    """The arguments of a forward, and whether it takes any other."""
+    """The arguments of a module's forward, and whether it takes any others."""
     known = inspect.signature(kind.forward).parameters
     return frozenset(known), any(p.kind is p.VAR_KEYWORD for p in known.values())
 
@@ -148,10 +151,10 @@ def _arguments(kind: type[nn.Module]) -> tuple[frozenset[str], bool]:
 def cache_argument(kind: type[nn.Module]) -> str:
     """The name under which a body takes a cache of keys and values.
 
-    A body that is not of transformers and takes any keyword gets it under the present name, to read or to ignore.
+    A body that is not part of transformers and takes any keyword gets it under the newest name.
 
     Raises:
-        ValueError: it takes none under a name that is known here.
+        ValueError: the body takes no cache under a known name.
 
     Example:
         >>> import dlmsample as ds
@@ -171,6 +174,6 @@ def cache_argument(kind: type[nn.Module]) -> str:
 
 
 def _takes(module: Any, argument: str) -> bool:
-    """Whether a forward has the argument; ``**kwargs`` takes those that every transformers module knows."""
+    """Whether a module's forward takes the argument; ``**kwargs`` takes those that every transformers module knows."""
     known, anything = _arguments(type(module))
     return argument in known or (anything and argument in ("output_hidden_states", "return_dict"))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlmsample.models.hub import check_weights, locate, one_line
+from dlmsample.models.hub import locate, one_line
+from dlmsample.models.weight_files import check_weights
 from dlmsample.support.registry import unknown
 
 if TYPE_CHECKING:  # torch is imported when something is loaded
@@ -14,6 +15,7 @@ if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.families import Opened
 
 _BITS = ("8bit", "4bit")
+_DTYPES = ("float32", "bfloat16", "float16", "float64")
 _SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
@@ -33,6 +35,7 @@ def load(
     quantization: str | None = None,
     allow_pickle: bool = False,
     compile: bool = False,
+    ignore_config: Sequence[str] = (),
 ) -> Denoiser:
     """Load a checkpoint and what decoding needs to know about it; on request with an adapter or a correction head.
 
@@ -69,6 +72,8 @@ def load(
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fusion.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
             transformers, or autocast, layers run as they are.
+        ignore_config: keys of ``config.json`` that are not known here and are to be ignored. Without, such a key is an
+            error, because it may change what the published code computes.
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
@@ -94,6 +99,7 @@ def load(
         mask_id=mask_id,
         eos_ids=eos_ids,
         revision=revision,
+        ignore_config=ignore_config,
     )
     name = opened.name
     added = None if adapter is None else attach.locate("adapter", adapter, name, opened.folder)
@@ -132,7 +138,7 @@ def load(
         opened.facts,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
-        reads=opened.reads(module),
+        interface=opened.interface(module),
     )
     if scorer_head is not None and spread is not None:
         scorer_head = attach.AtDevice(scorer_head.to(model.device), model.device)
@@ -212,11 +218,9 @@ def _dtype(dtype: Any, on_cpu: bool, quantization: str | None) -> Any:
         if quantization == "8bit":
             return torch.float16
         return torch.bfloat16 if not on_cpu or (dtype and multiplies_bfloat16()) else torch.float32
-    if not isinstance(dtype, str):
-        return dtype
-    found = getattr(torch, dtype.removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
-        raise unknown("dtype", dtype, ["auto", "float32", "bfloat16", "float16", "float64"])
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
+    if found not in [getattr(torch, name) for name in _DTYPES]:  # nothing computes in float8, or in integers
+        raise unknown("dtype", str(dtype).removeprefix("torch."), ["auto", *_DTYPES])
     return found
 
 

@@ -1,8 +1,9 @@
-"""LoRA adapters trained on a family's published module names -> the names of its stock body."""
+"""LoRA adapters that were trained on the published modelling code: their names become those of the stock body."""
 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,18 +16,19 @@ from dlmsample.models.families.base import Family, Rename, Split, Stack
 
 _PREFIX = "base_model.model."
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-#: What names modules by patterns of its own, which are not followed.
-_PATTERNS = ("modules_to_save", "rank_pattern", "alpha_pattern", "trainable_token_indices")
+#: Options whose module names are not translated.
+_UNTRANSLATED = ("trainable_token_indices", "target_parameters", "layer_replication")
 
 
 @contextmanager
 def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterator[Path]:
-    """A folder with the adapter under stock names: the given one where it has them already.
+    """A folder that holds the adapter under stock names; the given one where it has them already.
 
-    A factor over a fused matrix (``query_key_value``) becomes one over each of its pieces: the same A, the rows of B.
+    A factor of a fused matrix (``query_key_value``) becomes one for each piece: with the same A and its rows of B.
+    Ranks and scales that differ by module, and modules that were trained whole, keep theirs.
 
     Raises:
-        ValueError: it adapts experts one by one, or names modules by patterns.
+        ValueError: it adapts experts one by one, or names modules by an option that is not translated.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file, save_file
@@ -36,32 +38,62 @@ def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterato
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8")) if family.weights else {}
     except (OSError, ValueError, SafetensorError) as e:
         raise ValueError(f"cannot read adapter {name!r}: {e}; save it again") from e
-    renamed = rename_factors(tensors, name, family, module)
+    renamed, origins = rename_factors(tensors, name, family, module)
     if renamed.keys() == tensors.keys():
         yield folder
         return
     if config.get("peft_type") != "LORA":
         raise ValueError(f"adapter {name!r} is of type {config.get('peft_type')} under published names: train a LoRA")
-    if asked := [key for key in _PATTERNS if config.get(key)]:
+    if asked := [key for key in _UNTRANSLATED if config.get(key)]:
         raise ValueError(
             f"adapter {name!r} has {asked[0]} under the published module names, which are not renamed: save it "
             "without, or merge it where it was trained"
         )
-    places = {key.removeprefix(_PREFIX).partition(".lora_")[0] for key in renamed}
-    config |= {
-        "target_modules": sorted(places),
-        "layers_to_transform": None,
-        "layers_pattern": None,
-        "exclude_modules": None,
-    }
     with tempfile.TemporaryDirectory() as place:
-        (Path(place) / _CONFIG).write_text(json.dumps(config), encoding="utf-8")
+        (Path(place) / _CONFIG).write_text(json.dumps(config | _named(config, renamed, origins)), encoding="utf-8")
         save_file(renamed, Path(place) / _WEIGHTS)
         yield Path(place)
 
 
-def rename_factors(tensors: Mapping[str, Tensor], name: str, family: Family, module: Any) -> dict[str, Tensor]:
-    """The tensors of an adapter under stock names.
+def _named(config: Mapping[str, Any], tensors: Mapping[str, Tensor], origins: Mapping[str, str]) -> dict[str, Any]:
+    """The options of a PEFT config that name modules, each module by its whole stock name.
+
+    Args:
+        config: under published names.
+        tensors: under stock names.
+        origins: stock module -> published module.
+    """
+    ranks = {_module(key): len(tensor) for key, tensor in tensors.items() if ".lora_A." in key or "embedding_A" in key}
+    whole = sorted({_module(key) for key in tensors if ".lora_" not in key} - ranks.keys())
+    alphas = config.get("alpha_pattern") or {}
+    alpha = config.get("lora_alpha", 8)
+    scales = {place: next((a for p, a in alphas.items() if _matches(p, origins[place])), alpha) for place in ranks}
+    return {
+        "target_modules": sorted(ranks),
+        "rank_pattern": {re.escape(place): rank for place, rank in ranks.items() if rank != config.get("r", 8)},
+        "alpha_pattern": {re.escape(place): scale for place, scale in scales.items() if scale != alpha},
+        "modules_to_save": whole or None,
+        "layers_to_transform": None,
+        "layers_pattern": None,
+        "exclude_modules": None,
+    }
+
+
+def _module(key: str) -> str:
+    """The module that a tensor of an adapter belongs to."""
+    path = key.removeprefix(_PREFIX)
+    return path.partition(".lora_")[0] if ".lora_" in path else path.rpartition(".")[0]
+
+
+def _matches(pattern: str, module: str) -> bool:
+    """Whether a pattern of ranks or scales is for a module, by the rule of PEFT."""
+    return re.match(rf"(.*\.)?({pattern})$", module) is not None
+
+
+def rename_factors(
+    tensors: Mapping[str, Tensor], name: str, family: Family, module: Any
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of an adapter under stock names; and for every stock module the published one that it comes from.
 
     Raises:
         ValueError: a factor over one expert of a stack.
@@ -72,6 +104,7 @@ def rename_factors(tensors: Mapping[str, Tensor], name: str, family: Family, mod
     splits = [rule for rule in family.weights if isinstance(rule, Split)]
     stacks = [p for rule in family.weights if isinstance(rule, Stack) for p in rule.published]
     done: dict[str, Tensor] = {}
+    origins: dict[str, str] = {}
     for key, tensor in tensors.items():
         path = key.removeprefix(_PREFIX)
         for renaming in renames:
@@ -82,16 +115,16 @@ def rename_factors(tensors: Mapping[str, Tensor], name: str, family: Family, mod
                 "where it was trained"
             )
         rule = next((s for s in splits if s.published in path), None)
+        pieces = [path] if rule is None else [path.replace(rule.published, stock) for stock in rule.stock]
+        origins |= {_module(piece): _module(key) for piece in pieces}
         if rule is None:
             done[_PREFIX + path] = tensor
-            continue
-        pieces = [path.replace(rule.published, stock) for stock in rule.stock]
-        if ".lora_A" in path:
+        elif ".lora_A" in path:
             done |= {_PREFIX + piece: tensor.clone() for piece in pieces}
-            continue
-        sizes = [module.get_parameter(p.partition(".lora_")[0] + ".weight").shape[0] for p in pieces]
-        if sum(sizes) != tensor.shape[0]:
-            raise ValueError(f"{key} has {tensor.shape[0]} rows where the model has {sum(sizes)}")
-        cut = tensor.split(sizes)
-        done |= {_PREFIX + piece: part.contiguous() for piece, part in zip(pieces, cut, strict=True)}
-    return done
+        else:
+            sizes = [module.get_parameter(_module(piece) + ".weight").shape[0] for piece in pieces]
+            if sum(sizes) != tensor.shape[0]:
+                raise ValueError(f"{key} has {tensor.shape[0]} rows where the model has {sum(sizes)}")
+            cut = tensor.split(sizes)
+            done |= {_PREFIX + piece: part.contiguous() for piece, part in zip(pieces, cut, strict=True)}
+    return done, origins

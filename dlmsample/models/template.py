@@ -1,4 +1,4 @@
-"""Texts with masks -> ids: the mask id where a mask is written, everything else as the tokenizer has it."""
+"""Encoding texts with masks: the mask id where a mask is written, all else as the tokenizer encodes it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from dlmsample.models.families import Opened
-from dlmsample.models.interface import DECODER, Reads, context_of
+from dlmsample.models.interface import DECODER, ModuleInterface, context_of
 from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs
 from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
@@ -43,7 +43,7 @@ class StreamModel(nn.Module):
         self,
         module: Any,
         head: Any = None,
-        reads: Reads = DECODER,
+        reads: ModuleInterface = DECODER,
         logit_shift: bool = False,
         lora_targets: tuple[str, ...] = (),
     ) -> None:
@@ -202,7 +202,7 @@ def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> An
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         said = one_line(error)
         raise TrainError(said if config.model.init is not None else f"cannot build the model: {said}") from None
-    if opened.family.reads == "decoder":
+    if opened.family.module_kind == "decoder":
         module.set_attn_implementation("sdpa")  # what decoding has in its place reads a cache, and training has none
     module.config.use_cache = False
     return module
@@ -235,7 +235,7 @@ def complete(config: TrainConfig, module: Any, opened: Opened) -> StreamModel:
         module.float()
     if config.gradient_checkpointing:
         _checkpoint_activations(module)
-    reads = opened.reads(module)
+    reads = opened.interface(module)
     head = None if config.head is None else build_head(config, config.head, module, reads)
     return StreamModel(module, head, reads, config.geometry.logit_shift, targets)
 
@@ -249,7 +249,7 @@ def _checkpoint_activations(module: Any) -> None:
         raise TrainError(f"{type(module).__name__} has no gradient checkpointing: leave it out") from None
 
 
-def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Reads) -> Any:
+def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: ModuleInterface) -> Any:
     """A new correction head for ``module``, float32, seeded."""
     from dlmsample.heads import CorrectionHead, HeadConfig
 

@@ -35,7 +35,7 @@ class Samples:
         facts = Facts(**config.geometry.model_dump())
         tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
         self.denoiser = Denoiser(
-            config.model.init or "model", model.module, tokenizer, facts, model.head, reads=model.reads
+            config.model.init or "model", model.module, tokenizer, facts, model.head, interface=model.reads
         )
         (rows,) = validation(config, pad_id(model.module), section.count)
         order = rows.keys.argsort()

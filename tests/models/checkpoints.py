@@ -69,7 +69,7 @@ def opened(family: str, folder: Path, sharp: float = 6.0) -> ds.Denoiser:
 def logits(model: ds.Denoiser, ids: Tensor, mask: Tensor | None = None) -> Tensor:
     """``[pos, vocab]``, the prediction of every position of one unpadded row, from the module as it is."""
     options: dict[str, Any] = {}
-    if model.reads.kind == "decoder":
+    if model.interface.kind == "decoder":
         every = torch.ones(1, 1, len(ids), len(ids), dtype=torch.bool)
         options = {"attention_mask": every if mask is None else mask, "position_ids": torch.arange(len(ids))[None]}
     with torch.no_grad():

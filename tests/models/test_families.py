@@ -13,10 +13,11 @@ from safetensors.torch import load_file, save_file
 
 import dlmsample as ds
 from dlmsample.models.attention import masks
+from dlmsample.models.attention.base import Layout, RowPosition
 from dlmsample.models.attention.choice import cache_kind, open_reader
-from dlmsample.models.attention.forwards import Layout, Place
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.families import FAMILIES, family, open_config
+from dlmsample.models.families.registry import recognises
 from tests.models import checkpoints as tiny
 
 IDS: dict[str, dict[str, Any]] = {"llada": {}, "dream": {}, "llada2": {"mask_id": 254}}
@@ -131,7 +132,9 @@ def test_the_active_block_equals_the_whole_sequence(name: str, tmp_path: Path) -
         starts = first.clone()
         for moves in ((1, 1, 1, 1), (1, 0, 1, 1), (0, 1, 0, 0)):
             for reader in readers:
-                places = [Place(at, 0, length) for at, length in zip(starts.tolist(), total.tolist(), strict=True)]
+                places = [
+                    RowPosition(at, 0, length) for at, length in zip(starts.tolist(), total.tolist(), strict=True)
+                ]
                 found = reader.read(canvas, layout, starts, places).logits
                 for row in range(4):
                     end = int(total[row])
@@ -156,7 +159,7 @@ def test_families_are_told_by_their_config() -> None:
         "llada_moe": {"architectures": ["LLaDAMoEModelLM"], "model_type": "llada"},
     }
     for name, raw in published.items():
-        assert [f.name for f in FAMILIES.values() if f.recognises(raw)] == [name]
+        assert [known for known in FAMILIES if recognises(family(known), raw)] == [name]
     assert family("sdar").block_length == 4
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import dlmsample as ds
 from dlmsample.decoding.arguments import row_keys
 from dlmsample.models.denoiser import Facts
-from dlmsample.models.interface import Reads
+from dlmsample.models.interface import ModuleInterface
 from tests.models import checkpoints as tiny
 from tests.oracle import decode
 from tests.toys import EOS, VOCAB, random_model
@@ -75,7 +75,7 @@ def test_a_shifted_model_is_its_unshifted_twin(attention: Any, alignment: Any, p
     """Block-causal too: there a block's first position is predicted from the last of the finished block before."""
     plain = random_model(attention, alignment)
     shifted = ds.Denoiser("shifted", plain.module, None, Facts(2, (EOS,), 8, attention, alignment, logit_shift=True))
-    twin = ds.Denoiser("twin", _Moved(plain.module), None, plain.facts, reads=Reads("module"))
+    twin = ds.Denoiser("twin", _Moved(plain.module), None, plain.facts, interface=ModuleInterface("module"))
     sampler = [ds.Sampler(m, ds.policy(policy, **SETTINGS[policy]), block_length=4) for m in (shifted, twin, plain)]
     prompts = [[p % VOCAB for p in prompt] for prompt in PROMPTS]
     one, two, other = (s.generate(prompts, max_new_tokens=19, seed=3) for s in sampler)

@@ -11,7 +11,7 @@ from transformers import LlamaConfig, MistralConfig, Qwen3Config
 
 import dlmsample as ds
 from dlmsample.decoding import slots
-from dlmsample.models.attention.forwards import CachedReader
+from dlmsample.models.attention.cached import CachedReader
 from dlmsample.models.attention.in_place import NAME, InPlaceReader, attention_for, in_place
 from tests.toys import random_model
 

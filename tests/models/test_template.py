@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from dlmsample.decoding.numbers import row_keys
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
@@ -96,7 +97,7 @@ def test_masked_language_models_against_the_oracle(tmp_path: Path) -> None:
         for policy, options in (("t2m", {"threshold": 0.2}), ("d3im", {"steps": 7}), ("dsc", {"scorer": "random"})):
             out = ds.Sampler(model, ds.policy(policy, **options)).fill(given, seed=[3, 4])
             for row, key in enumerate((3, 4)):
-                row_key = ds.inputs.row_keys([key], given[row : row + 1])[0]
+                row_key = row_keys([key], given[row : row + 1])[0]
                 run = oracle_fill(
                     tiny.plain(model),
                     given[row],

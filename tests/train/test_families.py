@@ -108,7 +108,7 @@ def test_an_adapter_that_was_trained_loads_again(family: str, tmp_path: Path) ->
     text = torch.arange(5, 17)
     text[4:8] = options["mask_id"]
     trainer.inner.eval()
-    trained = ds.Denoiser("trained", trainer.inner.module, None, loaded.facts, reads=trainer.inner.reads)
+    trained = ds.Denoiser("trained", trainer.inner.module, None, loaded.facts, interface=trainer.inner.reads)
     wanted, found, before = (checkpoints.logits(model, text) for model in (trained, loaded, base))
     torch.testing.assert_close(found, wanted, atol=5e-3, rtol=1e-2)  # float16 on the disk
     assert (wanted - before).abs().max() > 0.02
@@ -118,7 +118,7 @@ def test_the_result_of_a_masked_lm_is_one_that_loads(tmp_path: Path) -> None:
     trainer = Trainer(config_of("bert", tmp_path), tmp_path / "out", source=RandomRows("bert"))
     assert trainer.run()
     loaded = ds.load(tmp_path / "out" / "final")
-    assert loaded.reads.kind == "masked_lm"
+    assert loaded.interface.kind == "masked_lm"
     assert (loaded.mask_id, loaded.eos_ids) == (checkpoints.MASK, (2,))
     answer = ds.Sampler(loaded, ds.Unmask()).generate([[5, 6, 7]], max_new_tokens=8)
     assert answer.stats[0].steps > 0

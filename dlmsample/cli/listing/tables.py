@@ -50,7 +50,13 @@ def models() -> list[dict[str, Any]]:
     return describe()
 
 
-def explained(name: str, family: str | None, trust_remote_code: bool, revision: str | None = None) -> dict[str, Any]:
+def explained(
+    name: str,
+    family: str | None,
+    trust_remote_code: bool,
+    revision: str | None = None,
+    ignore_config: Sequence[str] = (),
+) -> dict[str, Any]:
     """What a checkpoint is and how it decodes.
 
     Raises:
@@ -60,7 +66,7 @@ def explained(name: str, family: str | None, trust_remote_code: bool, revision: 
     from dlmsample.models.explain import explain
 
     screen.silence()
-    return explain(name, family, trust_remote_code, revision=revision)
+    return explain(name, family, trust_remote_code, revision=revision, ignore_config=ignore_config)
 
 
 def under_their_model(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
-from dlmsample.models.attention.forwards import Features, Layout
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.models.fusion.compiling import compile_apart
 from dlmsample.support.text import one_line
 from dlmsample.types import Block, EditInfo, Prediction
@@ -56,7 +56,7 @@ class Compiled:
     Args:
         settings: without tensors, which are given with every call.
         width: positions of a block.
-        one_prompt_block: see :class:`~dlmsample.models.attention.forwards.Layout`.
+        one_prompt_block: see :class:`~dlmsample.models.attention.base.Layout`.
         backend: of ``torch.compile``.
     """
 

@@ -17,7 +17,7 @@ from dlmsample.decoding.captured.memory import FixedMemory, coarse
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows
 from dlmsample.decoding.slots import Eager, Launched, Memory, own_mode
 from dlmsample.decoding.step import Change, advance, tree_map
-from dlmsample.models.attention.forwards import Place, Reader
+from dlmsample.models.attention.base import Reader, RowPosition
 from dlmsample.models.fusion.fuse import is_fused
 
 #: Positions of prompts that a GPU computes faster than a host launches the kernels.
@@ -54,9 +54,9 @@ class Captured:
     def memory(self) -> Memory:
         return self._memory
 
-    def tick(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> Launched:
+    def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         reach = self._reach(reader, places)
-        fixed = [Place(reach - self._extent.width, 0, reach)]
+        fixed = [RowPosition(reach - self._extent.width, 0, reach)]
         kind = ("blocks", len(memory.rows.start), reach)
         outcome, change = self.captures.run(kind, lambda: self._step(reader, memory, fixed))
         self._flags.reverse()
@@ -85,7 +85,7 @@ class Captured:
     def shrinks(self, rows: int, live: int) -> bool:
         return 2 * self._memory.rounded(live) <= rows
 
-    def _step(self, reader: Reader, memory: Memory, places: Sequence[Place]) -> tuple[Tensor, Change]:
+    def _step(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> tuple[Tensor, Change]:
         settings = self._config.settings
         features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
         if self._compiled is None:
@@ -97,7 +97,7 @@ class Captured:
         result: Any = self._compiled(memory.rows, memory.layout, features, settings)
         return result
 
-    def _reach(self, reader: Reader, places: Sequence[Place]) -> int:
+    def _reach(self, reader: Reader, places: Sequence[RowPosition]) -> int:
         """How far a forward reads, in coarse steps, so that few kinds of forwards are captured."""
         config, extent = self._config, self._extent
         if config.model.attention == "bidirectional":

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dlmsample.decoding.step import Rows, tree_map
 from dlmsample.kernels.support import power_of_two
-from dlmsample.models.attention.forwards import Layout
+from dlmsample.models.attention.base import Layout
 
 
 class FixedMemory:

@@ -1,1 +1,1 @@
-"""Which positions see which, the caches of keys and values, and the forwards that use them."""
+"""Attention masks, caches of keys and values, and the readers that make the forwards of a batch."""

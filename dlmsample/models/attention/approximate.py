@@ -1,4 +1,4 @@
-"""Fast-dLLM's approximate caches for bidirectional models: keys and values of other blocks, a few forwards old."""
+"""Fast-dLLM's approximate caches for bidirectional models: keys and values of other blocks are a few forwards old."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from einops import repeat
 from torch import Tensor
 
-from dlmsample.models.attention.cache import BlockCache
-from dlmsample.models.attention.forwards import Features, Layout, Place, forward, logits_of, taken
+from dlmsample.models.attention.base import Features, Layout, RowPosition, select
+from dlmsample.models.attention.cache import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 
 Approximation = Literal["prefix", "dual"]
@@ -38,51 +39,52 @@ class ApproximateReader:
     ragged = False
 
     def __init__(self, model: Denoiser, rows: int, capacity: int, kind: Approximation, refresh: int | None) -> None:
-        self._model, self._kind, self._refresh = model, kind, refresh
+        self._body, self._kind, self._refresh = Body(model), kind, refresh
+        self._ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
         self._cache = BlockCache(rows, capacity)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
-        """As :meth:`~dlmsample.models.attention.forwards.Reader.admit`; a block's first forward sees everything."""
+        """Forget the old rows; the first forward in a block is a whole one anyway."""
         self._cache.clear(slots)
 
-    def read(self, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place]) -> Features:
-        """As :meth:`~dlmsample.models.attention.forwards.Reader.read`; rows that need a whole forward go apart."""
-        whole = [place.age % self._refresh == 0 if self._refresh else place.age == 0 for place in places]
+    def read(self, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition]) -> Features:
+        """One forward over the rows that need a whole one, and one over the others."""
+        whole = [row.age % self._refresh == 0 if self._refresh else row.age == 0 for row in at]
         if all(whole) or not any(whole):
-            return Features(self._logits(self._cache, canvas, layout, start, places, whole[0]), None)
+            return Features(self._logits(self._cache, canvas, layout, start, at, whole[0]), None)
         logits: list[Tensor] = []
         order: list[int] = []
         for kind in (True, False):
             some = [row for row, is_whole in enumerate(whole) if is_whole is kind]
             rows = torch.tensor(some, device=start.device)
             part = self._cache.pick(rows)
-            at = [places[row] for row in some]
-            logits.append(self._logits(part, canvas[rows], layout.keep(rows), start[rows], at, kind))
+            theirs = [at[row] for row in some]
+            logits.append(self._logits(part, canvas[rows], layout.keep(rows), start[rows], theirs, kind))
             self._cache.put(rows, part)
             order += some
         back = torch.tensor(order, device=canvas.device).argsort()
         return Features(torch.cat(logits)[back], None)
 
+    def keep(self, rows: Tensor) -> None:
+        """Drop the other rows' keys and values."""
+        self._cache.keep(rows)
+
     def _logits(
-        self, cache: BlockCache, canvas: Tensor, layout: Layout, start: Tensor, places: Sequence[Place], whole: bool
+        self, cache: BlockCache, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition], whole: bool
     ) -> Tensor:
-        model, longest = self._model, max(place.length for place in places)
-        ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
+        """Logits of the active blocks, from a forward over the whole canvas or over what is recomputed."""
+        longest, ahead = max(row.length for row in at), self._ahead
         if whole:
             positions = torch.arange(longest, device=canvas.device).expand(len(canvas), -1)
             begin = torch.zeros_like(start)
         else:
-            count = layout.width if self._kind == "dual" else longest - min(place.start for place in places)
+            count = layout.width if self._kind == "dual" else longest - min(row.start for row in at)
             begin = (start - ahead).clamp(min=0)
             positions = (begin[:, None] + torch.arange(count + ahead, device=canvas.device)).clamp(max=longest)
         keys = torch.arange(longest + 1, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(keys)  # the spare position at the end takes what a row does not need
         cache.aim(positions, longest + 1)
-        mask = valid[:, None, None].expand(-1, -1, positions.shape[1], -1)
-        hidden = forward(model, canvas.gather(1, positions), positions, mask, cache).last_hidden_state
+        mask = repeat(valid, "row key -> row 1 query key", query=positions.shape[1])
+        hidden = self._body(canvas.gather(1, positions), positions, mask, cache).last_hidden_state
         active = layout.window(start) - begin[:, None] - ahead
-        return logits_of(model, taken(hidden, active.clamp(0, positions.shape[1] - 1)), canvas)
-
-    def keep(self, rows: Tensor) -> None:
-        """See :meth:`dlmsample.models.attention.forwards.Reader.keep`."""
-        self._cache.keep(rows)
+        return self._body.logits(select(hidden, active.clamp(0, positions.shape[1] - 1)), canvas)

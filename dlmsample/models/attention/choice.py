@@ -1,18 +1,20 @@
-"""Which reader serves a batch."""
+"""Which reader makes the forwards of a batch."""
 
 from __future__ import annotations
 
 import torch
 
 from dlmsample.models.attention.approximate import APPROXIMATIONS, ApproximateReader
-from dlmsample.models.attention.forwards import CachedReader, Reader, WholeReader
+from dlmsample.models.attention.base import Reader
+from dlmsample.models.attention.cached import CachedReader
+from dlmsample.models.attention.whole import WholeReader
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.fusion.fuse import is_fused
 from dlmsample.types import CacheKind
 
 
 def cache_kind(model: Denoiser, cache: bool | str) -> CacheKind:
-    """What a Sampler's ``cache`` comes to on this checkpoint.
+    """The cache that a Sampler's ``cache`` argument means on this checkpoint.
 
     Example:
         >>> import dlmsample as ds
@@ -21,7 +23,7 @@ def cache_kind(model: Denoiser, cache: bool | str) -> CacheKind:
     """
     if isinstance(cache, str):
         return next(kind for kind in APPROXIMATIONS if kind == cache)
-    exact = cache and model.attention == "block_causal" and model.reads.kind == "decoder"
+    exact = cache and model.attention == "block_causal" and model.interface.kind == "decoder"
     return "exact" if exact else "none"
 
 
@@ -35,24 +37,22 @@ def open_reader(
     refresh: int | None = None,
     captured: bool = False,
 ) -> Reader:
-    """The reader for a batch; its rows are yet to be admitted.
+    """The reader for a batch that has no rows yet.
 
     Args:
         model: the checkpoint.
         rows: of the batch, at most.
-        capacity: positions of a row, at most, and one block's width of spare ones.
+        capacity: positions of a row at most, one block's width of spare ones included.
         cache: see :func:`cache_kind`.
         score: also run the model's correction head.
         refresh: of an approximate cache, forwards from one whole forward to the next.
-        captured: forwards are captured: the fewer forms they have the better.
+        captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
     """
     if cache == "exact":
-        wanted = (captured or is_fused(model.module)) and not torch.is_autocast_enabled(model.device.type)
-        if wanted:
-            from dlmsample.models.attention.in_place import (  # imports what all models of transformers need
-                InPlaceReader,
-                in_place,
-            )
+        wanted = captured or is_fused(model.module)
+        if wanted and not torch.is_autocast_enabled(model.device.type):  # else keys would not have the cache's dtype
+            # not at the top: it imports what all models of transformers need, which takes seconds
+            from dlmsample.models.attention.in_place import InPlaceReader, in_place
 
             if in_place(model):
                 return InPlaceReader(model, rows, capacity, score)

@@ -1,7 +1,8 @@
-"""The exact block cache read where it lies: a stock decoder's attention reads and writes it in one operation.
+"""The exact block cache read where it lies: the attention of a stock decoder reads and writes it in one operation.
 
-The plain :class:`~dlmsample.models.attention.forwards.CachedReader` gives attention a slice of the cache and a mask;
-the host must know how long the slice is. Here every row says how far it sees, so one captured forward serves all rows.
+The plain :class:`~dlmsample.models.attention.cached.CachedReader` gives attention a slice of the cache and a mask, and
+the host must know how long the slice is. Here every row says on the device how far it sees, so that one captured
+forward serves all rows.
 """
 
 from __future__ import annotations
@@ -17,45 +18,41 @@ from transformers.masking_utils import sdpa_mask
 
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.models.attention.forwards import CachedReader, forward
+from dlmsample.models.attention.cache import write_rows
+from dlmsample.models.attention.cached import CachedReader
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.interface import BODIES
 
-#: Of the attention function below, among those of transformers.
+#: The name of :func:`attention` among the attention functions of transformers.
 NAME = "dlmsample"
-#: Rotations that depend on the longest row of a batch.
+#: Rotary embeddings whose angles depend on the longest row of a batch.
 _BY_LENGTH = frozenset({"dynamic", "longrope"})
 
 
 class Active(NamedTuple):
-    """A layer's cache, for a forward over active blocks."""
+    """One layer's cache, for a forward over active blocks."""
 
     keys: Tensor  #: ``[row, key head, position, size]``
     values: Tensor
     start: Tensor  #: int64 ``[row]``, first position of the active block
-    length: Tensor  #: int64 ``[row]``, where what the active block sees ends
+    length: Tensor  #: int64 ``[row]``, the active block sees the positions before this one
 
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """Write keys and values of the active block, then attend to all up to ``length``."""
         return block_attention(q, k, v, *self, scale)
 
 
 class Prompts(NamedTuple):
-    """A layer's cache, for a forward over what precedes the first blocks of new rows."""
+    """One layer's cache, for a forward over what precedes the first blocks of new rows."""
 
     keys: Tensor  #: ``[row, key head, position, size]``
     values: Tensor
     slots: Tensor  #: int64, the rows' places in the cache
 
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-        _write(self.keys, self.values, self.slots, k, v)
+        """Write keys and values of these rows, and attend within them."""
+        write_rows(self.keys, self.values, self.slots, k, v)
         return sdpa_attention_forward(module, q, k, v, mask, scaling=scale)[0]
-
-
-@torch.library.custom_op("dlmsample::write_prompts", mutates_args=("keys", "values"))
-def _write(keys: Tensor, values: Tensor, slots: Tensor, k: Tensor, v: Tensor) -> None:
-    """Keys and values of rows' first positions, into the cache."""
-    keys[slots, :, : k.shape[2]] = k
-    values[slots, :, : v.shape[2]] = v
 
 
 def attention(
@@ -68,7 +65,18 @@ def attention(
     blocks: Active | Prompts | Sequence[Active | Prompts] | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
-    """An attention function for transformers: its own SDPA, or, given ``blocks``, over the cache that they name."""
+    """An attention function for transformers: its own SDPA or, where ``blocks`` are given, over their cache.
+
+    Args:
+        module: the attention layer.
+        query: ``[row, head, pos, size]``.
+        key: ``[row, key head, pos, size]``.
+        value: as ``key``.
+        attention_mask: bool ``[row, 1, query, key]``.
+        scaling: of the products.
+        blocks: the cache of this layer, or of every layer.
+        others: for SDPA.
+    """
     if blocks is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
     mine = blocks if isinstance(blocks, (Active, Prompts)) else blocks[module.layer_idx]
@@ -80,7 +88,7 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def attention_for(config: Any) -> str:
-    """Which of transformers' attention functions a stock body of this config is to have.
+    """Which attention function of transformers a stock body of this config gets.
 
     Example:
         >>> import dlmsample as ds
@@ -94,7 +102,8 @@ def attention_for(config: Any) -> str:
 def in_place(model: Denoiser) -> bool:
     """Whether a checkpoint's attention can read the cache where it lies.
 
-    It has the function for it, all layers on one device that does it, and rotations that depend on positions alone.
+    It must have the attention function for it, rotary angles that depend on positions alone, and all its layers on one
+    device, which must be able to run the kernel.
     """
     config: Any = model.module.config
     rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
@@ -105,7 +114,14 @@ def in_place(model: Denoiser) -> bool:
 
 
 class InPlaceReader(CachedReader):
-    """A cached reader without slices and masks; the same numbers up to rounding."""
+    """A cached reader without slices and masks; it gives the same numbers up to rounding.
+
+    Args:
+        model: a checkpoint of which :func:`in_place` is true.
+        rows: of the batch.
+        capacity: positions of a row, one block's width of spare ones included.
+        score: also run the correction head, on the active block.
+    """
 
     ragged = True
 
@@ -115,16 +131,17 @@ class InPlaceReader(CachedReader):
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         like = torch.zeros((), dtype=model.dtype, device=model.device)
         self._cache.reserve(config.num_hidden_layers, like.expand(1, config.num_key_value_heads, 1, size))
-        self._unused = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)  # else transformers makes a mask
+        # never read; without a mask transformers would make one
+        self._unused = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
 
     def _forget(self, slots: Tensor) -> None:
-        """What stands behind a row's own positions is not read at all."""
+        """Nothing to do: what lies behind a row's own positions is not read at all."""
 
     def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         blocks = [Prompts(*pair, slots) for pair in self._cache.pairs()]
-        return forward(self._model, ids, positions, mask, None, blocks=blocks)
+        return self._body(ids, positions, mask, None, blocks=blocks)
 
     def _decode(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
         start, rows = positions[:, 0].contiguous(), len(ids)
         blocks = [Active(keys[:rows], values[:rows], start, end) for keys, values in self._cache.pairs()]
-        return forward(self._model, ids, positions, self._unused, None, self._score, blocks=blocks)
+        return self._body(ids, positions, self._unused, None, self._score, blocks=blocks)

@@ -1,7 +1,7 @@
 """Boolean attention masks, ``[row, 1, query, key]``, True = visible. Never additive floats: SDPA would add a 0/1 mask.
 
-A *block index* per position says it all: 0 for the prompt block, 1, 2, ... for what follows. Padding keys are
-invisible; padding queries see themselves, so that no softmax is empty.
+All are made from a *block index* per position: 0 for the prompt block, 1, 2, ... for what follows. Padding keys are
+invisible; padding queries see themselves, so that no softmax is over nothing.
 """
 
 from __future__ import annotations

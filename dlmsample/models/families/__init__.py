@@ -1,13 +1,13 @@
-"""Checkpoint families: which there are, which one a checkpoint is of, and how it is opened.
+"""Checkpoint families: which there are, which one a checkpoint belongs to, and how it is opened.
 
-``open_config(name)`` reads the config and the tokenizer alone and says everything that decoding or training must
-know; its :meth:`~dlmsample.models.families.opening.Opened.load` reads the weights.
+``open_config(name)`` reads the config and the tokenizer, and returns everything that decoding or training must know;
+the result's :meth:`~dlmsample.models.families.open.Opened.load` reads the weights.
 """
 
 from __future__ import annotations
 
 from dlmsample.models.families.base import Family
-from dlmsample.models.families.opening import Opened, open_config
+from dlmsample.models.families.open import Opened, open_config
 from dlmsample.models.families.registry import FAMILIES, family, published
 
 __all__ = ["FAMILIES", "Family", "Opened", "family", "open_config", "published"]

@@ -1,12 +1,12 @@
 """LLaDA-8B Base and Instruct, LLaDA 1.5 (GSAI-ML; arXiv:2502.09992, arXiv:2505.19223) in a Llama body.
 
-Bidirectional; answer blocks count from the prompt's end and later blocks stay masked and visible. ``weight_tying``
-decides tying, not ``tie_word_embeddings``. Block length 32 is ours: the paper decodes with several.
+Bidirectional; answer blocks count from the prompt's end, and later blocks stay masked and visible. ``weight_tying``
+decides whether weights are tied, not ``tie_word_embeddings``. The block length of 32 is ours: the paper uses several.
 """
 
 from __future__ import annotations
 
-from dlmsample.models.families.base import DENSE, Family, Rename, need, take
+from dlmsample.models.families.base import Family, Key, Rename
 
 FAMILY = Family(
     name="llada",
@@ -17,23 +17,25 @@ FAMILY = Family(
     config="LlamaConfig",
     tokenizer="PreTrainedTokenizerFast",
     fields={
-        "vocab_size": need("embedding_size", "vocab_size"),
-        "hidden_size": need("d_model"),
-        "intermediate_size": need("mlp_hidden_size"),
-        "num_hidden_layers": need("n_layers"),
-        "num_attention_heads": need("n_heads"),
-        "num_key_value_heads": take("n_kv_heads", "n_heads"),
-        "max_position_embeddings": need("max_sequence_length"),
-        "rms_norm_eps": take("rms_norm_eps", default=1e-5),
-        "attention_bias": take("include_qkv_bias", default=False),
-        "tie_word_embeddings": take("weight_tying", default=False),
+        "vocab_size": Key("embedding_size", fallback="vocab_size"),
+        "hidden_size": Key("d_model"),
+        "intermediate_size": Key("mlp_hidden_size"),
+        "num_hidden_layers": Key("n_layers"),
+        "num_attention_heads": Key("n_heads"),
+        "num_key_value_heads": Key("n_kv_heads", fallback="n_heads"),
+        "max_position_embeddings": Key("max_sequence_length"),
+        "rms_norm_eps": Key("rms_norm_eps", 1e-5),
+        "attention_bias": Key("include_qkv_bias", False),
+        "tie_word_embeddings": Key("weight_tying", False),
     },
-    rope={"rope_theta": take("rope_theta", default=10000.0)},
+    rope={"rope_theta": Key("rope_theta", 10000.0)},
     only={
         "block_type": ("llama",),
         "block_group_size": (1,),
         "activation_type": ("silu",),
         "layer_norm_type": ("rms",),
+        "layer_norm_with_affine": (True,),
+        "bias_for_layer_norm": (False,),
         "rope": (True,),
         "alibi": (False,),
         "attention_layer_norm": (False,),
@@ -41,7 +43,27 @@ FAMILY = Family(
         "include_bias": (False,),
         "include_qkv_bias": (False,),
         "scale_logits": (False,),
+        "multi_query_attention": (False,),  # n_kv_heads says it
+        "clip_qkv": (),
+        "embedding_layer_norm": (False,),
     },
+    harmless=frozenset(
+        {
+            "alibi_bias_max",  # read with alibi alone
+            "attention_layer_norm_with_affine",  # read with attention_layer_norm alone
+            "embedding_dropout",
+            "flash_attention",
+            "init_cutoff_factor",
+            "init_device",
+            "init_fn",
+            "init_std",
+            "mlp_ratio",  # mlp_hidden_size is given
+            "precision",
+            "residual_dropout",
+            "rope_full_precision",
+            "tie_word_embeddings",  # weight_tying says it
+        }
+    ),
     weights=(
         Rename(r"^model\.transformer\.ff_out", "lm_head"),
         Rename(r"transformer\.wte", "embed_tokens"),
@@ -61,5 +83,4 @@ FAMILY = Family(
     eos_ids=(126081, 126348),
     mask_token="<|mdm_mask|>",
     eos_tokens=("<|endoftext|>", "<|eot_id|>"),
-    lora_targets=DENSE,
 )

@@ -1,57 +1,77 @@
-"""LLaDA2.0, 2.1 and 2.2, mini and flash (inclusionAI; arXiv:2602.08676) in a Glm4Moe body.
+"""LLaDA2.0 and 2.1, mini and flash (inclusionAI; arXiv:2512.15745, arXiv:2602.08676) in a Glm4Moe body.
 
-Block-causal, blocks of 32 counted from the first token: the prompt's tail stands in the first active block. The
-config class of the published code has a wrong ``pad_token_id``, so ids are read from the file and the tokenizer.
+Block-causal, blocks of 32 counted from the first token: the prompt's tail stands in the first active block. The config
+class of the published code has a wrong ``pad_token_id``, so ids are read from the file and the tokenizer.
+
+Not served: LLaDA2.2, whose routing has an ``expert_capacity`` and whose decoding deletes and splits tokens; and
+LLaDA2-Uni, which also reads images.
 """
 
 from __future__ import annotations
 
-from dlmsample.models.families.base import ATTENTION, Family, Rename, Split, Stack, need, take
+from dlmsample.models.families.base import Family, Join, Key, Rename, Split, Stack
 
 FAMILY = Family(
     name="llada2",
-    summary="LLaDA2.0, 2.1 and 2.2, mini and flash",
-    architectures=r"LLaDA2\w*",
-    model_types=r"llada2\w*",
+    summary="LLaDA2.0 and 2.1, mini and flash",
+    architectures=r"LLaDA2Moe(ModelLM|ForCausalLM)",
+    model_types=r"llada2\d?_moe(_veomni)?",
     model="Glm4MoeForCausalLM",
     config="Glm4MoeConfig",
     tokenizer="PreTrainedTokenizerFast",
     fields={
-        "vocab_size": need("vocab_size"),
-        "hidden_size": need("hidden_size"),
-        "intermediate_size": need("intermediate_size"),
-        "moe_intermediate_size": need("moe_intermediate_size"),
-        "num_hidden_layers": need("num_hidden_layers"),
-        "num_attention_heads": need("num_attention_heads"),
-        "num_key_value_heads": need("num_key_value_heads"),
-        "head_dim": take("head_dim"),
-        "hidden_act": take("hidden_act", default="silu"),
-        "max_position_embeddings": need("max_position_embeddings"),
-        "rms_norm_eps": take("rms_norm_eps", default=1e-6),
-        "tie_word_embeddings": take("tie_word_embeddings", default=False),
-        "attention_bias": take("use_qkv_bias", default=False),
-        "use_qk_norm": take("use_qk_norm", default=True),
-        "norm_topk_prob": take("norm_topk_prob", default=True),
-        "n_routed_experts": need("num_experts"),
-        "n_shared_experts": take("num_shared_experts", default=1),
-        "num_experts_per_tok": need("num_experts_per_tok"),
-        "n_group": take("n_group", default=8),
-        "topk_group": take("topk_group", default=4),
-        "routed_scaling_factor": take("routed_scaling_factor", default=2.5),
-        "first_k_dense_replace": take("first_k_dense_replace", default=1),
+        "vocab_size": Key("vocab_size"),
+        "hidden_size": Key("hidden_size"),
+        "intermediate_size": Key("intermediate_size"),
+        "moe_intermediate_size": Key("moe_intermediate_size"),
+        "num_hidden_layers": Key("num_hidden_layers"),
+        "num_attention_heads": Key("num_attention_heads"),
+        "num_key_value_heads": Key("num_key_value_heads"),
+        "head_dim": Key("head_dim", None),
+        "hidden_act": Key("hidden_act", "silu"),
+        "max_position_embeddings": Key("max_position_embeddings"),
+        "rms_norm_eps": Key("rms_norm_eps", 1e-6),
+        "tie_word_embeddings": Key("tie_word_embeddings", False),
+        "attention_bias": Key("use_qkv_bias", False),
+        "use_qk_norm": Key("use_qk_norm", True),
+        "norm_topk_prob": Key("norm_topk_prob", True),
+        "n_routed_experts": Key("num_experts"),
+        "n_shared_experts": Key("num_shared_experts", 1),
+        "num_experts_per_tok": Key("num_experts_per_tok"),
+        "n_group": Key("n_group", 8),
+        "topk_group": Key("topk_group", 4),
+        "routed_scaling_factor": Key("routed_scaling_factor", 2.5),
+        "first_k_dense_replace": Key("first_k_dense_replace", 1),
     },
     rope={
-        "rope_theta": take("rope_theta", default=600000.0),
-        "partial_rotary_factor": take("partial_rotary_factor", default=0.5),
+        "rope_theta": Key("rope_theta", 600000.0),
+        "partial_rotary_factor": Key("partial_rotary_factor", 0.5),
     },
     only={
         "use_bias": (False,),
         "norm_head": (False,),
+        "norm_softmax": (False,),
+        "use_rmsnorm": (True,),
         "use_sliding_window": (False,),
         "score_function": ("sigmoid",),
+        "router_dtype": ("fp32",),
         "moe_router_enable_expert_bias": (True,),
         "num_nextn_predict_layers": (0,),
+        "use_fp8_experts": (False,),
     },
+    harmless=frozenset(
+        {
+            "embedding_dropout",
+            "max_window_layers",  # read with use_sliding_window alone, as sliding_window
+            "moe_shared_expert_intermediate_size",  # not read: moe_intermediate_size times num_shared_experts is
+            "mtp_loss_scaling_factor",
+            "output_dropout",
+            "output_router_logits",
+            "rotary_dim",  # not read: head_dim times partial_rotary_factor is
+            "router_aux_loss_coef",
+            "sliding_window",
+        }
+    ),
     weights=(
         Rename(r"word_embeddings", "embed_tokens"),
         Rename(r"\.attention\.dense", ".self_attn.o_proj"),
@@ -61,6 +81,9 @@ FAMILY = Family(
         Split("attention.query_key_value", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
         Stack(("mlp.experts.*.gate_proj.weight", "mlp.experts.*.up_proj.weight"), "mlp.experts.gate_up_proj"),
         Stack(("mlp.experts.*.down_proj.weight",), "mlp.experts.down_proj"),
+        # some files hold the experts of a layer stacked already
+        Rename(r"mlp\.experts\.(gate_proj|up_proj|down_proj|gate_up_proj)\.weight", r"mlp.experts.\1"),
+        Join((r"mlp\.experts\.gate_proj$", r"mlp\.experts\.up_proj$"), "mlp.experts.gate_up_proj"),
     ),
     attention="block_causal",
     block_alignment="absolute",
@@ -68,5 +91,4 @@ FAMILY = Family(
     eos_ids=(156892,),
     mask_token="<|mask|>",
     eos_tokens=("<|endoftext|>",),
-    lora_targets=ATTENTION,
 )

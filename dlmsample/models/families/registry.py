@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from dlmsample.models.embedded import SECTION
-from dlmsample.models.families import dream, general, llada, llada2, sdar, unfit
 from dlmsample.models.families.base import Family
-from dlmsample.support.registry import unknown
+from dlmsample.support.registry import Registry
 
-#: Published families, asked in this order.
-_PUBLISHED = (unfit.LLADA_MOE, unfit.SDAR_MOE, llada2.FAMILY, llada.FAMILY, dream.FAMILY, sdar.FAMILY)
-FAMILIES: dict[str, Family] = {f.name: f for f in (*_PUBLISHED, general.STOCK, general.MASKED_LM, general.REMOTE)}
+#: Published families come first and are asked in this order, then those of other packages.
+FAMILIES = Registry(
+    "family",
+    "dlmsample.families",
+    {
+        "llada_moe": "dlmsample.models.families.remote_only:LLADA_MOE",
+        "sdar_moe": "dlmsample.models.families.remote_only:SDAR_MOE",
+        "llada2": "dlmsample.models.families.llada2:FAMILY",
+        "llada": "dlmsample.models.families.llada:FAMILY",
+        "dream": "dlmsample.models.families.dream:FAMILY",
+        "sdar": "dlmsample.models.families.sdar:FAMILY",
+        "stock": "dlmsample.models.families.stock:STOCK",
+        "masked_lm": "dlmsample.models.families.stock:MASKED_LM",
+        "remote": "dlmsample.models.families.stock:REMOTE",
+    },
+)
+#: Not told by an architecture or model type of their own.
+_GENERAL = ("stock", "masked_lm", "remote")
 
 
 def family(name: str) -> Family:
@@ -25,8 +40,6 @@ def family(name: str) -> Family:
         >>> family("dream").logit_shift
         True
     """
-    if name not in FAMILIES:
-        raise unknown("family", name, FAMILIES)
     return FAMILIES[name]
 
 
@@ -37,14 +50,24 @@ def published(raw: Mapping[str, Any]) -> Family | None:
         >>> published({"architectures": ["DreamModel"]}).name, published({"model_type": "qwen3"})
         ('dream', None)
     """
-    return next((known for known in _PUBLISHED if known.recognises(raw)), None)
+    published = (family(name) for name in FAMILIES if name not in _GENERAL)
+    return next((known for known in published if recognises(known, raw)), None)
+
+
+def recognises(known: Family, raw: Mapping[str, Any]) -> bool:
+    """Whether a config.json is of a family: by its architectures or, where it names none, by its model type."""
+    named = [a for a in raw.get("architectures") or () if isinstance(a, str)]
+    if named:
+        return bool(known.architectures) and any(re.fullmatch(known.architectures, a) for a in named)
+    kind = raw.get("model_type")
+    return bool(known.model_types) and isinstance(kind, str) and bool(re.fullmatch(known.model_types, kind))
 
 
 def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family, str]:
-    """The family of a config.json and what it was told by.
+    """The family of a config.json, and what it was recognised by.
 
-    A published family by its architecture or model type; a masked LM by an architecture of transformers; a config
-    with a section of ours by that: in a stock decoder, or in the modelling code that comes with it.
+    A published family is recognised by its architecture or model type, a masked LM by an architecture of transformers.
+    A config with a section of ours is a stock decoder, or modelling code that comes with the checkpoint.
 
     Args:
         name: of the checkpoint, for errors.
@@ -59,10 +82,10 @@ def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family,
     if (known := published(raw)) is not None:
         return known, told
     if _is_masked_lm(raw):
-        return general.MASKED_LM, told
+        return family("masked_lm"), told
     if isinstance(raw.get(SECTION), dict):
         foreign = "auto_map" in raw and not _is_known(raw)
-        return (general.REMOTE if foreign else general.STOCK), f"the {SECTION!r} section of its config.json"
+        return family("remote" if foreign else "stock"), f"the {SECTION!r} section of its config.json"
     raise ValueError(
         f"{name!r} does not say how it decodes and is of no known family ({told}): add a {SECTION!r} section to its "
         f"config.json with {declared}, or name its family ({', '.join(FAMILIES)}) with family= (--family)"

@@ -1,15 +1,15 @@
 """SDAR (JetLM; arXiv:2510.06303) in a Qwen3 body, names unchanged.
 
 Block-causal, blocks counted from the first token; 4 tokens, or ``block_size`` where the config has it. The bodies
-with experts are left out: their numbers were never compared.
+with experts are left out, because their numbers were never compared.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from dlmsample.models.families.base import DENSE, Family, take
-from dlmsample.models.families.qwen import FIELDS, ONLY
+from dlmsample.models.families.base import Family, Key
+from dlmsample.models.families.qwen import FIELDS, HARMLESS, ONLY
 
 FACTS: dict[str, Any] = {
     "attention": "block_causal",
@@ -20,7 +20,6 @@ FACTS: dict[str, Any] = {
     "eos_ids": (151643, 151645),
     "mask_token": "<|MASK|>",
     "eos_tokens": ("<|endoftext|>", "<|im_end|>"),
-    "lora_targets": DENSE,
 }
 """How SDAR decodes, with experts or without."""
 
@@ -34,10 +33,12 @@ FAMILY = Family(
     tokenizer="PreTrainedTokenizerFast",
     fields={
         **FIELDS,
-        "head_dim": take("head_dim", default=128),
-        "attention_bias": take("attention_bias", default=False),
+        "head_dim": Key("head_dim", 128),
+        "attention_bias": Key("attention_bias", False),
     },
-    rope={"rope_theta": take("rope_theta", default=1000000.0)},
+    rope={"rope_theta": Key("rope_theta", 1000000.0)},
     only=ONLY,
+    harmless=HARMLESS
+    | {"debug", "ep_size", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "use_deepep"},  # for training
     **FACTS,
 )

@@ -1,7 +1,7 @@
-"""Published weights into a stock module: tensors are renamed, split and stacked by transformers while it loads.
+"""Loading published weights into a stock module: transformers renames, splits and stacks tensors as it reads them.
 
-So sharded files, device maps and quantisation work as for any stock checkpoint. The conversions are registered under
-a name of ours that the config bears only while it loads; a saved module has the stock names and the stock config.
+That way sharded files, device maps and quantisation work as for any stock checkpoint. The conversions are registered
+under a model type of ours, which the config has only while it loads; a module that is saved has the stock names.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dlmsample.models.families.base import Family, Rename, Split, Stack
+from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
 from dlmsample.models.hub import not_fetched, one_line
 
-#: What checkpoints may lack (never read in decoding) or carry beyond the body (derived from the config).
+#: Tensors that a checkpoint may lack, because decoding never reads them; and may have although the body derives them.
 _UNUSED = ("contact_head", "pooler", "position_ids")
 _DERIVED = ("inv_freq", "position_ids")
 
 
 def conversions(family: Family) -> list[Any]:
-    """A family's transforms as transformers' own."""
+    """A family's transforms as those of transformers."""
     from transformers.core_model_loading import (
         Concatenate,
         MergeModulelist,
@@ -37,12 +37,14 @@ def conversions(family: Family) -> list[Any]:
         elif isinstance(rule, Stack):
             join = [Concatenate(dim=1)] if len(rule.published) > 1 else []
             done.append(WeightConverter(list(rule.published), rule.stock, [MergeModulelist(dim=0), *join]))
+        elif isinstance(rule, Join):
+            done.append(WeightConverter(list(rule.published), rule.stock, [Concatenate(dim=1)]))
     return done
 
 
 @contextmanager
 def _converting(family: Family, config: Any) -> Iterator[None]:
-    """Let what is loaded with ``config`` take published names."""
+    """Inside, a module that is loaded with ``config`` takes published names."""
     if not family.weights:
         yield
         return
@@ -50,7 +52,14 @@ def _converting(family: Family, config: Any) -> Iterator[None]:
 
     key = f"dlmsample_{family.name}"
     register_checkpoint_conversion_mapping(key, conversions(family), overwrite=True)
-    config.model_type = key
+    with model_type(config, key):
+        yield
+
+
+@contextmanager
+def model_type(config: Any, name: str) -> Iterator[None]:
+    """Inside, a configuration has another ``model_type``, by which transformers and PEFT look up conversions."""
+    config.model_type = name  # the instance's, over that of its class
     try:
         yield
     finally:
@@ -72,13 +81,11 @@ def load_module(
     quantization: Any = None,
     attention: str | None = "sdpa",
 ) -> Any:
-    """The weights, complete, in a module; on the CPU where no device map says otherwise.
+    """A module with all its weights, on the CPU unless a device map says otherwise.
 
     Raises:
         ValueError: weights that are missing, damaged, or do not fit.
     """
-    from safetensors import SafetensorError
-
     options: dict[str, Any] = {
         "device_map": device_map,
         "quantization_config": quantization,
@@ -97,7 +104,7 @@ def load_module(
                 output_loading_info=True,
                 **{key: value for key, value in options.items() if value is not None},
             )
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as e:
+    except Exception as e:  # files that nobody here wrote may break a loader anywhere
         if (reason := not_fetched(e, name, where, revision)) is not None:
             raise ValueError(reason) from e
         if "offload_folder" in str(e):
@@ -128,7 +135,7 @@ def load_module(
 
 @contextmanager
 def _without_bars() -> Iterator[None]:
-    """Keep transformers' bars away, unless the caller hooked them: a library speaks when it is asked to."""
+    """Inside, transformers shows no progress bars, unless the caller has hooked them."""
     from transformers.utils import logging
 
     try:

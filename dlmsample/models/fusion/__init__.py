@@ -1,1 +1,1 @@
-"""The layers of a stock body compiled by torch.compile, with one matrix product for layers that read the same value."""
+"""Stock layers compiled by ``torch.compile``; linear layers that read the same value become one matrix product."""

@@ -1,4 +1,4 @@
-"""The layers of a stock body compiled by ``torch.compile``: what is left to gain where forwards are captured."""
+"""The layers of a stock decoder, compiled by ``torch.compile`` so that each needs fewer kernels."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dlmsample.models.fusion.compiling import compile_apart
 from dlmsample.models.fusion.merge import adjoin, merge
 from dlmsample.models.interface import BODIES, CACHE_NAMES
 
-#: Of one architecture: layers of several forms, with and without a prompt, batches of one row; each is compiled once.
+#: How many variants of a layer may be compiled for one architecture: by layer type, with and without a prompt, and for
+#: batches of one row.
 _FORMS = 64
 
 
 class Fused:
-    """A layer's forward, compiled: of all layers of one form together, for they are told apart by their inputs.
+    """The compiled forward of one layer. Layers of the same type share the compiled code.
 
-    With a transformers cache, which layers index by their number, with gradients and under autocast it is the layer's
-    own forward.
+    With a cache of transformers, with gradients and under autocast the layer's own forward runs instead.
     """
 
     def __init__(self, layer: Any, number: int, architecture: str, backend: Any) -> None:
@@ -34,23 +34,26 @@ class Fused:
         cached = any(given.get(name) is not None for name in CACHE_NAMES)
         if cached or torch.is_grad_enabled() or torch.is_autocast_enabled(hidden.device.type):
             return type(self._layer).forward(self._layer, hidden, *args, **given)
-        # a float, such as a norm's epsilon, is not to become an input
+        # floats, such as a norm's epsilon, stay constants of the compiled code
         with torch._dynamo.config.patch(recompile_limit=_FORMS, specialize_float=True):
             return _compiled(*self._shared, is_few(hidden))(self._layer, hidden, *args, **given)
 
 
 def fuse(module: Any, backend: Any = "inductor") -> Any:
-    """Let the layers of a stock decoder be compiled when they first run; in place, and returned.
+    """Have the layers of a stock decoder compiled when they first run.
 
-    All layers, of all models of one architecture, share what was compiled, for any number of rows: some seconds for a
-    form of forward. Linear layers that read the same value become one product; for that weights of a layer move
-    together in memory, until the module is moved or cast. For few rows in half precision on a GPU, products are
-    those of :mod:`~dlmsample.kernels.product`, where a weight's sizes suit it. Logits change by rounding. What is no
-    stock decoder, or is spread over devices, stays as it is.
+    The module is changed in place. Compiling takes some seconds and is done once for all layers, and all models, of one
+    architecture, for any number of rows. Linear layers that read the same value become one matrix product; their
+    weights are moved next to each other in memory for that, until the module is moved or cast. For few rows in half
+    precision on a GPU, products are those of :mod:`~dlmsample.kernels.product` where the sizes of a weight suit it.
+    Logits change by rounding alone. A module that is no stock decoder or is spread over devices is left as it is.
 
     Args:
         module: a torch module.
         backend: of ``torch.compile``.
+
+    Returns:
+        The module.
 
     Example:
         >>> import dlmsample as ds
@@ -74,12 +77,12 @@ def is_fused(module: Any) -> bool:
 
 
 def is_spread(module: Any) -> bool:
-    """Whether accelerate moves what goes through a module from device to device."""
+    """Whether the parts of a module are on several devices, between which accelerate moves their inputs."""
     return any(hasattr(part, "_hf_hook") for part in module.modules())
 
 
 def _layers(module: Any) -> Sequence[Any]:
-    """Of a stock decoder, else none."""
+    """The layers of a stock decoder; none of any other module."""
     stock = type(module).__module__.startswith("transformers.")
     if not stock or getattr(module.config, "model_type", None) not in BODIES:
         return ()
@@ -88,7 +91,7 @@ def _layers(module: Any) -> Sequence[Any]:
 
 @lru_cache
 def _compiled(architecture: str, backend: Any, few: bool) -> Callable[..., Any]:
-    """A layer's forward, given the layer, compiled for one architecture, and for few rows or for many."""
+    """A function that runs the forward of a given layer; compiled for one architecture, and for few rows or many."""
 
     def merging(graph: fx.GraphModule, inputs: list[Any]) -> Any:
         merge(graph, inputs, few)

@@ -1,7 +1,7 @@
-"""Linear layers that read the same value, as one matrix product: a large one streams its weights faster than three.
+"""Linear layers that read the same value become one matrix product: one large product is faster than three small ones.
 
-Two halves that need each other: :func:`adjoin` lays weights side by side in memory; :func:`merge` rewrites a traced
-graph so that neighbours are one product, and, where rows are few, any product one of
+It takes two steps. :func:`adjoin` lays the weights side by side in memory. :func:`merge` rewrites a traced graph so
+that layers whose weights are neighbours are one product; where rows are few, every product becomes one of
 :mod:`~dlmsample.kernels.product`.
 """
 
@@ -23,7 +23,10 @@ from dlmsample.kernels.product import part_count, product_in_parts, takes
 
 @torch.library.custom_op("dlmsample::wide_linear", mutates_args=())
 def wide_linear(x: Tensor, weights: list[Tensor]) -> Tensor:
-    """``x [..., in]`` times every weight ``[out, in]``, the results side by side; one product where weights are."""
+    """``x [..., in]`` times every weight ``[out, in]``, the results side by side.
+
+    It is one product where the weights lie side by side in memory.
+    """
     return _joined(F.linear, x, weights)
 
 
@@ -34,7 +37,7 @@ def _shape(x: Tensor, weights: list[Tensor]) -> Tensor:
 
 @torch.library.custom_op("dlmsample::few_linear", mutates_args=())
 def few_linear(x: Tensor, weights: list[Tensor], parts: int) -> Tensor:
-    """As :func:`wide_linear` for few rows, as ``parts`` whose sum it is: ``[part, ..., out]``."""
+    """As :func:`wide_linear`, for few rows. The result is the sum over the first axis: ``[part, ..., out]``."""
     return _joined(partial(product_in_parts, parts=parts), x, weights)
 
 
@@ -54,10 +57,11 @@ def _joined(product: Callable[[Tensor, Tensor], Tensor], x: Tensor, weights: lis
 
 
 def adjoin(module: nn.Module) -> None:
-    """Lay the weights of sibling linear layers side by side, where they have no bias and read vectors of one size.
+    """Lay the weights of sibling linear layers side by side in memory: those without a bias and with equal input sizes.
 
-    In place; the layers stay what they are, their weights are parts of one storage, which ``torch.save`` writes whole
-    for any of them. What :func:`merge` finds to read other values, such as an output projection, only moves with them.
+    In place. The layers stay what they are, but their weights share one storage, all of which ``torch.save`` writes for
+    any of them. A sibling that reads another value, such as an output projection, is moved along and otherwise not
+    affected.
     """
     for parent in module.modules():
         parts = [part for part in parent.children() if type(part) is nn.Linear and part.bias is None]
@@ -73,14 +77,14 @@ def adjoin(module: nn.Module) -> None:
 
 
 def merge(graph: fx.GraphModule, inputs: Sequence[Any], few: bool = False) -> None:
-    """Make one product of linear layers that read the same value, where their weights are neighbours in memory.
+    """Replace linear layers that read the same value by one product, where their weights are neighbours in memory.
 
-    In place.
+    The graph is changed in place.
 
     Args:
         graph: as ``torch.compile`` gives it to a backend: linear layers are calls, their weights are inputs.
         inputs: of the graph.
-        few: the rows are few, so that also a layer alone has a better product.
+        few: the rows are few, so that a layer on its own is replaced, too.
     """
     nodes = graph.graph
     given = dict(zip(nodes.find_nodes(op="placeholder"), inputs, strict=True))
@@ -99,12 +103,15 @@ def merge(graph: fx.GraphModule, inputs: Sequence[Any], few: bool = False) -> No
 
 
 def _replace(nodes: fx.Graph, run: list[fx.Node], sizes: list[int], parts: int) -> None:
-    """One product for some linear layers of one value, summed from ``parts`` unless that is 0."""
-    value, weights = run[0].args[0], [node.args[1] for node in run]  # the value may have been replaced itself
+    """Replace the linear layers ``run``, which read one value, by one product; it is a sum of ``parts`` unless 0."""
+    value, weights = (
+        run[0].args[0],
+        [node.args[1] for node in run],
+    )  # read now: it may have been replaced
     with nodes.inserting_before(run[0]):
         if parts:
             summands = nodes.call_function(torch.ops.dlmsample.few_linear, (value, weights, parts))
-            # a sum of one part would be a kernel of its own
+            # the sum of a single part would be a kernel of its own
             total = nodes.call_method("sum" if parts > 1 else "squeeze", (summands, 0))
             whole = nodes.call_method("type_as", (total, value))
         else:
@@ -117,13 +124,13 @@ def _replace(nodes: fx.Graph, run: list[fx.Node], sizes: list[int], parts: int) 
 
 
 def _parts_of(weights: Sequence[Tensor]) -> int:
-    """In how many parts the kernel for few rows leaves a product with these weights; 0: it takes not all of them."""
+    """How many summands the kernel for few rows returns for these weights; 0 where it does not take all of them."""
     features, width = sum(map(len, weights)), weights[0].shape[1]
     return part_count(features, width) if all(map(takes, weights)) else 0
 
 
 def _runs(nodes: list[fx.Node], weights: list[Tensor]) -> list[list[fx.Node]]:
-    """Stretches whose weights are neighbours."""
+    """The nodes in groups whose weights are neighbours in memory."""
     starts = [0, *(n for n, pair in enumerate(pairwise(weights), 1) if not _adjacent(*pair)), len(nodes)]
     return [nodes[a:b] for a, b in pairwise(starts)]
 

@@ -9,6 +9,7 @@ from typing import Any
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families import Opened, family, open_config, published
+from dlmsample.models.families.config.keys import ConfigKeys
 from dlmsample.models.hub import locate, read_config
 from dlmsample.train.config.sections import ModelSection
 
@@ -71,4 +72,4 @@ def _stock(section: ModelSection, config: Any) -> Opened:
     config.is_causal = False  # the masks say who sees whom
     facts = Facts(**section.geometry.model_dump())
     name = section.init or section.type
-    return Opened(name, section.where, family("stock"), "the recipe", config, facts, None)
+    return Opened(name, section.where, family("stock"), "the recipe", config, facts, None, ConfigKeys((), (), ()))

@@ -92,7 +92,7 @@ def model_context(config: TrainConfig) -> int | None:
         opened = open_start(section)
     except (OSError, ValueError):
         return None
-    return opened.context(DECODER if opened.family.reads == "decoder" else opened.reads(opened.shell()))
+    return opened.context(DECODER if opened.family.module_kind == "decoder" else opened.interface(opened.shell()))
 
 
 def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:

@@ -1,8 +1,8 @@
-"""Families whose published code was never compared with a stock body: only that code loads them, behind the switch."""
+"""Families that no stock body is known to fit: their own published code loads them, with ``trust_remote_code``."""
 
 from __future__ import annotations
 
-from dlmsample.models.families.base import ATTENTION, Family
+from dlmsample.models.families.base import Family
 from dlmsample.models.families.sdar import FACTS
 
 LLADA_MOE = Family(
@@ -14,14 +14,13 @@ LLADA_MOE = Family(
     eos_ids=(156892,),
     mask_token="<|mask|>",
     eos_tokens=("<|endoftext|>", "<|role_end|>"),
-    lora_targets=ATTENTION,
-    reads="module",
+    module_kind="module",
 )
 SDAR_MOE = Family(
     name="sdar_moe",
     summary="SDAR with experts",
     architectures=r"SDARMoeForCausalLM",
     model_types=r"sdar_moe",
-    reads="module",
+    module_kind="module",
     **FACTS,
 )

@@ -1,4 +1,4 @@
-"""``open_config``: everything about a checkpoint but its weights, and the way to those."""
+"""``open_config``: everything about a checkpoint but its weights, and how to load those."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from typing import Any
 
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
-from dlmsample.models.families.base import ATTENTION, DENSE, Family
-from dlmsample.models.families.configs import stock_config
-from dlmsample.models.families.facts import DECLARED, find_facts
+from dlmsample.models.families.base import Family
+from dlmsample.models.families.config.body import stock_config
+from dlmsample.models.families.config.facts import DECLARED, find_facts
+from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_unknown, check_values, sort_keys
+from dlmsample.models.families.config.rope import check_rope
+from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
-from dlmsample.models.hub import check_revision, check_weights, locate, one_line, read_config, read_tokenizer
-from dlmsample.models.interface import Reads, context_of, reads_of, takes_padding
-
-#: By the stock body's model type.
-_TARGETS: dict[str, tuple[str, ...]] = {"llama": DENSE, "qwen2": DENSE, "qwen3": DENSE, "glm4_moe": ATTENTION}
-_TARGETS |= dict.fromkeys(("bert", "roberta", "esm", "electra"), ("query", "key", "value"))
-_TARGETS |= {"modernbert": ("Wqkv", "Wo")}
+from dlmsample.models.hub import check_revision, locate, one_line, read_config
+from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
+from dlmsample.models.tokenizer import read_tokenizer
+from dlmsample.models.weight_files import check_weights
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A checkpoint whose config and tokenizer were read, and no weights."""
+    """A checkpoint whose config and tokenizer were read, but not its weights."""
 
     name: str
     where: str  #: a folder's path, or a hub id
     family: Family
-    told_by: str  #: what the family was recognised by
+    told_by: str  #: by what the family was recognised
     config: Any  #: of the module; a stock one for every family but ``remote``
     facts: Facts
     tokenizer: Any | None
+    keys: ConfigKeys  #: the keys of its config.json: read, harmless, unknown
     runs_remote_code: bool = False
     revision: str | None = None  #: of a hub id
 
     @property
     def folder(self) -> Path | None:
-        """Where the checkpoint is a folder."""
+        """The folder of the checkpoint; None for a hub id."""
         return Path(self.where) if Path(self.where).is_dir() else None
 
     @property
@@ -49,15 +50,15 @@ class Opened:
 
     @property
     def lora_targets(self) -> tuple[str, ...]:
-        """The layers that training adapts by default, under stock names; none are known for every body."""
-        return self.family.lora_targets or _TARGETS.get(self.config.model_type, ())
+        """The layers that training adapts by default, under stock names; () where none are known for the body."""
+        return LORA_TARGETS.get(self.family.name, LORA_TARGETS.get(self.config.model_type, ()))
 
-    def reads(self, module: Any) -> Reads:
-        """How hidden states and logits are had of the module (or of its :meth:`shell`)."""
-        return reads_of(self.family.reads, module, self.facts.attention == "bidirectional")
+    def interface(self, module: Any) -> ModuleInterface:
+        """How the module (or its :meth:`shell`) is called."""
+        return interface_of(self.family.module_kind, module, self.facts.attention == "bidirectional")
 
     def shell(self) -> Any:
-        """The module on the meta device: every name and shape, no number, no memory."""
+        """The module on the meta device: with every name and shape, and without numbers or memory."""
         import torch
 
         with torch.device("meta"):
@@ -95,16 +96,16 @@ class Opened:
         )
 
     def _attention(self) -> str | None:
-        """Which attention function; None lets transformers choose, where padding masks are made into what any takes."""
+        """The name of the attention function; None lets transformers choose, for modules that get padding masks."""
         from dlmsample.models.attention.in_place import attention_for
 
-        if takes_padding(self.family.reads, self.facts.attention == "bidirectional"):
+        if takes_padding(self.family.module_kind, self.facts.attention == "bidirectional"):
             return None
         return "sdpa" if self.runs_remote_code else attention_for(self.config)  # eager would add a boolean mask as 0/1
 
-    def context(self, reads: Reads) -> int:
+    def context(self, interface: ModuleInterface) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.config.get_text_config(), reads)
+        return context_of(self.config.get_text_config(), interface)
 
     def _model_class(self) -> Any:
         import transformers
@@ -127,8 +128,10 @@ def open_config(
     mask_id: int | None = None,
     eos_ids: Sequence[int] | None = None,
     revision: str | None = None,
+    ignore_config: Sequence[str] = (),
+    refuse_unknown: bool = True,
 ) -> Opened:
-    """Read a checkpoint's config and tokenizer and say what it is.
+    """Read a checkpoint's config and tokenizer, and find out what it is.
 
     The config is the stock one that the family maps to, made ready for boolean masks (``is_causal`` False) and
     carrying the facts as its ``dlmsample`` section, so that ``save_pretrained`` writes a folder that loads as it is.
@@ -141,9 +144,12 @@ def open_config(
         mask_id: override.
         eos_ids: override; an empty list never stops.
         revision: branch, tag or commit of a hub id; None: its main branch.
+        ignore_config: keys of its config.json that are not known and shall not stand in the way.
+        refuse_unknown: whether other keys that are not known are an error; they are listed in ``keys`` anyway.
 
     Raises:
-        ValueError: no such checkpoint, an unknown family, no mask token, or code that may not run.
+        ValueError: no such checkpoint, an unknown family, no mask token, code that may not run, or a config that asks
+            for what is not known or not computed.
 
     Example:
         >>> opened = open_config("nano")
@@ -162,13 +168,21 @@ def open_config(
     remote = not found.model
     if remote:
         _check_remote(name, found, raw, trust_remote_code)
+        config, keys = _remote_config(name, where, revision), ConfigKeys(tuple(raw), (), ())
+    else:
+        check_quantized(name, raw)
+        stock = None if found.config else _stock_class(name, raw)
+        keys = sort_keys(raw, found, stock)
+        if refuse_unknown:
+            ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
+            check_unknown(name, raw, keys, found, ignored)
+        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
-    config = stock_config(name, raw, found) if found.config else _own_config(name, where, raw, remote, revision)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
     setattr(config, SECTION, {**asdict(facts), "eos_ids": list(facts.eos_ids)})
-    return Opened(name, where, found, told, config, facts, tokenizer, remote, revision)
+    return Opened(name, where, found, told, config, facts, tokenizer, keys, remote, revision)
 
 
 def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bool) -> None:
@@ -182,19 +196,35 @@ def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bo
         )
 
 
-def _own_config(name: str, where: str, raw: Mapping[str, Any], remote: bool, revision: str | None) -> Any:
-    """A configuration that transformers knows, or that comes with the checkpoint."""
+def _stock_class(name: str, raw: Mapping[str, Any]) -> Any:
+    """The configuration class of transformers for a model type."""
+    from transformers import CONFIG_MAPPING
+
+    kind = raw.get("model_type")
+    if not isinstance(kind, str) or kind not in CONFIG_MAPPING:
+        raise ValueError(
+            f"cannot read the configuration of {name!r}: transformers knows no model_type {kind!r}; take the published "
+            "config.json, or name its family (--family)"
+        )
+    return CONFIG_MAPPING[kind]
+
+
+def _own_config(name: str, raw: Mapping[str, Any], family: Family, stock: Any) -> Any:
+    """A configuration that transformers reads itself; code that comes with the checkpoint is not asked."""
+    check_values(name, raw, family, stock)
+    check_rope(name, raw)
+    try:
+        return stock.from_dict({key: value for key, value in raw.items() if key != "auto_map"})
+    except Exception as e:  # validation has errors of its own
+        raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
+
+
+def _remote_config(name: str, where: str, revision: str | None) -> Any:
+    """A configuration whose class comes with the checkpoint."""
     from transformers import AutoConfig
 
-    if not remote and "auto_map" in raw:  # a stock body all the same: what comes with it is not asked
-        raw = {key: value for key, value in raw.items() if key != "auto_map"}
+    pinned = {} if revision is None else {"revision": revision}
     try:
-        if remote:
-            pinned = {} if revision is None else {"revision": revision}
-            return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
-        kind = raw.get("model_type")
-        if not isinstance(kind, str):
-            raise ValueError("config.json has no model_type")
-        return AutoConfig.for_model(kind).__class__.from_dict(dict(raw))
+        return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
     except Exception as e:  # code that comes with a checkpoint may raise anything
         raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}") from e

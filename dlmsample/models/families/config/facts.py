@@ -1,4 +1,4 @@
-"""What decoding must know of a checkpoint: from the caller, its config.json, its tokenizer and its family."""
+"""What decoding must know about a checkpoint, from the caller, its config.json, its tokenizer and its family."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 
-#: What a section must say, and what it may.
+#: The fields of our section of a config.json, for errors.
 DECLARED = ", ".join(f.name for f in fields(Facts))
 
 
@@ -25,10 +25,10 @@ def find_facts(
     mask_id: int | None,
     eos_ids: Sequence[int] | None,
 ) -> Facts:
-    """The facts, the first source that has them: the caller; the section; config and tokenizer; the family.
+    """Each fact from the first source that has it: the caller, our section, config and tokenizer, the family.
 
     Raises:
-        ValueError: one that no source has, of the wrong type, or outside the vocabulary.
+        ValueError: a fact that no source has, or that is of the wrong type, outside the vocabulary, or contradictory.
     """
     section = raw.get(SECTION)
     declared = section if isinstance(section, dict) else {}
@@ -57,11 +57,18 @@ def find_facts(
             f"id {outside[0]} is outside the vocabulary of {name!r} (0..{vocabulary - 1}): give the right one with "
             "mask_id= or eos_ids=, or in its config.json"
         )
+    if facts.mask_id in facts.eos_ids:
+        raise ValueError(
+            f"id {facts.mask_id} is both the mask of {name!r} and what ends an answer: give the right ones with "
+            "mask_id= or eos_ids=, or in its config.json"
+        )
+    if mask_id is None:
+        _check_mask(name, family, tokenizer, facts.mask_id)
     return facts
 
 
 def _must_declare(family: Family) -> bool:
-    """Whether nothing is known but what the section says."""
+    """Whether all facts must be declared by the section, because the family says none."""
     return family.name in ("stock", "remote")
 
 
@@ -88,15 +95,30 @@ def _mask_id(name: str, family: Family, raw: Mapping[str, Any], vocabulary: int,
     )
 
 
+def _check_mask(name: str, family: Family, tokenizer: Any | None, mask_id: int) -> None:
+    """Refuse an ordinary token for a mask where the tokenizer has a mask token of its own."""
+    own = [getattr(tokenizer, "mask_token_id", None), *_in_tokenizer(tokenizer, [family.mask_token])]
+    own = [token for token in own if token is not None]
+    if tokenizer is None or not own or mask_id in own or mask_id in getattr(tokenizer, "added_tokens_decoder", {}):
+        return
+    words = [tokenizer.convert_ids_to_tokens(token) for token in (mask_id, own[0])]
+    if words[0] is None:  # an id beyond the tokenizer's is no word
+        return
+    raise ValueError(
+        f"the config.json of {name!r} has mask id {mask_id}, which is the ordinary token {words[0]!r}, while the mask "
+        f"of its tokenizer is {words[1]!r} ({own[0]}): correct it there, or give mask_id="
+    )
+
+
 def _eos_ids(family: Family, raw: Mapping[str, Any], tokenizer: Any | None, mask_id: int) -> tuple[int, ...]:
-    """All that end an answer. A masked LM without an EOS has its separator for one."""
+    """The ids that end an answer. For a masked LM without an EOS that is its separator."""
     said = raw.get("eos_token_id")
     found = [*said] if isinstance(said, list) else [said]
     found.append(getattr(tokenizer, "eos_token_id", None))
     found += _in_tokenizer(tokenizer, family.eos_tokens)
     if mask_id == family.mask_id:
         found += family.eos_ids
-    if family.reads == "masked_lm" and all(i is None for i in found):
+    if family.module_kind == "masked_lm" and all(i is None for i in found):
         found.append(getattr(tokenizer, "sep_token_id", None))
     return tuple(dict.fromkeys(i for i in found if i is not None))
 

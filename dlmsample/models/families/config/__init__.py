@@ -1,0 +1,1 @@
+"""What is read of a config.json: which keys it may have, the body's configuration, and how the checkpoint decodes."""

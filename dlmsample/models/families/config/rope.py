@@ -1,0 +1,104 @@
+"""Rotary positions: what a config says about them, in the spelling of transformers 5 and in the older one.
+
+Since transformers 5 everything stands in ``rope_parameters``; before, ``rope_theta`` and ``partial_rotary_factor``
+stood beside ``rope_scaling``. Published files have either, and files that were saved again have both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dlmsample.models.families.base import Key
+
+#: Kinds of rotary embeddings that transformers computes from positions of one axis.
+_KINDS = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
+_KIND_KEYS = ("rope_type", "type")
+#: What these kinds may say beside their base and the share of each head that they turn.
+_OPTIONS = frozenset(
+    {
+        "attention_factor",
+        "beta_fast",
+        "beta_slow",
+        "factor",
+        "high_freq_factor",
+        "long_factor",
+        "low_freq_factor",
+        "mscale",
+        "mscale_all_dim",
+        "original_max_position_embeddings",
+        "short_factor",
+        "truncate",
+    }
+)
+_STOCK_FIELDS = {"rope_theta": Key("rope_theta", None), "partial_rotary_factor": Key("partial_rotary_factor", None)}
+
+
+def rope_parameters(name: str, raw: Mapping[str, Any], fields: Mapping[str, Key]) -> dict[str, Any]:
+    """The ``rope_parameters`` of the stock config.
+
+    Args:
+        name: of the checkpoint, for errors.
+        raw: the config.
+        fields: what the body needs beside the kind, each with the key that older files have and its default.
+
+    Raises:
+        ValueError: the two spellings contradict each other, or ask for a kind or an option that is not known.
+    """
+    sections = {key: _section(name, raw, key) for key in ("rope_parameters", "rope_scaling")}
+    kinds = [(f"{at}.{key}", said.get(key)) for at, said in sections.items() for key in _KIND_KEYS]
+    kind = _agreed(name, kinds) or "default"
+    if kind not in _KINDS:
+        raise ValueError(
+            f"{name!r} has rotary positions of the kind {kind!r}, which no stock body here computes (only "
+            f"{', '.join(_KINDS)}): its own code may, with family='remote' and trust_remote_code "
+            "(--family remote --trust-remote-code)"
+        )
+    found: dict[str, Any] = {"rope_type": kind}
+    for field, key in fields.items():
+        said = [(f"{at}.{field}", section.get(field)) for at, section in sections.items()]
+        agreed = _agreed(name, [(key.name, raw.get(key.name)), *said])
+        if (value := key.default if agreed is None else agreed) is not None:
+            found[field] = value
+    for at, section in sections.items():
+        for option, value in section.items():
+            if option in _KIND_KEYS or option in fields or value is None:
+                continue
+            if option not in _OPTIONS:
+                raise ValueError(
+                    f"{at} of {name!r} has {option}={value!r:.40}, which is not known and may change its numbers: "
+                    "take the published file"
+                )
+            found[option] = _agreed(name, [(f"{key}.{option}", said.get(option)) for key, said in sections.items()])
+    return found
+
+
+def check_rope(name: str, raw: Mapping[str, Any]) -> None:
+    """Refuse contradictions and unknown kinds in a config that transformers reads itself.
+
+    Raises:
+        ValueError: as :func:`rope_parameters`.
+    """
+    said = raw.get("rope_parameters")
+    if isinstance(said, Mapping) and any(isinstance(value, Mapping) for value in said.values()):
+        return  # one set for each kind of layer, which is for transformers to read
+    rope_parameters(name, raw, _STOCK_FIELDS)
+
+
+def _section(name: str, raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    said = raw.get(key) or {}
+    if not isinstance(said, Mapping):
+        raise ValueError(f"{key} in the config.json of {name!r} is no object: repair it")
+    return said
+
+
+def _agreed(name: str, said: Iterable[tuple[str, Any]]) -> Any:
+    """The one value that all who say something say; None where nobody does."""
+    given = [(where, value) for where, value in said if value is not None]
+    for where, value in given[1:]:
+        if value != given[0][1]:
+            raise ValueError(
+                f"the config.json of {name!r} contradicts itself: {given[0][0]}={given[0][1]!r:.40} and "
+                f"{where}={value!r:.40}; remove the wrong one"
+            )
+    return given[0][1] if given else None

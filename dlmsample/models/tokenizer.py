@@ -1,0 +1,74 @@
+"""A checkpoint's tokenizer: whether a folder has one, and whether its vocabulary came with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dlmsample.models.hub import not_fetched, one_line
+from dlmsample.models.weight_files import check_pointers
+
+#: A folder has a tokenizer if all files of one of these groups lie in it.
+_FILES = (
+    ("tokenizer_config.json",),
+    ("tokenizer.json",),
+    ("vocab.txt",),
+    ("vocab.json", "merges.txt"),
+    ("tokenizer.model",),
+    ("spiece.model",),
+)
+
+
+def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str | None = None) -> Any | None:
+    """The tokenizer, or None for a folder that has none.
+
+    Args:
+        where: a folder or a hub id.
+        kind: the transformers class that reads its files, whatever they name; "": the one they name.
+        trust_remote_code: whether that may be code that comes with the checkpoint.
+        revision: of the hub id.
+
+    Raises:
+        ValueError: its files cannot be read, or its vocabulary is missing.
+    """
+    folder = Path(where)
+    if folder.is_dir():
+        check_pointers(where, folder, [file for group in _FILES for file in group])
+        if not _has(folder, _FILES):
+            return None
+    import transformers
+
+    pinned = {} if revision is None else {"revision": revision}
+    try:
+        if kind:
+            tokenizer = getattr(transformers, kind).from_pretrained(where, **pinned)
+        else:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code, **pinned)
+    except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
+        if (reason := not_fetched(e, where, where, revision)) is not None:
+            raise ValueError(reason) from e
+        if folder.is_dir() and not _has(folder, _FILES[1:]):
+            raise _without_vocabulary(where) from e
+        raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
+    if folder.is_dir() and _is_empty(tokenizer):
+        raise _without_vocabulary(where)
+    return tokenizer
+
+
+def _has(folder: Path, groups: Sequence[Sequence[str]]) -> bool:
+    return any(all((folder / file).is_file() for file in group) for group in groups)
+
+
+def _is_empty(tokenizer: Any) -> bool:
+    """Whether it knows special tokens alone: transformers makes such a tokenizer where the vocabulary was lost."""
+    special = {*getattr(tokenizer, "all_special_tokens", ())}
+    special |= {str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()}
+    return not {*tokenizer.get_vocab()} - special
+
+
+def _without_vocabulary(where: str) -> ValueError:
+    return ValueError(
+        f"the tokenizer in {where!r} has no vocabulary: the download is incomplete; a tokenizer.json, or vocab.json "
+        "and merges.txt, or a vocab.txt must lie beside tokenizer_config.json"
+    )
