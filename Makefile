@@ -41,14 +41,15 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# A new constraints.txt: the newest of everything, written down when the tests are green with it.
+# A new constraints.txt: the newest of everything, written down when the tests are green with it and the site builds.
 lock:
 	$(MAKE) test VENV=.venv-lock CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
+	$(MAKE) docs VENV=.venv-lock CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
 	.venv-lock/bin/python tools/lock.py
 
 # The site, in site/; what builds it is installed when it is first asked for.
 docs: $(STAMP)
-	$(PIP) install $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[docs]'
+	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 # torch first and by itself: its version decides which build the index gives.

@@ -1,6 +1,7 @@
 """How many files a reader visits who follows one decoded token, or one training step, through the package.
 
-    python benchmarks/moves.py            # --json FILE keeps the figures, --edges shows between which files
+    python benchmarks/moves.py            # --edges shows between which files
+    python benchmarks/moves.py --json benchmarks/results/moves.json && python docs/make_ways.py    # renews the page
 
 The way is recorded by ``sys.setprofile``. Three ways are counted, each in a fresh process on nano:
 
@@ -133,19 +134,20 @@ def main() -> None:
     if args.only:
         walk: dict[str, Callable[[], Way]] = dict(zip(WAYS, (command, token, training_step), strict=True))
         way = walk[args.only]()
-        edges = [[*pair, count] for pair, count in way.moves.most_common()]
+        edges = [[*pair, count] for pair, count in way.moves.items()]  # in the order in which they first happened
         print(json.dumps({"files": len(way.calls), "moves": way.moves.total(), "edges": edges}))
         return
-    figures = {way: _in_fresh_process(way) for way in WAYS}
+    figures = {way: in_fresh_process(way) for way in WAYS}
     for way, found in figures.items():
         print(f"{way}: {found['files']} files, {found['moves']} moves")
-        for here, there, count in found["edges"] if args.edges else ():
+        for here, there, count in sorted(found["edges"], key=lambda edge: -edge[2]) if args.edges else ():
             print(f"  {count:4} {here} -> {there}")
     if args.json:
-        Path(args.json).write_text(json.dumps(figures, indent=1) + "\n")
+        lines = (f" {json.dumps(way)}: {json.dumps(found)}" for way, found in figures.items())
+        Path(args.json).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def _in_fresh_process(way: str) -> dict[str, Any]:
+def in_fresh_process(way: str) -> dict[str, Any]:
     """Figures of one way: a process that did nothing before, so that no order of ways matters."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(

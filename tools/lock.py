@@ -9,7 +9,7 @@ from pathlib import Path
 #: What is no dependency: this package, and what every environment brings.
 _OTHERS = {"dlmsample", "pip", "setuptools", "wheel"}
 _HEAD = """\
-# Exact versions with which the tests are green; `make demo` and `make test` install these and no others.
+# Exact versions with which the tests are green; `make demo`, `make test` and `make docs` install these and no others.
 # How it is renewed: CONTRIBUTING.md, "Dependencies".
 """
 
