@@ -49,7 +49,7 @@ text{fill:#e4eeec}.room,.count{fill:#80cbc4}.paper{fill:#1b2322}.lane{fill:#222d
 class Call(NamedTuple):
     caller: str
     callee: str
-    count: int
+    times: int
 
 
 def calls(edges: Sequence[tuple[str, str, int]]) -> list[Call]:
@@ -57,7 +57,7 @@ def calls(edges: Sequence[tuple[str, str, int]]) -> list[Call]:
 
     Example:
         >>> calls([("a.py", "b.py", 2), ("b.py", "a.py", 2)])
-        [Call(caller='a.py', callee='b.py', count=2)]
+        [Call(caller='a.py', callee='b.py', times=2)]
     """
     found: dict[tuple[str, str], int] = {}
     for here, there, count in edges:
@@ -114,7 +114,7 @@ def draw(edges: Sequence[tuple[str, str, int]], title: str) -> str:
         spread = 12 / max(len(into) - 1, 2) * (into.index(call) - (len(into) - 1) / 2)
         parts.append(_line(place[call.caller], place[call.callee], spread))
     for file, (x, y) in place.items():
-        name, count = file.removeprefix(f"{column(file)}/"), sum(call.count for call in made if call.callee == file)
+        name, count = file.removeprefix(f"{column(file)}/"), sum(call.times for call in made if call.callee == file)
         squeezed = f' textLength="{_BOX - 34}" lengthAdjust="spacingAndGlyphs"' if len(name) > 22 else ""
         parts.append(f'<rect class="file" x="{x}" y="{y - 11}" width="{_BOX}" height="22" rx="4"/>')
         parts.append(f'<text x="{x + 6}" y="{y + 4}"{squeezed}>{escape(name)}</text>')

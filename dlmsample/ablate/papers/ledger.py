@@ -19,18 +19,25 @@ from dlmsample.support.files import atomic_write
 
 NAME = "PAPERS.md"
 _HEADINGS = ("where", "the paper says", "the paper", "measured", "difference [95 %]", "verdict", "cells")
-_NOTES = (
-    "The difference is the first cell's figure minus the second's on the same problems; shares are in percent, their "
-    "differences in points. Interval: 95 %, paired bootstrap over problems (10,000 draws, percentiles), not adjusted "
-    "for the number of rows.",
-    "**holds**: the interval lies wholly where the paper says. **does not hold**: it lies wholly on the other side. "
-    "**undecided**: neither; it contains 0, or the margin that the row names.",
-    "p: exact McNemar test of two accuracies, not adjusted; where only a few problems flip, the interval is narrower "
-    "than it should be, and p says so.",
-    "A row about several cells holds if it holds in each of them; it does not hold if one contradicts it even at a "
-    "level of 5 % divided by their number. Its difference is that of the lowest and of the highest cell.",
-    "A row with four cells compares two differences: the first two cells' minus the last two cells'.",
-    "[lost]: printed in the paper, but not legible in our copy.",
+INTRODUCTION = (
+    "Each row sets a sentence of a paper beside what was measured here, on other problems and with another model than "
+    "the paper's. A verdict says what these cells show, and is no judgement of the paper."
+)
+NOTES = (
+    "The difference is the first cell's figure minus the second cell's, over the same problems. Shares are in "
+    "percent, and their differences in percentage points. The brackets hold the 95 % interval of the difference, "
+    "from a paired bootstrap over the problems (10,000 draws, percentiles). It is not corrected for the number of "
+    "rows.",
+    "**holds**: the whole interval lies where the paper says. **does not hold**: the whole interval lies on the "
+    "other side. **undecided**: it reaches to both sides, because it contains 0 or the margin that the row names.",
+    "p is that of an exact McNemar test of two accuracies, and is not corrected either. Where only a few problems "
+    "change their outcome, the interval comes out narrower than it should be; p then tells how weak the evidence "
+    "is.",
+    "Some rows compare several cells. Such a row holds if the claim holds in each of them, and it does not hold if "
+    "one of them contradicts the claim even at a level of 5 % divided by their number. Shown are the lowest and the "
+    "highest difference.",
+    "A row with four cells compares two differences: that of the first two cells minus that of the last two cells.",
+    "[lost] stands for a number that the paper prints and that cannot be read in our copy.",
 )
 
 
@@ -103,10 +110,11 @@ def markdown(
     parts = [
         "# Papers and what nano makes of them" if _on_nano(grid) else f"# Papers and grid {escape(grid.name)}",
         f"{counts(judged)}.",
+        INTRODUCTION,
         "\n".join(_provenance(judged, grid, about, sources)),
-        "Every row is measured by the first of these commands and judged by the second:",
+        "The first of these commands measures every row. The second one judges the rows and writes this file:",
         "```sh\n" + "\n".join(filter(None, (about.get("command"), command))) + "\n```",
-        "\n".join(f"* {note}" for note in _NOTES),
+        "\n".join(f"* {note}" for note in NOTES),
     ]
     for paper in papers:
         rows = [row for row in judged if row.paper is paper]
@@ -118,7 +126,7 @@ def markdown(
         ]
         if paper.left_out:
             lines = "\n".join(f"* {escape(left.what)}: {escape(left.why)}" for left in paper.left_out)
-            parts.append(f"Without a row here:\n\n{lines}")
+            parts.append(f"What the paper also measures, and why it has no row here:\n\n{lines}")
     return "\n\n".join(parts) + "\n"
 
 

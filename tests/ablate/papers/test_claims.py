@@ -311,3 +311,16 @@ def test_the_papers_grid_and_its_claims_fit(monkeypatch: pytest.MonkeyPatch) -> 
     used = {config.label for row in judged for member in row.members for config in member.configs}
     assert {c.checkpoint for c in configs} == {c.label for c in grid.checkpoints}
     assert all(any(label.startswith(f"{c.label} ") for label in used) for c in grid.checkpoints)
+
+
+def test_the_committed_ledger_is_worded_as_a_new_one() -> None:
+    """Its results lie in no store of this repository, so that its sentences are changed by hand when the code's are."""
+    root = Path(__file__).parents[3]
+    text = (root / "PAPERS.md").read_text(encoding="utf-8")
+    for sentence in (ledger.INTRODUCTION, *(f"* {note}" for note in ledger.NOTES)):
+        assert f"\n{sentence}\n" in text
+    read, _ = claim_files.read(root / "examples" / "papers_on_nano_claims.yaml")
+    for paper in read.papers:
+        assert paper.setting is not None
+        assert ledger.escape(paper.setting) in text
+        assert all(ledger.escape(f"{left.what}: {left.why}") in text for left in paper.left_out)
