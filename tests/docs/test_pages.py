@@ -65,7 +65,7 @@ def test_python_runs(page: Path) -> None:
 def test_the_policy_of_the_how_to_is_the_example() -> None:
     source = (ROOT / "examples" / "custom_policy.py").read_text(encoding="utf-8")
     policy = source[source.index("from __future__") : source.index("\n\ndef main")]
-    assert policy.strip() in blocks(ROOT / "docs" / "how-to" / "add-a-policy.md", "python")[0]
+    assert any(policy.strip() in block for block in blocks(ROOT / "docs" / "how-to" / "add-a-policy.md", "python"))
 
 
 @pytest.mark.parametrize("line", COMMANDS)
