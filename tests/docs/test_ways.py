@@ -41,8 +41,8 @@ def test_the_figures_are_those_of_this_code(way: str) -> None:
 
 
 def test_the_order_of_imports_is_the_enforced_one() -> None:
-    (line,) = [b.strip() for b in blocks(PAGE, "") if " < " in b]
-    told = {name: at for at, stage in enumerate(re.split(r" +< +", line)) for name in stage.split()}
+    (told_block,) = [b for b in blocks(PAGE, "") if b.startswith("0  ")]
+    told = {name: int(line[0]) for line in told_block.splitlines() for name in line[1:].split()}
     assert told == {name: at for name, at in STAGE.items() if name != "__main__"}
 
 
