@@ -47,7 +47,15 @@ class Flexed(NamedTuple):
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         _write(self.keys, self.values, self.at, k, v)
         grouped = q.shape[1] > k.shape[1]
-        out: Any = flex_attention(q, self.keys, self.values, block_mask=self.mask, scale=scale, enable_gqa=grouped)
+        out: Any = flex_attention(
+            q,
+            self.keys,
+            self.values,
+            block_mask=self.mask,
+            scale=scale,
+            enable_gqa=grouped,
+            kernel_options={"FORCE_USE_FLEX_ATTENTION": True},  # the kernel for short queries gives wrong tokens
+        )
         return out.transpose(1, 2)
 
 
