@@ -47,7 +47,15 @@ class Flexed(NamedTuple):
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         _write(self.keys, self.values, self.at, k, v)
         grouped = q.shape[1] > k.shape[1]
-        out: Any = flex_attention(q, self.keys, self.values, block_mask=self.mask, scale=scale, enable_gqa=grouped)
+        out: Any = flex_attention(
+            q,
+            self.keys,
+            self.values,
+            block_mask=self.mask,
+            scale=scale,
+            enable_gqa=grouped,
+            kernel_options={"FORCE_USE_FLEX_ATTENTION": True},  # the kernel for short queries gives wrong tokens
+        )
         return out.transpose(1, 2)
 
 
@@ -102,7 +110,7 @@ class LibraryReader(InPlaceReader):
             ends.copy_(end)
             mask.kv_num_blocks.copy_(((end + TILE - 1) // TILE)[:, None, None])
             blocks = [Flexed(keys, values, at, mask) for keys, values in self._cache.pairs()]
-        return self._body(ids, positions, self._unused, None, blocks=blocks)
+        return self._forward(ids, positions, self._unused, False, blocks)
 
 
 def _block_mask(rows: int, width: int, capacity: int, device: torch.device) -> tuple[BlockMask, Tensor]:

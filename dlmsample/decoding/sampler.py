@@ -13,7 +13,6 @@ from dlmsample.decoding.arguments import (
     encode_text,
     listed,
     new_tokens,
-    real,
     row_keys,
     stop_strings,
 )
@@ -92,7 +91,7 @@ class Sampler:
         self.block_length = length if isinstance(length, str) else int(length)
         self._segmentation = Segmentation.of(model, self.block_length)
         self._fill_segmentation = Segmentation.of(model, "all" if block_length is None else self.block_length)
-        self.temperature, self.top_p = real("temperature", temperature), real("top_p", top_p)
+        self.temperature, self.top_p = float(temperature), float(top_p)
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)

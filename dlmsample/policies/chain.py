@@ -59,13 +59,21 @@ class Chain(Policy):
     def _dump(self, piece: Piece) -> dict[str, Any]:
         return piece.model_dump()
 
-    @property
-    def needs(self) -> frozenset[str]:
+    @cached_property
+    def needs(self) -> frozenset[str]:  # type: ignore[override]
         return self.fill.needs | self.edit.needs
 
-    @property
-    def reasons(self) -> tuple[str, ...]:
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:  # type: ignore[override]
         return () if self.edit.reason is None else (self.edit.reason,)
+
+    @cached_property
+    def post_steps(self) -> int:
+        """Forwards of a block that may see it free of masks."""
+        return self.edit.post_steps
+
+    def model_post_init(self, context: Any, /) -> None:
+        _ = self.needs, self.reasons, self.post_steps  # made once, here, so that a compiled step finds them made
 
     def init(self, block: Block) -> ChainState:
         return ChainState(torch.zeros_like(block.step), self.edit.init(block))
@@ -76,7 +84,7 @@ class Chain(Policy):
         tokens = apply(block, filled if replace is None else filled | replace, pred.token, remask)
 
         edited = (block.visible & (tokens != block.tokens)).any(-1)
-        post_steps = self.edit.post_steps
+        post_steps = self.post_steps
         done, post = settled(block, tokens, edited, state.post, post_steps, enabled=post_steps > 0)
         info = None if score is None else EditInfo(0, score)
         return ChainState(post, own), Update(tokens, done, info)
@@ -87,7 +95,7 @@ class Chain(Policy):
         A step that sees a mask brings the block nearer to full by one of the fill's steps, and a token that is reset
         to mask costs one such step at most; ``post_steps`` bounds the other steps.
         """
-        return self.fill.max_steps(block) + self.edit.max_remasks(block) + self.edit.post_steps
+        return self.fill.max_steps(block) + self.edit.max_remasks(block) + self.post_steps
 
 
 def chain(fill: Fill, edit: Edit | None = None) -> Chain:

@@ -55,10 +55,22 @@ class Registry:
     def __iter__(self) -> Iterator[str]:
         """The built-in names in their order, then those of other packages, sorted."""
         yield from self.built_in
-        yield from sorted(e.name for e in entry_points(group=self.group) if e.name not in self.built_in)
+        yield from self.declared()
 
     def __contains__(self, name: object) -> bool:
-        return any(name == known for known in self)
+        return name in self.built_in or any(name == known for known in self)
+
+    def declared(self) -> list[str]:
+        """The names that other packages declare, sorted."""
+        return sorted(e.name for e in entry_points(group=self.group) if e.name not in self.built_in)
+
+    def load(self, names: Iterable[str]) -> list[Any]:
+        """What these names stand for.
+
+        Raises:
+            ValueError: nothing has one of them.
+        """
+        return [self[name] for name in names]
 
     def __getitem__(self, name: str) -> Any:
         """What a name stands for.

@@ -18,7 +18,7 @@ class Body:
     """A model's body, LM head and correction head, looked up once for many forwards."""
 
     def __init__(self, model: Denoiser) -> None:
-        self._body, self._lm_head, self._head = model.body, model.lm_head, model.head
+        self.module, self._lm_head, self._head = model.body, model.lm_head, model.head
 
     def __call__(
         self, ids: Tensor, positions: Tensor, mask: Tensor, cache: Cache | None, hidden: bool = False, **more: Any
@@ -33,7 +33,7 @@ class Body:
             hidden: also return the hidden states of every layer.
             more: for the attention function of the layers.
         """
-        body = self._body
+        body = self.module
         if cache is not None:
             more[cache_argument(type(body))] = cache
         return body(

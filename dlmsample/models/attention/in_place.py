@@ -139,9 +139,20 @@ class InPlaceReader(CachedReader):
 
     def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         blocks = [Prompts(*pair, slots) for pair in self._cache.pairs()]
-        return self._body(ids, positions, mask, None, blocks=blocks)
+        return self._forward(ids, positions, mask, False, blocks)
 
     def _decode(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
         start, rows = positions[:, 0].contiguous(), len(ids)
         blocks = [Active(keys[:rows], values[:rows], start, end) for keys, values in self._cache.pairs()]
-        return self._body(ids, positions, self._unused, None, self._score, blocks=blocks)
+        return self._forward(ids, positions, self._unused, self._score, blocks)
+
+    def _forward(self, ids: Tensor, positions: Tensor, mask: Tensor, hidden: bool, blocks: Sequence[Any]) -> Any:
+        """A forward without a cache of transformers: ``blocks`` go to the attention function of the layers."""
+        return self._body.module(
+            input_ids=ids,
+            position_ids=positions,
+            attention_mask=mask,
+            use_cache=False,
+            output_hidden_states=hidden,
+            blocks=blocks,
+        )

@@ -50,8 +50,11 @@ def published(raw: Mapping[str, Any]) -> Family | None:
         >>> published({"architectures": ["DreamModel"]}).name, published({"model_type": "qwen3"})
         ('dream', None)
     """
-    published = (family(name) for name in FAMILIES if name not in _GENERAL)
-    return next((known for known in published if recognises(known, raw)), None)
+    for names in ([name for name in FAMILIES.built_in if name not in _GENERAL], FAMILIES.declared()):
+        for known in FAMILIES.load(names):
+            if recognises(known, raw):
+                return known
+    return None
 
 
 def recognises(known: Family, raw: Mapping[str, Any]) -> bool:
