@@ -198,3 +198,26 @@ def test_diagnoses() -> None:
 
 def _points(value: float) -> str:
     return f"{value:.1f}".replace("-0.0", "0.0")
+
+
+def test_fast_path() -> None:
+    """Milliseconds and ratios of every alternative are those of some run with it at that batch size."""
+    page = ROOT / "docs" / "results" / "fast-path.md"
+    known = {
+        (cell["alternative"], f"batch {cell['batch']}", said)
+        for file in (ROOT / "benchmarks" / "results").glob("defend_*.json")
+        for cell in result(file.name)["cells"]
+        if cell.get("ms_per_step")
+        for ms in [f"{cell['ms_per_step']:.3f}"]
+        for said in (ms, f"{ms} ({cell['ratio']:.2f})" if cell.get("ratio") else ms)
+    }
+    words = {"", "wrong tokens", "not run", "same as ours"}
+    shown = {
+        (row["alternative"].split()[-1], column, value)
+        for rows in with_columns(page, "alternative", "batch 1", "batch 8", "batch 32")
+        for row in rows
+        for column, value in row.items()
+        if column != "alternative" and value not in words
+    }
+    assert len(shown) > 20
+    assert shown <= known, shown - known

@@ -77,6 +77,20 @@ def test_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> 
         assert (ROOT / file).is_file()
 
 
+GRIDS = [(page, block) for page in PAGES for block in blocks(page, "yaml") if re.search(r"^policies:", block, re.M)]
+
+
+@pytest.mark.parametrize(("page", "block"), GRIDS, ids=lambda value: name(value) if isinstance(value, Path) else "")
+def test_grids_are_understood(page: Path, block: str) -> None:
+    """Where a block shows the policies alone, the rest of a grid is put in front of it."""
+    from dlmsample.ablate.spec.cells import resolve
+    from dlmsample.ablate.spec.grid import parse
+
+    rest = "name: g\ntasks: [{name: wordproblems, limit: 1}]\ncheckpoints: [{model: nano}]\n"
+    text = block if "tasks:" in block else rest + block
+    assert resolve(parse(text)).cells
+
+
 @pytest.mark.parametrize("line", CHEAP)
 def test_cheap_commands_run(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert line in COMMANDS
