@@ -91,9 +91,9 @@ class CheckpointOptions:
         import dlmsample
 
         given = {field.name: getattr(self, field.name) for field in fields(CheckpointOptions)}
-        given["ignore_config"] = tuple(self.ignore_config or ())
-        if self.revision is None:
-            del given["revision"]
+        for optional in ("revision", "ignore_config"):  # given on only where they were given
+            if not given[optional]:
+                del given[optional]
         return dlmsample.load(model, **given, **more)
 
 

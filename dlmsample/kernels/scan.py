@@ -130,10 +130,8 @@ def _allowed(x, index, end, now, mask_id, row, rows, ids, EXCLUDED: tl.constexpr
 @triton.jit
 def _with_care(line, first, end, now, mask_id, row, rows, ids, BLOCK: tl.constexpr, EXCLUDED: tl.constexpr):
     """The same five numbers as the lanes give, from a second read that stumbles over nothing."""
-    best = tl.full((), float("-inf"), tl.float32)
-    second = tl.full((), float("-inf"), tl.float32)
-    others = tl.full((), 0.0, tl.float32)
-    weighted = tl.full((), 0.0, tl.float32)
+    best, second = tl.full((), float("-inf"), tl.float32), tl.full((), float("-inf"), tl.float32)
+    others, weighted = tl.full((), 0.0, tl.float32), tl.full((), 0.0, tl.float32)
     leader = tl.full((), 0, tl.int32)
     for start in range(first, end, BLOCK):
         index = start + tl.arange(0, BLOCK)
@@ -170,8 +168,7 @@ def scan(logits, current, keys, rows, ids, shifts, token, results, margin, parts
     row, line, now, key = _position(
         at, logits, current, keys, width, stride_row, stride_pos, stride_current_row, stride_current_pos, STEP, SAMPLE
     )
-    first = split * chunk
-    end = tl.minimum(first + chunk, vocab)
+    first, end = split * chunk, tl.minimum(split * chunk + chunk, vocab)
     lane = tl.arange(0, LANES)
     inside = lane[:, None] * WIDE + tl.arange(0, WIDE)[None, :]
 
@@ -180,8 +177,7 @@ def scan(logits, current, keys, rows, ids, shifts, token, results, margin, parts
     weights = tl.full((LANES,), 0.0, tl.float32)
     groups = tl.full((LANES,), 0, tl.int32)  # where the best of the lane was first seen
     drawn = tl.full((), float("-inf"), tl.float32)
-    noise = tl.full((), 0.0, tl.float32)
-    sample = tl.full((), 0, tl.int32)
+    noise, sample = tl.full((), 0.0, tl.float32), tl.full((), 0, tl.int32)
 
     ahead = tl.load(line + first + inside, mask=first + inside < end, other=float("-inf"))
     for start in range(first, end, BLOCK):
@@ -279,8 +275,7 @@ def combine(logits, current, keys, rows, ids, shifts, token, results, margin, pa
     )
     part = at * SPLITS + tl.arange(0, SPLITS)
     stride = count * SPLITS
-    bests = tl.load(parts + part)
-    leaders = tl.load(part_ids + part)
+    bests, leaders = tl.load(parts + part), tl.load(part_ids + part)
     sums = tl.load(parts + 2 * stride + part)
     best = tl.max(bests, 0)
     leader = tl.min(tl.where(bests == best, leaders, NO_ID), 0)

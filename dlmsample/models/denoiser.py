@@ -24,7 +24,7 @@ _PROMPT_FORMS = "a prompt is a text, a list of ids, or a list of messages {'role
 _OTHER = {"content": "another text"}
 
 
-class Head(Protocol):
+class ErrorHead(Protocol):
     """A correction head: it says which tokens are wrong, from hidden states of the forward that is made anyway.
 
     For block-causal models it is called with the active block, for bidirectional ones with the whole canvas.
@@ -70,7 +70,7 @@ class Denoiser:
     module: Any
     tokenizer: Any | None
     facts: Facts
-    head: Head | None = None
+    head: ErrorHead | None = None
     adapter: str | None = None  #: name of what was merged into the module
     head_name: str | None = None
     interface: ModuleInterface = DECODER  #: how the module is called
@@ -160,7 +160,7 @@ class Denoiser:
         """Hidden states to logits. With ``facts.logit_shift`` those of position i predict the token at i + 1."""
         return self.interface.head(self.module)
 
-    def with_head(self, head: Head | None, name: str | None = None) -> Denoiser:
+    def with_head(self, head: ErrorHead | None, name: str | None = None) -> Denoiser:
         """The same checkpoint with this correction head, or with none for None.
 
         A head that is a torch module is left on its device: move it to the module's.

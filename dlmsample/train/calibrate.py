@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlmsample.objectives.base import Ids, Objective
 from dlmsample.train.config import TrainConfig
-from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import MicroBatch, lay_out
 from dlmsample.train.model import corrupt
 
@@ -20,7 +20,7 @@ def validation(config: TrainConfig, pad: int, count: int, rows: int | None = Non
     """The first ``count`` rows of the validation split, rounded up to batches of ``rows`` (None: one batch)."""
     size = min(rows or count, count)
     small = {"batch_size": size, "micro_batches": 1, "steps": -(-count // size)}
-    steps = Steps(config.model_copy(update=small), pad, split="valid")
+    steps = BatchSteps(config.model_copy(update=small), pad, split="valid")
     for step in range(small["steps"]):
         yield steps[step][0]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlmsample.objectives.base import objective
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data.batches import Steps, make_source
+from dlmsample.train.data.batches import BatchSteps, make_source
 from dlmsample.train.data.encoder import make_encoder
 from dlmsample.train.data.layout import lengths, round_up
 from dlmsample.train.data.source import RowSource
@@ -154,7 +154,7 @@ def _batch(config: TrainConfig, source: RowSource | None, world: int) -> dict[st
     per = config.batch_size // config.micro_batches // world
     facts = {"rows": config.batch_size, "micro_batches": config.micro_batches, "rows_per_micro_batch": per}
     if source is not None:
-        parts = Steps(config, 0, 0, world, source)[0]
+        parts = BatchSteps(config, 0, 0, world, source)[0]
         inputs = [lengths(config, part) for part in parts]
         tokens = world * int(sum(length.sum() for length in inputs))
         widest = max(round_up(int(length.max())) for length in inputs)

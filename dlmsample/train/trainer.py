@@ -26,7 +26,7 @@ from dlmsample.train import checkpoint
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
-from dlmsample.train.data.batches import Steps, batches
+from dlmsample.train.data.batches import BatchSteps, batches
 from dlmsample.train.data.layout import MicroBatch, StreamLayout, lay_out
 from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
@@ -69,7 +69,7 @@ class Trainer:
             self.ids = token_ids(config, self.inner)
             self.pad = pad_id(self.inner.module)
             rank, world = self.accelerator.process_index, self.accelerator.num_processes
-            self.data = Steps(config, self.pad, rank, world, source)
+            self.data = BatchSteps(config, self.pad, rank, world, source)
             _ = self.data.encoder  # a missing tokenizer is told before anything else happens
             self.step, self.seconds = 0, 0.0
             self.metrics: dict[str, float] = {}

@@ -184,7 +184,7 @@ def test_estimate(tiny_folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "least", "most"),
     [
-        ("unmask, tokens_per_step: 4", 4, 16),
+        ("unmask, tokens_per_step: 4", 4, 4),
         ("unmask, threshold: 0.9", 2, 16),
         ("d3im, steps: 6, block_length: all", 6, 6),
         ("d3im, steps: 6", 6, 6),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from dlmsample.decoding.numbers import row_keys
+from dlmsample.decoding.arguments import row_keys
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 

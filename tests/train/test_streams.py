@@ -13,7 +13,7 @@ from dlmsample.models.attention.masks import bidirectional, block_causal, two_st
 from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import Steps, batches, draw_windows
+from dlmsample.train.data.batches import BatchSteps, batches, draw_windows
 from dlmsample.train.data.layout import MicroBatch, layout, packed_mask
 from dlmsample.train.model import StreamModel, build_module, model_input
 from tests.train.standin import recipe
@@ -32,7 +32,7 @@ def model(config: TrainConfig) -> StreamModel:
 @torch.no_grad()
 def test_two_streams_equal_a_plain_forward_of_every_block(config: TrainConfig, model: StreamModel) -> None:
     blocks_seen = 0
-    for rows in Steps(config, 0)[0]:
+    for rows in BatchSteps(config, 0)[0]:
         batch = layout(rows, "block_causal")
         window = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))
         logits = model(batch, window)
@@ -53,7 +53,7 @@ def test_two_streams_equal_a_plain_forward_of_every_block(config: TrainConfig, m
 
 @torch.no_grad()
 def test_one_stream_equals_a_plain_forward_of_every_row(config: TrainConfig, model: StreamModel) -> None:
-    for rows in Steps(config, 0)[1]:
+    for rows in BatchSteps(config, 0)[1]:
         batch = layout(rows, "bidirectional")
         assert batch.blocks is None
         window = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))
@@ -81,7 +81,7 @@ def test_packed_mask_is_the_two_stream_mask_moved_together() -> None:
 
 @pytest.mark.parametrize("attention", ["block_causal", "bidirectional"])
 def test_only_the_window_is_replaced(config: TrainConfig, attention: str) -> None:
-    for rows in Steps(config, 0)[2]:
+    for rows in BatchSteps(config, 0)[2]:
         batch = layout(rows, attention)
         changed = model_input(batch, batch.clean + 1) != model_input(batch, batch.clean)
         assert changed.sum(1).tolist() == rows.window.tolist()
@@ -90,7 +90,7 @@ def test_only_the_window_is_replaced(config: TrainConfig, attention: str) -> Non
 
 
 def test_rows_hold_prompt_answer_and_eos_window(config: TrainConfig) -> None:
-    steps = Steps(config, 0)
+    steps = BatchSteps(config, 0)
     for rows in steps[0]:
         assert rows.tokens.shape[1] % 32 == 0
         assert rows.noisy % 32 == 0
@@ -107,14 +107,14 @@ def test_rows_hold_prompt_answer_and_eos_window(config: TrainConfig) -> None:
 
 
 def test_batches_do_not_depend_on_workers_processes_or_where_they_start(config: TrainConfig) -> None:
-    plain = Steps(config, 0)
+    plain = BatchSteps(config, 0)
     resumed = list(batches(plain, 3, 5))
-    worked = list(batches(Steps(config.model_copy(update={"workers": 1}), 0), 3, 5))
+    worked = list(batches(BatchSteps(config.model_copy(update={"workers": 1}), 0), 3, 5))
     for step, (one, other) in enumerate(zip(resumed, worked, strict=True), start=3):
         for a, b, c in zip(one, other, plain[step], strict=True):
             assert _same(a, b)
             assert _same(a, c)
-    halves = [Steps(config, 0, rank, 2)[0] for rank in range(2)]
+    halves = [BatchSteps(config, 0, rank, 2)[0] for rank in range(2)]
     keys = sorted(int(k) for half in halves for rows in half for k in rows.keys)
     assert keys == sorted(int(k) for rows in plain[0] for k in rows.keys)
 
@@ -157,7 +157,7 @@ def test_the_shipped_recipe_builds_a_batch() -> None:
     config = load("nano_mdm", ["batch_size=16", "micro_batches=2"])
     if not (Path(config.tokenizer_folder) / "tokenizer.json").is_file():
         pytest.skip("nano's tokenizer is not there yet")
-    steps = Steps(config, 0)
+    steps = BatchSteps(config, 0)
     for rows in steps[0]:
         assert rows.tokens.max() < 1024
         assert not (rows.tokens == config.geometry.mask_id).any()

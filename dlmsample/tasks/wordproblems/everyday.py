@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.wordproblems import words
-from dlmsample.tasks.wordproblems.plan import split_of
+from dlmsample.tasks.wordproblems.story import split_of
 from dlmsample.tasks.wordproblems.task import stream
 from dlmsample.tasks.wordproblems.wording import explain
 

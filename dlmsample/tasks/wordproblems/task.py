@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from dlmsample.tasks.base import Example, Score, Task
-from dlmsample.tasks.wordproblems.plan import SPLITS, draw_plan, split_of
+from dlmsample.tasks.wordproblems.story import SPLITS, draw_plan, split_of
 from dlmsample.tasks.wordproblems.wording import render
 
 STEPS = (2, 8)

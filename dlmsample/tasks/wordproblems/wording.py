@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dlmsample.tasks.wordproblems import forms, words
-from dlmsample.tasks.wordproblems.plan import Event, Plan
+from dlmsample.tasks.wordproblems.story import Story, StoryEvent
 
 _NAMES = tuple(person[0] for person in words.PEOPLE)
 _WORDS: dict[str, tuple[str, ...]] = {
@@ -59,12 +59,12 @@ def explain(phrase: str, equation: str, vary: Callable[[], float]) -> str:
     return options[int(vary() * len(options))].format(k=phrase, a=a, b=b, r=r)
 
 
-def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -> tuple[str, str]:
+def render(plan: Story, random: Callable[[], float], vary: Callable[[], float]) -> tuple[str, str]:
     """The prompt and the gold chain of a plan; ``random`` and ``vary`` (floats in [0, 1)) word one each.
 
     Example:
         >>> from random import Random
-        >>> from dlmsample.tasks.wordproblems.plan import draw_plan
+        >>> from dlmsample.tasks.wordproblems.story import draw_plan
         >>> prompt, chain = render(draw_plan(Random(0).random, 2), Random(0).random, Random(1).random)
         >>> chain.splitlines()[-1].startswith("#### ")
         True
@@ -83,7 +83,7 @@ def render(plan: Plan, random: Callable[[], float], vary: Callable[[], float]) -
                 slots[slot] = choice[int(random() * len(choice))]
         return text.format_map(slots)
 
-    def tell(event: Event) -> str:
+    def tell(event: StoryEvent) -> str:
         """The sentence of an event inside the story, sometimes with an opener."""
         if event.kind in forms.COMPARISONS:
             slots["q"] = forms.COMPARISONS[event.kind].format_map(slots)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.objectives.base import objective
 from dlmsample.policies.registry import policy
+from dlmsample.support.yamlfile import Section
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Geometry(Section):

@@ -71,7 +71,7 @@ def draw_windows(
     return window, torch.where(kind >= 1 - options.all_share, window, block)
 
 
-class Steps(Dataset[list[MicroBatch]]):
+class BatchSteps(Dataset[list[MicroBatch]]):
     """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the source.
 
     Rows are sorted by length before they are cut into micro-batches, so that padding is small. With several
@@ -136,7 +136,7 @@ def _quiet(worker: int) -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
-def batches(steps: Steps, start: int, stop: int) -> Iterator[list[MicroBatch]]:
+def batches(steps: BatchSteps, start: int, stop: int) -> Iterator[list[MicroBatch]]:
     """The batches of steps ``start .. stop``, in order, made by the configuration's workers."""
     workers = steps.config.workers
     loader = DataLoader(

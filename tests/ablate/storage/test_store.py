@@ -215,13 +215,12 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path: Path) -> None:
         "import sys, time; from pathlib import Path; from dlmsample.ablate.storage import lock\n"
         "with lock.held(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
-    other = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT)
-    assert other.stdout is not None
-    other.stdout.readline()
-    with pytest.raises(ValueError, match=f"in use by process {other.pid} on "), lock.held(tmp_path):
-        pass
-    other.kill()
-    other.wait()
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, cwd=ROOT) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ValueError, match=f"in use by process {other.pid} on "), lock.held(tmp_path):
+            pass
+        other.kill()
     with lock.held(tmp_path):
         assert json.loads((tmp_path / lock.NAME).read_text())["pid"] == os.getpid()
     with lock.held(tmp_path):

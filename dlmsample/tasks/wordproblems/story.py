@@ -25,7 +25,7 @@ _KINDS = tuple(kind for kind, weight in _WEIGHTS.items() for _ in range(weight))
 _TWO_STEPS = frozenset({"gain_groups", "lose_groups", "more", "fewer", "times"})
 
 
-class Event(NamedTuple):
+class StoryEvent(NamedTuple):
     """One thing that happens: ``kind``, its numbers ``x`` and ``y`` (0 if unused), and its ``equations``.
 
     Kinds: opening (x groups of y to start with), gain x, lose x, multiply by x, divide by x, gain_groups and
@@ -39,11 +39,11 @@ class Event(NamedTuple):
     equations: tuple[str, ...]
 
 
-class Plan(NamedTuple):
+class Story(NamedTuple):
     """A start value (the number the story opens with), the events in order, and the final value."""
 
     start: int
-    events: tuple[Event, ...]
+    events: tuple[StoryEvent, ...]
     result: int
 
     @property
@@ -73,7 +73,7 @@ def split_of(equations: tuple[str, ...]) -> str:
     return "valid" if bucket == 0 else "test" if bucket == 1 else "train"
 
 
-def draw_plan(random: Callable[[], float], steps: int) -> Plan:
+def draw_plan(random: Callable[[], float], steps: int) -> Story:
     """A random plan of exactly ``steps`` (at least 2) arithmetic steps; ``random`` gives floats in [0, 1).
 
     Example:
@@ -82,12 +82,12 @@ def draw_plan(random: Callable[[], float], steps: int) -> Plan:
         >>> len(plan.equations), plan.equations[-1].endswith(f"= {plan.result}")
         (6, True)
     """
-    events: list[Event] = []
+    events: list[StoryEvent] = []
     if random() < 0.2:
         start = 3 + int(random() * 17)
         y = 3 + int(random() * 27)
         value = start * y
-        events.append(Event("opening", start, y, (f"{start} * {y} = {value}",)))
+        events.append(StoryEvent("opening", start, y, (f"{start} * {y} = {value}",)))
         left = steps - 1
     else:
         start = value = 12 + int(random() * (88 if random() < 0.5 else 388))
@@ -96,7 +96,7 @@ def draw_plan(random: Callable[[], float], steps: int) -> Plan:
     while left:
         if money and left == 1 and value <= LARGEST // 2:
             x = 2 + int(random() * min(24, LARGEST // value - 1))
-            events.append(Event("money", x, 0, (f"{value} * {x} = {value * x}",)))
+            events.append(StoryEvent("money", x, 0, (f"{value} * {x} = {value * x}",)))
             value *= x
             break
         kind = _KINDS[int(random() * len(_KINDS))]
@@ -107,25 +107,25 @@ def draw_plan(random: Callable[[], float], steps: int) -> Plan:
             event, value = drawn
             events.append(event)
             left -= len(event.equations)
-    return Plan(start, tuple(events), value)
+    return Story(start, tuple(events), value)
 
 
-def _draw_event(random: Callable[[], float], kind: str, value: int) -> tuple[Event, int] | None:
+def _draw_event(random: Callable[[], float], kind: str, value: int) -> tuple[StoryEvent, int] | None:
     """An event of this kind with random numbers, and the value after it; None if they do not fit."""
     if kind in ("gain", "lose"):
         x = 11 + int(random() * (89 if random() < 0.4 else 189))
         after = value + x if kind == "gain" else value - x
         if not 1 < after <= LARGEST:
             return None
-        return Event(kind, x, 0, (f"{value} {'+' if kind == 'gain' else '-'} {x} = {after}",)), after
+        return StoryEvent(kind, x, 0, (f"{value} {'+' if kind == 'gain' else '-'} {x} = {after}",)), after
     if kind == "multiply":
         x = 2 + int(random() * 5)
         after = value * x
-        return (Event(kind, x, 0, (f"{value} * {x} = {after}",)), after) if after <= LARGEST else None
+        return (StoryEvent(kind, x, 0, (f"{value} * {x} = {after}",)), after) if after <= LARGEST else None
     if kind == "divide":
         x = 2 + int(random() * 8)
         after = value // x
-        return None if value % x or after < 6 else (Event(kind, x, 0, (f"{value} / {x} = {after}",)), after)
+        return None if value % x or after < 6 else (StoryEvent(kind, x, 0, (f"{value} / {x} = {after}",)), after)
     if kind in ("gain_groups", "lose_groups"):
         x = 3 + int(random() * 17)
         y = 3 + int(random() * 27)
@@ -134,7 +134,7 @@ def _draw_event(random: Callable[[], float], kind: str, value: int) -> tuple[Eve
         if not 1 < after <= LARGEST:
             return None
         sign = "+" if kind == "gain_groups" else "-"
-        return Event(kind, x, y, (f"{x} * {y} = {product}", f"{value} {sign} {product} = {after}")), after
+        return StoryEvent(kind, x, y, (f"{x} * {y} = {product}", f"{value} {sign} {product} = {after}")), after
     if kind == "times":
         x = 2 + int(random() * 4)
         other, step = value * x, f"{value} * {x}"
@@ -144,4 +144,4 @@ def _draw_event(random: Callable[[], float], kind: str, value: int) -> tuple[Eve
     after = value + other
     if other < 2 or after > LARGEST:
         return None
-    return Event(kind, x, 0, (f"{step} = {other}", f"{value} + {other} = {after}")), after
+    return StoryEvent(kind, x, 0, (f"{step} = {other}", f"{value} + {other} = {after}")), after
