@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from dlmsample.decoding.arguments import row_keys
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 import dlmsample as ds
+from dlmsample.decoding.arguments import row_keys
 from dlmsample.models.template import encode_template
 from tests.models import checkpoints as tiny
 from tests.oracle import fill as oracle_fill
