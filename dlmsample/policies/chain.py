@@ -39,7 +39,7 @@ class Chain(Policy):
         ValueError: an unknown rule or option, or an option out of range.
 
     Example:
-        >>> from dlmsample.support.registry import policy
+        >>> from dlmsample.policies.registry import policy
         >>> pair = Chain(fill=fills.Quota(2), edit=edits.Replace(0.9))
         >>> policy("chain", **pair.model_dump()) == pair
         True
