@@ -170,7 +170,7 @@ def judged(name: str, folder: Path) -> Outputs:
 def _verdict(task: Any, example: Example, text: str) -> str:
     text = text.replace("{reference}", example.reference).replace("{answer}", example.answer)
     if isinstance(task, ProgramTask):
-        return repr(task.program(example, text))
+        return repr(task.trial(example, text))
     if task.name == "math500" and importlib.util.find_spec("math_verify") is None:
         return f"{final_expression(text)!r} "
     score = task.score(example, text)
