@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dlmsample.ablate.workers.progress import Bar
+from dlmsample.ablate.workers.progress import GridProgress
 from dlmsample.support.progress import Progress
 from tests.cli.conftest import Terminal
 
@@ -36,7 +36,7 @@ def test_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
-    with Bar(40, 4, 1, True) as bar:
+    with GridProgress(40, 4, 1, True) as bar:
         bar.advance(10, 1)
         bar.advance(10, 1)
     drawn = lines(screen)

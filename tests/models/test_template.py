@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import torch
-from dlmsample.decoding.numbers import row_keys
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 import dlmsample as ds
+from dlmsample.decoding.arguments import row_keys
 from dlmsample.models.template import encode_template
 from tests.models import checkpoints as tiny
 from tests.oracle import fill as oracle_fill
@@ -28,8 +28,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz .,\n0123456789▁"
 def bert(tmp_path_factory: pytest.TempPathFactory) -> ds.Denoiser:
     """A tiny BERT of random weights with a tokenizer."""
     folder = tiny.save("bert", tmp_path_factory.mktemp("bert") / "bert")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(vocab={word: i for i, word in enumerate(WORDS)}).save_pretrained(folder)
     return ds.load(folder)
 
 
