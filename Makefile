@@ -1,11 +1,15 @@
 # Two commands: `make demo` and `make test`. Only Python (>= 3.11) and make are needed.
 PYTHON ?= python3
-TORCH ?= torch==2.13.0
-# Exact versions for pip. `make CONSTRAINTS= TORCH=...` takes other ones.
+# What pip is asked for as torch: a version, or another index of packages.
+TORCH ?= torch
+# Exact versions of everything, torch too. `make CONSTRAINTS= TORCH=...` takes other ones.
 CONSTRAINTS ?= constraints.txt
+# The extra to install: dev for all tests and checks, test for those of test-latest and test-oldest.
+EXTRA ?= dev
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NEWEST := CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 # What meets other people's packages: run with their newest and their oldest versions.
@@ -22,15 +26,20 @@ test: $(STAMP) lint
 test-full: $(STAMP) lint
 	$(PYTEST) --full --durations=20
 
+# The stamp goes first: what is newest changes by itself.
 test-latest:
-	$(MAKE) outward VENV=.venv-latest TORCH=torch CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
+	rm -f .venv-latest/.installed
+	$(MAKE) outward VENV=.venv-latest EXTRA=test $(NEWEST)
 
-test-oldest:
-	$(PYTHON) tools/floors.py > .floors.txt
-	$(MAKE) outward VENV=.venv-oldest TORCH="`grep '^torch==' .floors.txt`" CONSTRAINTS=.floors.txt
+test-oldest: .floors.txt
+	$(MAKE) outward VENV=.venv-oldest EXTRA=test CONSTRAINTS=.floors.txt
 
+# Warnings are shown and no errors: those of other versions are not ours to mend.
 outward: $(STAMP)
-	$(PYTEST) $(OUTWARD)
+	$(PYTEST) -W default $(OUTWARD)
+
+.floors.txt: pyproject.toml tools/floors.py
+	$(PYTHON) tools/floors.py > $@
 
 # Each named mutation of the rules must make some test fail; some ten minutes on two cores.
 mutants: $(STAMP)
@@ -39,12 +48,13 @@ mutants: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 # A new constraints.txt: the newest of everything, written down when the tests are green with it and the site builds.
 lock:
-	$(MAKE) test VENV=.venv-lock CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
-	$(MAKE) docs VENV=.venv-lock CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
+	rm -f .venv-lock/.installed
+	$(MAKE) test VENV=.venv-lock $(NEWEST)
+	$(MAKE) docs VENV=.venv-lock $(NEWEST)
 	.venv-lock/bin/python tools/lock.py
 
 # The site, in site/; what builds it is installed when it is first asked for.
@@ -52,12 +62,12 @@ docs: $(STAMP)
 	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
-# torch first and by itself: its version decides which build the index gives.
+# torch first and by itself: it may come from an index of its own.
 $(STAMP): pyproject.toml Makefile $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install $(UPGRADE) $(TORCH)
-	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[dev]'
+	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) $(TORCH)
+	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[$(EXTRA)]'
 	touch $@
 
 clean:

@@ -11,7 +11,7 @@ FLOOR = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*>=\s*([0-9][0-9A-Za-z.]*)
 
 
 def floors(text: str) -> list[str]:
-    """``name==version`` for each requirement of the package, and of its extras for tests.
+    """``name==version`` for each requirement of the package that has a floor.
 
     Example:
         >>> floors('[project]\\ndependencies = ["torch>=2.9", "math-verify[antlr4_13_2]>=0.8,<1"]')

@@ -169,7 +169,7 @@ def cache_argument(kind: type[nn.Module]) -> str:
         return CACHE_NAMES[0]
     raise ValueError(
         f"{kind.__name__} of this version of transformers takes no cache as {' or '.join(CACHE_NAMES)}: "
-        "install transformers>=5.0,<5.40"
+        "install transformers>=5.13.1,<5.40"
     )
 
 

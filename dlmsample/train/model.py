@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -242,8 +241,9 @@ def complete(config: TrainConfig, module: Any, opened: Opened) -> StreamModel:
 
 def _checkpoint_activations(module: Any) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # its new name is not in transformers 5.0 yet
+        if hasattr(module, "activation_checkpointing_enable"):
+            module.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+        else:  # transformers before 5.23
             module.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     except ValueError:
         raise TrainError(f"{type(module).__name__} has no gradient checkpointing: leave it out") from None

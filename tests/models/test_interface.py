@@ -35,5 +35,5 @@ def test_the_cache_goes_by_the_name_that_a_body_declares() -> None:
 
 
 def test_a_body_that_would_swallow_the_cache_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Unknown .* install transformers>=5.0,<5.40"):
+    with pytest.raises(ValueError, match=r"Unknown .* install transformers>=5.13.1,<5.40"):
         cache_argument(Unknown)

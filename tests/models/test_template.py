@@ -28,8 +28,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz .,\n0123456789▁"
 def bert(tmp_path_factory: pytest.TempPathFactory) -> ds.Denoiser:
     """A tiny BERT of random weights with a tokenizer."""
     folder = tiny.save("bert", tmp_path_factory.mktemp("bert") / "bert")
-    (folder / "vocab.txt").write_text("\n".join(WORDS))
-    BertTokenizer(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    BertTokenizer(vocab={word: i for i, word in enumerate(WORDS)}).save_pretrained(folder)
     return ds.load(folder)
 
 

@@ -20,25 +20,21 @@ _DERIVED = ("inv_freq", "position_ids")
 
 def conversions(family: Family) -> list[Any]:
     """A family's transforms as those of transformers."""
-    from transformers.core_model_loading import (
-        Concatenate,
-        MergeModulelist,
-        WeightConverter,
-        WeightRenaming,
-    )
-    from transformers.core_model_loading import Split as Cut
+    from transformers.core_model_loading import Concatenate, MergeModulelist, WeightConverter, WeightRenaming
+
+    from dlmsample.models.families.cut import Cut
 
     done: list[Any] = []
     for rule in family.weights:
         if isinstance(rule, Rename):
             done.append(WeightRenaming(rule.published, rule.stock))
         elif isinstance(rule, Split):
-            done.append(WeightConverter(rule.published, list(rule.stock), [Cut(dim=0)]))
+            done.append(WeightConverter(rule.published, list(rule.stock), operations=[Cut()]))
         elif isinstance(rule, Stack):
             join = [Concatenate(dim=1)] if len(rule.published) > 1 else []
-            done.append(WeightConverter(list(rule.published), rule.stock, [MergeModulelist(dim=0), *join]))
+            done.append(WeightConverter(list(rule.published), rule.stock, operations=[MergeModulelist(dim=0), *join]))
         elif isinstance(rule, Join):
-            done.append(WeightConverter(list(rule.published), rule.stock, [Concatenate(dim=1)]))
+            done.append(WeightConverter(list(rule.published), rule.stock, operations=[Concatenate(dim=1)]))
     return done
 
 
@@ -138,11 +134,7 @@ def _without_bars() -> Iterator[None]:
     """Inside, transformers shows no progress bars, unless the caller has hooked them."""
     from transformers.utils import logging
 
-    try:
-        previous = logging.set_tqdm_hook(lambda factory, args, options: logging.EmptyTqdm(*args, **options))
-    except AttributeError:  # early 5.x has no hook, and switching bars off would take those of downloads along
-        yield
-        return
+    previous = logging.set_tqdm_hook(lambda factory, args, options: logging.EmptyTqdm(*args, **options))
     if previous is not None:
         logging.set_tqdm_hook(previous)
     try:
