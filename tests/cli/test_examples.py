@@ -17,7 +17,7 @@ def test_list_and_copy(call: Call, tmp_path: Path) -> None:
     names = {Path(row["file"]).name for row in rows}
     assert names == {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert {"problems.txt", "messages.json", "demo_grid.yaml"} < names
-    assert all(row["summary"] for row in rows)
+    assert all(row["summary"].strip("{}[] ") for row in rows)  # words, of notebooks too
 
     target = tmp_path / "new" / "folder"
     code, out, err = call("examples", "--copy", str(target))

@@ -92,3 +92,7 @@ def test_a_terminal_is_told_what_an_adapter_was_trained_for(
     assert "adapter scope was trained for --policy d3im; --policy auto takes it\n" in screen.getvalue()
     assert run([*words, "--policy", "unmask"]) == 0
     assert screen.getvalue().count("was trained for") == 1
+
+
+def test_a_policy_of_pieces_is_not_explained_by_name(call: Call) -> None:
+    is_mistake(call("policies", "chain"), "chain", "built from pieces", "grid file")

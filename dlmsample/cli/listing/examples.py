@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,10 @@ _ABOUT = {
 
 
 def _first_line(path: Path) -> str:
-    return path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ").strip('"').strip()
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        text = "".join(json.loads(text)["cells"][0]["source"])
+    return text.partition("\n")[0].lstrip("# ").strip('"').strip()
 
 
 def copy_examples(target: str) -> None:

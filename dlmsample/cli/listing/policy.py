@@ -18,11 +18,16 @@ def explained_policy(name: str) -> dict[str, Any]:
     """A policy with the meaning, range and default of each option, and the paragraphs of its docstring.
 
     Raises:
-        ValueError: no such policy.
+        ValueError: no such policy, or one that is built from pieces.
     """
     from dlmsample.policies.registry import policy_class
 
     cls = policy_class(name)
+    if any(field.is_required() for field in cls.model_fields.values()):
+        raise ValueError(
+            f"policy {name} has no options of its own: it is built from pieces, in Python (help(dlmsample.chain)) or in a "
+            "grid file"
+        )
     paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
     meanings, about = {}, []
     for paragraph in paragraphs:
