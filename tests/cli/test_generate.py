@@ -191,12 +191,15 @@ def test_output_to_a_device(call: Call, tiny: Any) -> None:
 
 def test_interrupt_while_decoding(call: Call, tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dlmsample.Sampler, "_decode", lambda *a: signal.raise_signal(signal.SIGINT))
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     monkeypatch.setattr(main.interrupt, "say", lambda: None)
-    code, out, err = call("generate", "x", "--output", str(tmp_path / "out"))
+    try:
+        code, out, err = call("generate", "x", "--output", str(tmp_path / "out"))
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (code, out, err) == (130, "", "")
     assert list(tmp_path.iterdir()) == []
-    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_works_outside_the_main_thread(call: Call, tiny: Any) -> None:
