@@ -64,7 +64,7 @@ def test_options_reach_the_library(call: Call, tiny_model: Any, monkeypatch: pyt
     assert call("generate", "x", *words.split(), *sampling.split(), *SHORT).code == 0
     assert seen.pop("name") == "some/where"
     expected = {"device": "cpu", "dtype": "float64", "trust_remote_code": True, "family": "f"}
-    assert seen == {"adapter": "a", "head": "h/i", "ignore_config": (), **expected}
+    assert seen == {"adapter": "a", "head": "h/i", **expected}
 
 
 def test_a_head_from_a_folder(call: Call, tmp_path: Path) -> None:

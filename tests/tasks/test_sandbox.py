@@ -21,7 +21,7 @@ from dlmsample.tasks.sandbox import Limits, Run, SandboxError, parent, process
 
 ROOT = os.name == "posix" and os.getuid() == 0
 Confined = Callable[..., Run]
-JAILED = ("kernel.py", "wire.py", "serve.py", "judge.py", "jail.py")
+JAILED = ("kernel.py", "wire.py", "serve.py", "verdicts.py", "jail.py")
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["namespaces", "user id alone"])

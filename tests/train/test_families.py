@@ -13,7 +13,7 @@ import dlmsample as ds
 from dlmsample.objectives.base import objective
 from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, TrainError, finish
-from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.corpus import model_context
 from dlmsample.train.data.encoder import Encoder
 from dlmsample.train.data.layout import lay_out
@@ -78,7 +78,7 @@ def test_losses_equal_a_loop_over_rows_and_positions(family: str, tmp_path: Path
     plain = ds.load(tmp_path / "base", mask_id=geometry(family)["mask_id"], eos_ids=[2])
     rule, ids = objective("mdm"), token_ids(config, model)
     supervised = 0
-    for rows in Steps(config, 0, source=RandomRows(family))[0]:
+    for rows in BatchSteps(config, 0, source=RandomRows(family))[0]:
         batch = lay_out(config, rows)
         made = corrupt(rule, model, batch, ids)
         loss, _ = rule.loss(model(batch, made.input), made)
@@ -141,7 +141,7 @@ def test_a_head_trains_beside_a_masked_lm(tmp_path: Path) -> None:
     config = config_of("roberta", tmp_path, head=head, objective={"name": "fca", "options": {"artefacts": "uniform"}})
     model = build_model(config)
     assert all(name.startswith("head.") for name in named_trainable(model))
-    batch = lay_out(config, Steps(config, 0, source=RandomRows("bert"))[0][0])
+    batch = lay_out(config, BatchSteps(config, 0, source=RandomRows("bert"))[0][0])
     made = corrupt(objective("fca", artefacts="uniform"), model, batch, token_ids(config, model))
     assert model(batch, made.input, frozenset({"error"})).shape == batch.clean.shape
 
@@ -149,7 +149,7 @@ def test_a_head_trains_beside_a_masked_lm(tmp_path: Path) -> None:
 def test_masked_lms_learn(tmp_path: Path) -> None:
     changes = {"steps": 40, "checkpoint_every": 40, "log_every": 40, "batch_size": 16}
     trainer = Trainer(config_of("modernbert", tmp_path, **changes), tmp_path / "out", source=RandomRows("bert"))
-    batch = lay_out(trainer.config, Steps(trainer.config, 0, source=RandomRows("bert"))[50][0])
+    batch = lay_out(trainer.config, BatchSteps(trainer.config, 0, source=RandomRows("bert"))[50][0])
     made = corrupt(trainer.objective, trainer.inner, batch, trainer.ids)
 
     def loss() -> float:

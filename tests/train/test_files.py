@@ -16,7 +16,7 @@ import torch
 
 from dlmsample.train.config import TrainConfig, TrainError, load
 from dlmsample.train.config.sections import WindowSection
-from dlmsample.train.data.batches import Steps, batches, draw_windows, make_source
+from dlmsample.train.data.batches import BatchSteps, batches, draw_windows, make_source
 from dlmsample.train.data.corpus import FileSource
 from dlmsample.train.data.encoder import Encoder
 from dlmsample.train.data.layout import MicroBatch
@@ -201,7 +201,7 @@ def test_packing_keeps_every_token_once_and_in_order(make: Make, length: int) ->
 def test_plain_text_is_its_own_window(make: Make) -> None:
     documents = [f"document {'y' * (i % 30)} {i}" for i in range(40)]
     config = make({"a.jsonl": lines({"text": d} for d in documents)}, max_length=64)
-    for part in Steps(config, 0)[1]:
+    for part in BatchSteps(config, 0)[1]:
         assert (part.window == part.answer).all()
         assert not part.prompt.any()
         for r, width in enumerate(part.window):
@@ -213,7 +213,7 @@ def test_plain_text_is_its_own_window(make: Make) -> None:
 
 def test_answers_get_an_eos_window_that_fits_the_row(make: Make) -> None:
     config = make({"a.jsonl": lines(pair(i, 3 * i) for i in range(12))}, max_length=60)
-    steps, seen = Steps(config, 0), set()
+    steps, seen = BatchSteps(config, 0), set()
     for step in range(4):
         for part in steps[step]:
             assert (part.prompt + part.window <= 60).all()
@@ -306,16 +306,16 @@ def load_seed(config: TrainConfig, seed: int) -> TrainConfig:
 
 def test_the_batch_of_a_step_is_the_same_whatever_start_workers_and_processes(make: Make) -> None:
     config = make({"a.jsonl": lines(pair(i, i) for i in range(21))}, "batch_size=8", "steps=7")
-    plain = Steps(config, 0)
+    plain = BatchSteps(config, 0)
     whole = [rows_of(plain[s]) for s in range(7)]
-    fresh = Steps(config, 0)
+    fresh = BatchSteps(config, 0)
     assert [rows_of(b) for b in batches(fresh, 4, 7)] == whole[4:]
     pickled = pickle.loads(pickle.dumps(plain))  # as a worker gets it that is not forked
     assert rows_of(pickled[5]) == whole[5]
-    worked = Steps(config.model_copy(update={"workers": 2}), 0)
+    worked = BatchSteps(config.model_copy(update={"workers": 2}), 0)
     assert [rows_of(b) for b in batches(worked, 2, 7)] == whole[2:]
     for step in range(3):
-        shards = [Steps(config, 0, rank, 2)[step] for rank in range(2)]
+        shards = [BatchSteps(config, 0, rank, 2)[step] for rank in range(2)]
         keys = [key for shard in shards for key in rows_of(shard)]
         assert sorted(keys) == sorted(whole[step])
         for shard in shards:

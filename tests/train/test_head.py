@@ -16,7 +16,7 @@ from dlmsample.objectives.base import Outputs
 from dlmsample.train import checkpoint
 from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.config import TrainError, load
-from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import lay_out
 from dlmsample.train.export import export
 from dlmsample.train.model import build_model
@@ -81,7 +81,7 @@ def test_the_head_sees_what_it_sees_in_decoding(base: tuple[Path, list[str]], at
     geometry = config.geometry.model_copy(update={"attention": attention})
     config = config.model_copy(update={"model": config.model.model_copy(update={"geometry": geometry})})
     model = build_model(config).eval()
-    rows = Steps(config, 0)[0][0]
+    rows = BatchSteps(config, 0)[0][0]
     batch = lay_out(config, rows)
     window = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))
     out = model(batch, window, BOTH)

@@ -16,7 +16,7 @@ from dlmsample.models.attention.masks import block_causal
 from dlmsample.train.card import command
 from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data
 from dlmsample.train.config.sections import Geometry
-from dlmsample.train.data.batches import Steps
+from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import extents, lay_out, lengths
 from dlmsample.train.ema import Average
 from dlmsample.train.model import StreamModel, build_model, build_module, skeleton
@@ -34,7 +34,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def gradients(config: TrainConfig) -> dict[str, torch.Tensor]:
     """Of one micro-batch's loss."""
     trainer_free = build_model(config).train()
-    batch = lay_out(config, Steps(config, 0)[0][0])
+    batch = lay_out(config, BatchSteps(config, 0)[0][0])
     logits = trainer_free(batch, batch.clean)
     torch.logsumexp(logits, -1).mean().backward()
     return {name: p.grad for name, p in trainer_free.module.named_parameters() if p.grad is not None}
@@ -82,7 +82,7 @@ def test_behind_the_eos_tail_nothing_is_corrupted(path: Path, attention: str) ->
     config = load(str(path), ["windows.eos_tail=3", f"model.geometry.attention={attention}"])
     plain = load(str(path), [f"model.geometry.attention={attention}"])
     longer = 0
-    for rows in Steps(config, 0)[0]:
+    for rows in BatchSteps(config, 0)[0]:
         batch, every = lay_out(config, rows), lay_out(plain, rows)
         assert torch.equal(batch.valid, every.editable)
         for r in range(len(rows.keys)):
@@ -100,7 +100,7 @@ def absolute(path: Path) -> TrainConfig:
 
 def test_an_absolute_window_begins_at_its_block_and_edits_no_prompt(path: Path) -> None:
     config, tails = absolute(path), 0
-    for rows in Steps(config, 0)[0]:
+    for rows in BatchSteps(config, 0)[0]:
         start, width = extents(rows, "block_causal", "absolute")
         batch = lay_out(config, rows)
         assert batch.valid.sum(1).tolist() == width.tolist()
@@ -123,7 +123,7 @@ def test_absolute_streams_equal_the_plain_forward(path: Path) -> None:
     block is the forward of that block behind the clean ones."""
     config = absolute(path)
     model: StreamModel = build_model(config).eval()
-    for rows in Steps(config, 0)[1]:
+    for rows in BatchSteps(config, 0)[1]:
         start, widths = extents(rows, "block_causal", "absolute")
         batch = lay_out(config, rows)
         random = torch.randint(3, 200, batch.clean.shape, generator=torch.Generator().manual_seed(0))

@@ -53,7 +53,8 @@ def present(devices: Sequence[str | None]) -> Environment:
         True
     """
     kinds = sorted({_kind(str(device or "cpu")) for device in devices})
-    torch, transformers = (metadata.version(name) for name in ("torch", "transformers"))
+    # the label of a build (+cpu, +cu130) says what the device says
+    torch, transformers = (metadata.version(name).partition("+")[0] for name in ("torch", "transformers"))
     return Environment(dlmsample.__version__, torch, transformers, " + ".join(kinds))
 
 

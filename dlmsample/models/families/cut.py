@@ -10,7 +10,7 @@ from typing import Any
 from transformers.core_model_loading import Concatenate, ConversionOps
 
 
-class Cut(ConversionOps):
+class RowCut(ConversionOps):
     """Cuts a matrix along its rows: each target gets as many rows as its parameter in the module has."""
 
     def convert(

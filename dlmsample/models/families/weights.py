@@ -22,14 +22,14 @@ def conversions(family: Family) -> list[Any]:
     """A family's transforms as those of transformers."""
     from transformers.core_model_loading import Concatenate, MergeModulelist, WeightConverter, WeightRenaming
 
-    from dlmsample.models.families.cut import Cut
+    from dlmsample.models.families.cut import RowCut
 
     done: list[Any] = []
     for rule in family.weights:
         if isinstance(rule, Rename):
             done.append(WeightRenaming(rule.published, rule.stock))
         elif isinstance(rule, Split):
-            done.append(WeightConverter(rule.published, list(rule.stock), operations=[Cut()]))
+            done.append(WeightConverter(rule.published, list(rule.stock), operations=[RowCut()]))
         elif isinstance(rule, Stack):
             join = [Concatenate(dim=1)] if len(rule.published) > 1 else []
             done.append(WeightConverter(list(rule.published), rule.stock, operations=[MergeModulelist(dim=0), *join]))

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 kernel = importlib.import_module("kernel")
 serve = importlib.import_module("serve")
-judge = importlib.import_module("judge")
+verdicts = importlib.import_module("verdicts")
 sys.path.pop(0)
 
 TIMED_OUT = 124
@@ -151,7 +151,7 @@ def alone(program: str) -> None:
 
 
 #: What an order may name as its work; the arguments are the order's.
-WORK: dict[str, Callable[..., None]] = {"alone": alone, "serve": serve.work, "judge": judge.work}
+WORK: dict[str, Callable[..., None]] = {"alone": alone, "serve": serve.work, "judge": verdicts.work}
 
 
 def inner(order: dict[str, Any], user: int, own_spaces: bool) -> NoReturn:
@@ -170,7 +170,7 @@ def inner(order: dict[str, Any], user: int, own_spaces: bool) -> NoReturn:
     try:
         work(**arguments)
     except BaseException as error:
-        if secret and isinstance(error, judge.Untransferable):
+        if secret and isinstance(error, verdicts.Untransferable):
             os.write(result, f"?{error}".encode()[:500])
         with suppress(BaseException):
             traceback.print_exc()
