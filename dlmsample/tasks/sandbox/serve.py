@@ -2,7 +2,7 @@
 
 A question names an object (0 is the module), an operation on it and arguments; the answer is a value, or the names of
 the exception's classes and its text. The program shares this process and may write any answer itself: an answer is only
-data, and the judge of that data lives elsewhere (``verdicts``). Nothing here is worth finding: no test, no expected value,
+data, and its judge lives elsewhere (``verdicts``). Nothing here is worth finding: no test, no expected value,
 no secret. Imports nothing of the package but ``wire``.
 """
 
