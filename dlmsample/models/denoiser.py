@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from torch import Tensor
 
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of
+from dlmsample.support.text import one_line
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
@@ -220,7 +221,7 @@ class Denoiser:
             said = messages[-1]["content"].strip() if messages else ""
             lost = said not in text and text == rendered([*messages[:-1], {**messages[-1], **_OTHER}])
         except TemplateError as e:
-            why = " ".join(str(e).split())
+            why = one_line(e)
             raise ValueError(f"{template} refuses these messages: {why}; change their roles or order") from e
         except Exception as e:  # a template is a program that comes with the checkpoint
             why = " ".join(f"{type(e).__name__}: {e}".split())[:200]

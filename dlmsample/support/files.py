@@ -45,16 +45,3 @@ def atomic_write(path: Path) -> Iterator[TextIO]:
         if isinstance(error, OSError):
             raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; free the disk or the name") from None
         raise
-
-
-def lines_of(text: str) -> list[str]:
-    """The lines of a text file: only a line feed ends one, a byte-order mark at the beginning is no text.
-
-    ``str.splitlines`` also cuts at characters that a JSON text may hold (U+2028, U+0085, ...), and so cuts records.
-
-    Example:
-        >>> lines_of("\\ufeffa\\u2028b\\r\\nc\\n")
-        ['a\\u2028b', 'c']
-    """
-    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
-    return lines[:-1] if lines[-1] == "" else lines

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from dlmsample.support.text import one_line
 from dlmsample.tasks.base import Example, Task
 
 Row = Mapping[str, Any]
@@ -102,7 +103,7 @@ class Benchmark(Task):
             )
             return list(rows), f"hub:{self.hub.path}"
         except Exception as error:  # its many errors of network, cache and format share no base class
-            said = " ".join(str(error).split())[:200]
+            said = one_line(error, 200)
             raise ValueError(f"{self.hub.path} cannot be read from the hub ({said}); {remedy}") from error
 
     def _check(self, rows: Sequence[Row]) -> None:

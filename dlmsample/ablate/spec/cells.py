@@ -12,6 +12,7 @@ from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, GridError, PolicyEntry, TaskEntry, arguments
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import one_line
 from dlmsample.support.yamlfile import Marks
 from dlmsample.tasks import Example, Task
 from dlmsample.tasks import load as load_task
@@ -189,7 +190,7 @@ def _at(marks: Marks, place: tuple[Any, ...], call: Any, *args: Any, **options: 
     except GridError:
         raise
     except ValueError as error:
-        raise marks.error(place, " ".join(str(error).split())) from None
+        raise marks.error(place, one_line(error)) from None
 
 
 def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: dict[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from dlmsample.models.families.base import REQUIRED, Family, Key
 from dlmsample.models.families.config.keys import check_values
 from dlmsample.models.families.config.rope import rope_parameters
+from dlmsample.support.text import one_line
 
 _IDS = ("bos_token_id", "eos_token_id", "pad_token_id")
 
@@ -33,7 +34,7 @@ def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
             architectures=[family.model],
         )
     except (TypeError, ValueError, AttributeError, KeyError) as e:
-        said = " ".join(str(e).split())[:200]
+        said = one_line(e, 200)
         raise ValueError(f"the config.json of {name!r} does not describe a {family.config}: {said}") from e
 
 
