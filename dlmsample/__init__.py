@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlmsample import tasks as tasks
+    from dlmsample.ablate.run import run as ablate
     from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.denoiser import Denoiser as Denoiser
+    from dlmsample.models.embedded import list_models as list_models
     from dlmsample.models.loading import load as load
     from dlmsample.policies import detect as detect
     from dlmsample.policies import edit as edit
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
+    from dlmsample.train import train as train
+    from dlmsample.types import Answer as Answer
     from dlmsample.types import Block as Block
     from dlmsample.types import Event as Event
     from dlmsample.types import Output as Output
@@ -39,6 +43,7 @@ _EXPORTS = {
     "DSC": "policies.dsc",
     "T2M": "policies.t2m",
     "T2T": "policies.t2t",
+    "Answer": "types",
     "Block": "types",
     "Denoiser": "models.denoiser",
     "Event": "types",
@@ -49,13 +54,48 @@ _EXPORTS = {
     "Sampler": "decoding.sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
+    "list_models": "models.embedded",
     "list_policies": "policies.registry",
     "load": "models.loading",
     "policy": "policies.registry",
     "chain": "policies.chain",
 }
-_MODULES = {"detect": "policies.detect", "edit": "policies.edit", "fill": "policies.fill", "tasks": "tasks"}
-__all__ = [*_EXPORTS, *_MODULES]
+_MODULES = {
+    "ablate": "ablate",
+    "detect": "policies.detect",
+    "edit": "policies.edit",
+    "fill": "policies.fill",
+    "tasks": "tasks",
+    "train": "train",
+}
+__all__ = [
+    "D3IM",
+    "DSC",
+    "T2M",
+    "T2T",
+    "Answer",
+    "Block",
+    "Denoiser",
+    "Event",
+    "Output",
+    "Policy",
+    "Prediction",
+    "RowStats",
+    "Sampler",
+    "Unmask",
+    "Update",
+    "ablate",
+    "chain",
+    "detect",
+    "edit",
+    "fill",
+    "list_models",
+    "list_policies",
+    "load",
+    "policy",
+    "tasks",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -67,4 +107,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

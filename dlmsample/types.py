@@ -7,6 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from torch import Tensor
 
+from dlmsample.support.text import short
+
 
 class Prediction(NamedTuple):
     """What the model says of the active block, reduced to numbers per position; all ``[row, pos]``, float32.
@@ -147,6 +149,11 @@ class Output:
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
     cache: CacheKind = "none"  #: what it was decoded with
 
+    def __repr__(self) -> str:
+        rows, forwards = len(self.tokens), sum(stats.nfe for stats in self.stats)
+        first = "" if not self.decoded else f", the first {short(self.decoded[0], 60)!r}"
+        return f"Output({rows} {'row' if rows == 1 else 'rows'}{first}, {forwards} forwards, cache {self.cache!r})"
+
     @property
     def texts(self) -> list[str]:
         """The generated texts; of ``fill`` the whole texts.
@@ -157,3 +164,14 @@ class Output:
         if self.decoded is None:
             raise ValueError("the model has no tokenizer to make text: read `.tokens`")
         return self.decoded
+
+    @property
+    def text(self) -> str:
+        """The only text, where one prompt was given.
+
+        Raises:
+            ValueError: there are several, or the model has no tokenizer.
+        """
+        if len(self.texts) != 1:
+            raise ValueError(f"there are {len(self.texts)} texts: read `.texts`")
+        return self.texts[0]

@@ -42,16 +42,35 @@ def says(call: Any, *words: str) -> None:
 # ---- mistakes
 
 
-@pytest.mark.parametrize("prompt", ["one text", b"bytes", ""])
-def test_a_single_prompt_is_no_list(nano: ds.Denoiser, prompt: Any) -> None:
-    says(lambda: ds.Sampler(nano, ds.Unmask()).generate(prompt), "list", "[ ]")
+@pytest.mark.parametrize("prompt", ["one text", "", [5, 7, 9], [{"role": "user", "content": "12 + 3"}]])
+def test_a_single_prompt_is_a_list_of_one(nano: ds.Denoiser, prompt: Any) -> None:
+    sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=8))
+    alone, listed = sampler.generate(prompt, 16), sampler.generate([prompt], 16)
+    assert alone.tokens == listed.tokens
+    assert alone.text == listed.texts[0]
+    assert sampler.fill("1 + 1 = [MASK]").texts == sampler.fill(["1 + 1 = [MASK]"]).texts
 
 
-@pytest.mark.parametrize("given", [None, 5, {"role": "user", "content": "x"}])
+def test_no_prompt_is_no_answer(nano: ds.Denoiser) -> None:
+    out = ds.Sampler(nano, ds.Unmask()).generate([])
+    assert out.texts == []
+    says(lambda: out.text, "0 texts", ".texts")
+
+
+def test_names_of_a_model_and_a_policy(nano: ds.Denoiser) -> None:
+    named = ds.Sampler("nano", "t2m")
+    assert named.policy == ds.T2M()
+    assert named.model.name == "nano"
+    assert named.generate("12 + 3", 8).tokens == ds.Sampler(nano, ds.T2M()).generate("12 + 3", 8).tokens
+    says(lambda: ds.Sampler(nano, "t2n"), "t2n", "t2m")
+    says(lambda: ds.Sampler(nano, None), "policy such as T2M()")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [None, 5, b"bytes", {"role": "user", "content": "x"}])
 def test_what_is_no_list(given: Any) -> None:
     sampler = ds.Sampler(random_model(), ds.Unmask())
-    says(lambda: sampler.generate(given), "prompts is a list of texts", str(given)[:10])
-    says(lambda: sampler.fill(given), "texts is a list of texts", str(given)[:10])
+    says(lambda: sampler.generate(given), "prompts is a text, or a list of texts", str(given)[:10])
+    says(lambda: sampler.fill(given), "texts is a text, or a list of texts", str(given)[:10])
 
 
 @pytest.mark.parametrize("new", [0, -1])

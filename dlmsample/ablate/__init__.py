@@ -9,14 +9,16 @@ The rooms in their order; each imports only from earlier ones:
 * ``report``: Markdown, CSV files and the HTML page.
 * ``papers``: claims of papers, judged by the results, become a ledger (PAPERS.md).
 
-``run`` carries a grid through all of them, and ``estimate`` says beforehand how long that takes. Nothing heavy is
-imported until a name is used.
+``run`` carries a grid through all of them, and ``estimate`` says beforehand how long that takes.
+``dlmsample.ablate(...)`` calls :func:`dlmsample.ablate.run.run`. Nothing heavy is imported until a name is used.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from dlmsample.support.packages import make_callable
 
 if TYPE_CHECKING:
     from dlmsample.ablate.run import Summary as Summary
@@ -43,3 +45,6 @@ def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
         return getattr(import_module(f"dlmsample.ablate.{_EXPORTS[name]}"), name)
     raise AttributeError(f"module 'dlmsample.ablate' has no attribute {name!r}")
+
+
+make_callable("dlmsample.ablate", "dlmsample.ablate.run", "run")

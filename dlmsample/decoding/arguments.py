@@ -12,8 +12,10 @@ from dlmsample import rng
 from dlmsample.decoding.stopping import texts
 from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.denoiser import Denoiser, Prompt
+from dlmsample.models.loading import load
 from dlmsample.models.template import MARK, encode_template
 from dlmsample.policies.base import Policy
+from dlmsample.policies.registry import policy as named
 
 
 def integer(name: str, value: Any) -> int:
@@ -57,6 +59,15 @@ def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
     return [keys.of(prompt) for prompt in ids]
 
 
+def opened(model: Denoiser | str, policy: Policy | str) -> tuple[Denoiser, Policy]:
+    """The model and the policy of a Sampler, either of which may be given by its name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    return load(model) if isinstance(model, str) else model, named(policy) if isinstance(policy, str) else policy
+
+
 def check_options(
     model: Any,
     policy: Any,
@@ -74,7 +85,9 @@ def check_options(
         ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
     """
     if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
-        raise ValueError("Sampler takes a model from dlmsample.load and a policy such as Unmask() or policy(name)")
+        raise ValueError(
+            "Sampler takes a model from dlmsample.load, or its name, and a policy such as T2M() or its name"
+        )
     least = model.facts.min_block_length
     if isinstance(block_length, str):
         if block_length != "all":
@@ -122,17 +135,25 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
         )
 
 
-def listed(name: str, one: str, given: Any) -> list[Any]:
-    """What a caller gives as a list, as one.
+def listed(name: str, given: Any) -> list[Any]:
+    """The prompts or texts that a caller gives; a single one, in any of its forms, is a list of one.
 
     Raises:
-        ValueError: it is a single ``one``, or no list.
+        ValueError: it is neither a prompt nor a list of prompts.
+
+    Example:
+        >>> listed("prompts", "one text"), listed("prompts", [5, 7]), listed("prompts", [[5], [7]])
+        (['one text'], [[5, 7]], [[5], [7]])
     """
-    if isinstance(given, (str, bytes)):
-        raise ValueError(f"{name} is a list: wrap a single {one} in [ ]")
-    if not isinstance(given, Iterable) or isinstance(given, Mapping):
-        raise ValueError(f"{name} is a list of texts, of lists of messages or of lists of ids, not {given!r:.40}")
-    return list(given)
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable) or isinstance(given, (Mapping, bytes)):
+        raise ValueError(
+            f"{name} is a text, or a list of texts, of lists of messages or of lists of ids, not {given!r:.40}"
+        )
+    prompts = list(given)
+    one = bool(prompts) and all(isinstance(part, (Mapping, int)) for part in prompts)  # a chat, or ids
+    return [prompts] if one else prompts
 
 
 def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) -> list[int]:

@@ -13,6 +13,7 @@ from dlmsample.decoding.arguments import (
     encode_text,
     listed,
     new_tokens,
+    opened,
     row_keys,
     stop_strings,
 )
@@ -45,8 +46,8 @@ class Sampler:
     A batch gives exactly what its rows give alone (float32, CPU). The options are attributes to read, not to set.
 
     Args:
-        model: from :func:`dlmsample.load`.
-        policy: any :class:`~dlmsample.policies.base.Policy`.
+        model: from :func:`dlmsample.load`, or what it loads: a name, a folder or a hub id.
+        policy: any :class:`~dlmsample.policies.base.Policy`, or the name of one with its defaults.
         block_length: tokens; None: the model's own; "all": the whole answer is one block and the prompt another.
         temperature: 0 is greedy; otherwise candidates are sampled, confidences stay those of temperature 1.
         top_p: nucleus mass in (0, 1].
@@ -73,8 +74,8 @@ class Sampler:
 
     def __init__(
         self,
-        model: Denoiser,
-        policy: Policy,
+        model: Denoiser | str,
+        policy: Policy | str,
         block_length: int | Literal["all"] | None = None,
         temperature: float = 0.0,
         top_p: float = 1.0,
@@ -85,15 +86,15 @@ class Sampler:
         refresh: int | None = None,
         graphs: bool = True,
     ) -> None:
+        model, policy = opened(model, policy)
         check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
         self._segmentation = Segmentation.of(model, self.block_length)
         self._fill_segmentation = Segmentation.of(model, "all" if block_length is None else self.block_length)
-        self.temperature, self.top_p = float(temperature), float(top_p)
-        self.top_k = None if top_k is None else int(top_k)
-        self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
+        self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
+        self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
         self.graphs = bool(graphs)
         self._pool = Pool(self.graphs, self.batch_size)
@@ -103,9 +104,12 @@ class Sampler:
             raise AttributeError(f"{name} of a Sampler cannot be changed: make a new Sampler")
         super().__setattr__(name, value)
 
+    def __repr__(self) -> str:
+        return f"Sampler({self.model!r}, {self.policy!r}, block_length={self.block_length!r}, cache={self.cache!r})"
+
     def generate(
         self,
-        prompts: Sequence[Prompt],
+        prompts: Prompt | Sequence[Prompt],
         max_new_tokens: int = 128,
         seed: int | Sequence[int] = 0,
         record: bool = False,
@@ -117,7 +121,7 @@ class Sampler:
         """Answer every prompt.
 
         Args:
-            prompts: texts, lists of chat messages, or lists of ids.
+            prompts: texts, lists of chat messages, or lists of ids; or a single one of these.
             max_new_tokens: answer positions of the canvas.
             seed: of all randomness (samples, random scores): one int, or one per prompt; with one int, repeated
                 prompts still differ.
@@ -132,13 +136,12 @@ class Sampler:
             :class:`~dlmsample.types.Output`: tokens, texts, statistics, events; in the prompts' order.
 
         Raises:
-            ValueError: a prompt that is too long, holds a mask (``[MASK]`` too), or cannot be encoded; a single prompt
-                instead of a list; ``max_new_tokens`` below 1; a seed list of another length; a single stop string
-                instead of a list, an empty one, or any for a model without a tokenizer.
+            ValueError: a prompt that is too long, holds a mask (``[MASK]`` too), or cannot be encoded;
+                ``max_new_tokens`` below 1; a seed list of another length; a single stop string instead of a list, an
+                empty one, or any for a model without a tokenizer.
         """
-        prompts = listed("prompts", "prompt", prompts)
-        stops = self._stops(stop)
-        new = new_tokens(self.model, max_new_tokens)
+        prompts = listed("prompts", prompts)
+        stops, new = self._stops(stop), new_tokens(self.model, max_new_tokens)
         ids = [encode_prompt(self.model, prompt, chat, len(new)) for prompt in prompts]
         results = self._run([p + new for p in ids], row_keys(seed, ids), False, record, progress, stops)
 
@@ -181,8 +184,7 @@ class Sampler:
         """
         if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
             raise ValueError(f"stream takes an iterable of prompts, not {type(prompts).__name__}: wrap one in [ ]")
-        stops = self._stops(stop)
-        new = new_tokens(self.model, max_new_tokens)
+        stops, new = self._stops(stop), new_tokens(self.model, max_new_tokens)
         keys, lengths = RowKeys(seed), dict[int, int]()
 
         def requests() -> Iterator[Request]:
@@ -201,7 +203,7 @@ class Sampler:
 
     def fill(
         self,
-        texts: Sequence[Prompt],
+        texts: Prompt | Sequence[Prompt],
         seed: int | Sequence[int] = 0,
         record: bool = False,
         progress: bool = False,
@@ -227,8 +229,7 @@ class Sampler:
             at the masks, in order. A text without a mask comes back as it is, at no cost.
 
         Raises:
-            ValueError: a text that is too long or cannot be encoded; a single text instead of a list; a seed list of
-                another length.
+            ValueError: a text that is too long or cannot be encoded; a seed list of another length.
 
         Example:
             >>> import dlmsample as ds
@@ -236,7 +237,7 @@ class Sampler:
             >>> sampler.fill(["Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK]. So Ann has 7."]).texts
             ['Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = 7. So Ann has 7.']
         """
-        texts = listed("texts", "text", texts)
+        texts = listed("texts", texts)
         model = self.model
         ids = [encode_text(model, text) for text in texts]
         results = self._run(ids, row_keys(seed, ids), True, record, progress)

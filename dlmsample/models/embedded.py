@@ -46,8 +46,13 @@ def shipped(model: Path, kind: AttachmentKind) -> dict[str, Path]:
     }
 
 
-def describe() -> list[dict[str, Any]]:
-    """One dict per embedded model, its adapters and heads as lists of name and summary."""
+def list_models() -> list[dict[str, Any]]:
+    """One dict per embedded model, its adapters and heads as lists of name and summary.
+
+    Example:
+        >>> [model["name"] for model in list_models()]
+        ['nano']
+    """
     rows = []
     for name, (_, summary) in EMBEDDED.items():
         folder = folder_of(name)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 from torch import Tensor
 
+from dlmsample.support.files import atomic_write
 from dlmsample.support.validated import Options
 from dlmsample.types import Block, Prediction, Update
 
@@ -55,6 +59,28 @@ class Policy(Options, ABC):
         """The same policy with some options changed; they are validated as those of a new one."""
         options = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**{**options, **(update or {})})
+
+    def entry(self) -> dict[str, Any]:
+        """The policy as a plain dict, as grid files and ``decoding_config.json`` name it.
+
+        Returns:
+            its name under ``policy`` and every option; :func:`dlmsample.policy` reads it back.
+
+        Example:
+            >>> from dlmsample.policies.t2m import T2M
+            >>> T2M(threshold=0.2).entry()["policy"]
+            't2m'
+        """
+        return {"policy": self.name, **self.model_dump(mode="json")}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write :meth:`entry` to a JSON file, which :func:`dlmsample.policy` reads back by its path.
+
+        Raises:
+            ValueError: the file cannot be written.
+        """
+        with atomic_write(Path(path).expanduser()) as file:
+            file.write(json.dumps(self.entry(), indent=2, ensure_ascii=False) + "\n")
 
     def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
         """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""

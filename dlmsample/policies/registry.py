@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from os import PathLike, fspath
 from typing import Any
 
 from dlmsample.support.registry import Registry, resolve
+from dlmsample.support.yamlfile import document
+
+#: Endings by which a path is told from the name of a policy.
+FILES = (".json", ".yaml", ".yml")
 
 POLICIES = Registry(
     "policy",
@@ -41,14 +47,31 @@ def policy_class(name: str) -> Any:
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 
 
-def policy(name: str, **options: Any) -> Any:
-    """A policy by name.
+def policy(name: str | PathLike[str] | Mapping[str, Any], **options: Any) -> Any:
+    """A policy by name, or from what :meth:`~dlmsample.policies.base.Policy.entry` or ``save`` has written.
+
+    Args:
+        name: of the policy; or a dict with its name under ``policy`` and its options, as in grid files; or the path
+            of a JSON or YAML file that holds such a dict (it ends in .json, .yaml or .yml).
+        options: of the policy; they win over those of a dict or file.
 
     Raises:
-        ValueError: no such policy, no such option, or an option out of range.
+        ValueError: no such policy, no such option, an option out of range, or a file that holds none.
 
     Example:
         >>> policy("t2t", fill_threshold=0.5).fill_threshold
         0.5
+        >>> policy(policy("t2m", threshold=0.2).entry(), max_remasks=3).threshold
+        0.2
     """
+    if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith(FILES)):
+        name, path = document(fspath(name), "policy")[0], f"{fspath(name)!r} holds"
+    else:
+        path = "this is"
+    if isinstance(name, Mapping):
+        entry = dict(name)
+        name = entry.pop("policy", None)
+        options = {**entry, **options}
+    if not isinstance(name, str):
+        raise ValueError(f'{path} no policy: give a name, or {{"policy": "t2m", ...}} with its options')
     return policy_class(name)(**options)

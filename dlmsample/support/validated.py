@@ -7,7 +7,19 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict, model_validator
 
 
-class Options(BaseModel):
+class _Listed(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
+    """Leaves pydantic's machinery out of ``dir(cls)`` and so out of ``help``; all of it still works."""
+
+    def __dir__(cls) -> list[str]:
+        ours = {name for base in cls.__mro__ if not issubclass(BaseModel, base) for name in vars(base)}
+        return sorted(name for name in ours - _MACHINERY if not name.startswith("_"))
+
+
+#: What pydantic writes into every class.
+_MACHINERY = {"model_config", "model_post_init"}
+
+
+class Options(BaseModel, metaclass=_Listed):
     """What policies and objectives are: pydantic fields that cannot change, without unknown or non-finite ones.
 
     True and False are no numbers: ``edit_threshold=False`` must not come to mean 0.0, which edits everything.
@@ -27,3 +39,6 @@ class Options(BaseModel):
             if isinstance(value, bool) and field is not None and field.annotation is not bool:
                 raise ValueError(f"{name} must not be {value}: {cls.not_a_bool}")
         return options
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(type(self)), *type(self).model_fields, "model_dump", "model_validate"})

@@ -286,7 +286,7 @@ def test_a_model_may_ship_nothing_or_much(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "adapters" / "__pycache__").mkdir()
     (tmp_path / "config.json").write_text((embedded.folder_of("nano") / "config.json").read_text())
     monkeypatch.setitem(embedded.EMBEDDED, "more", (str(tmp_path), "a model"))
-    row = {row["name"]: row for row in embedded.describe()}["more"]
+    row = {row["name"]: row for row in embedded.list_models()}["more"]
     assert row["adapters"] == [{"name": "a", "summary": "a"}, {"name": "b", "summary": "what it does"}]
     assert row["heads"] == [{"name": "h", "summary": "h"}, {"name": "i", "summary": "i"}]
 

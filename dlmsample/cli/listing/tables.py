@@ -45,9 +45,9 @@ def policy_row(name: str) -> dict[str, Any]:
 
 def models() -> list[dict[str, Any]]:
     """Every embedded model with its adapters and heads."""
-    from dlmsample.models.embedded import describe
+    from dlmsample.models.embedded import list_models
 
-    return describe()
+    return list_models()
 
 
 def explained(
