@@ -142,4 +142,6 @@ def test_mypy_sees_the_types(tmp_path: Path) -> None:
         text=True,
     )
     errors = [line for line in ran.stdout.splitlines() if "error" in line and line.startswith("user.py")]
-    assert len(errors) == 1 and "user.py:7" in errors[0] and "list[str]" in errors[0], ran.stdout
+    assert len(errors) == 1, ran.stdout
+    assert "user.py:7" in errors[0]
+    assert "list[str]" in errors[0]

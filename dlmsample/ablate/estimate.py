@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from dlmsample.ablate.spec.cells import Cell, resolve
-from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
 from dlmsample.ablate.storage import database
 from dlmsample.ablate.storage.environment import present
 from dlmsample.ablate.storage.store import Store
@@ -56,6 +56,7 @@ def estimate(
     out: str | Path | None = None,
     *,
     device: str | None = None,
+    task: TaskEntry | None = None,
     task_options: dict[str, Any] | None = None,
     limit: int | None = None,
     batch_size: int | None = None,
@@ -71,7 +72,7 @@ def estimate(
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the run; what is stored there is not counted again.
-        device, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
+        device, task, task_options, limit, batch_size, accept_versions: as for :func:`dlmsample.ablate.run.run`.
 
     A grid of more than :data:`LARGE` cells is counted, without a look at the store and without a sample.
 
@@ -81,7 +82,7 @@ def estimate(
     marks = None
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
-    grid = grid.resized(limit, batch_size)
+    grid = grid.asking(task).resized(limit, batch_size)
     if sum(grid.sizes.values()) > LARGE:
         return _count(grid, marks, task_options or {})
     resolved = resolve(grid.with_options(task_options or {}), marks, device)

@@ -16,7 +16,7 @@ from typing import Any
 
 import dlmsample
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
-from dlmsample.ablate.spec.grid import Grid, read
+from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
 from dlmsample.ablate.storage import environment, lock
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers import local, ray
@@ -58,6 +58,7 @@ def run(
     retry: bool = False,
     progress: bool = False,
     report: bool = True,
+    task: TaskEntry | None = None,
     task_options: dict[str, Any] | None = None,
     limit: int | None = None,
     batch_size: int | None = None,
@@ -77,6 +78,7 @@ def run(
         retry: run failed cells again.
         progress: a progress bar on standard error when it is a terminal.
         report: write the report at the end.
+        task: asked in place of the grid's tasks.
         task_options: for every task that knows them and does not say otherwise, like ``data_dir``.
         limit: examples of every task, in place of the grid's; what a smaller run left is kept and used.
         batch_size: rows in one forward, in place of the grid's; it changes no number.
@@ -110,7 +112,7 @@ def run(
     if not isinstance(grid, Grid):
         path = str(grid)
         grid, marks = read(grid)
-    grid = grid.resized(limit, batch_size)
+    grid = grid.asking(task).resized(limit, batch_size)
     where = local.devices(device)
     folder = Path(out).expanduser()
     began = time.perf_counter()

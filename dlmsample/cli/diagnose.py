@@ -40,9 +40,15 @@ class DiagnoseOptions(threads.ThreadOptions, options.CheckpointOptions):
 
     model: Annotated[str, typer.Argument(metavar="MODEL", help="Embedded model, folder, or hub id.")]
     task: Annotated[
-        str, typer.Option(metavar="NAME", help="Task whose gold answers are used; see dlmsample tasks.")
+        str,
+        typer.Option(
+            metavar="NAME_OR_FILE", help="Task, or .jsonl file, whose gold answers are used; see dlmsample tasks."
+        ),
     ] = "wordproblems"
-    split: Annotated[str, typer.Option(metavar="NAME", help="Split of the task.")] = "valid"
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Split of the task.  [default: valid; of a file of your own: all of it]"),
+    ] = None
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Use the first N examples of the split.")] = 256
     settings: Annotated[
         list[str],
@@ -81,7 +87,8 @@ def diagnose(given: DiagnoseOptions) -> None:
     changed = settings.parse_settings(given.settings)
     if given.data_dir is not None:
         changed["data_dir"] = given.data_dir
-    examples = dlmsample.tasks.load(given.task, given.split, given.limit, **changed)
+    valid = "valid" in dlmsample.tasks.task_class(given.task).splits
+    examples = dlmsample.tasks.load(given.task, given.split or ("valid" if valid else None), given.limit, **changed)
     screen.silence()
     threads.use(given.threads)
     from dlmsample.diagnose import diagnose as measure
@@ -101,18 +108,18 @@ def diagnose(given: DiagnoseOptions) -> None:
         )
         with screen.sink(given.output) as stream:
             if given.as_json:
-                data = {"task": given.task, "split": given.split, "options": changed, **report.asdict()}
+                data = {"task": given.task, "split": examples.split, "options": changed, **report.asdict()}
                 stream.write(json.dumps(data) + "\n")
             else:
-                _write_text(stream, given, report)
+                _write_text(stream, given, examples.split, report)
 
 
-def _write_text(stream: TextIO, given: DiagnoseOptions, report: Diagnosis) -> None:
+def _write_text(stream: TextIO, given: DiagnoseOptions, split: str, report: Diagnosis) -> None:
     """For people: what was measured on what, then a table for each diagnostic."""
     page = screen.console(stream)
     parts = [report.model]
     parts += [f"{kind} {name}" for kind, name in (("adapter", report.adapter), ("head", report.head)) if name]
-    screen.say(page, f"{', '.join(parts)}: {report.examples} examples of {given.task}/{given.split}")
+    screen.say(page, f"{', '.join(parts)}: {report.examples} examples of {given.task}/{split}")
     stress, stuck = report.stress, report.stuck
     _table(
         page,

@@ -7,6 +7,7 @@ from typing import Any
 
 from dlmsample.support.registry import Registry, unknown
 from dlmsample.tasks.base import Example, Score, Task
+from dlmsample.tasks.own import OwnTask, is_file_task
 
 __all__ = ["Example", "Score", "Task", "list_tasks", "load"]
 
@@ -39,8 +40,18 @@ def list_tasks() -> list[str]:
 
 
 def task_class(name: str) -> type[Task]:
-    """The class behind a task's name, imported on demand. Errors: ValueError for an unknown name."""
-    return TASKS[name]
+    """The class behind a task's name or file, imported on demand. Errors: ValueError for an unknown name."""
+    return OwnTask if is_file_task(name) else TASKS[name]
+
+
+def is_task(name: str) -> bool:
+    """Whether there is a task of this name; the path of a file with rows is one.
+
+    Example:
+        >>> is_task("gsm8k"), is_task("mine.jsonl"), is_task("gms8k")
+        (True, True, False)
+    """
+    return is_file_task(name) or name in TASKS
 
 
 def task_options(name: str) -> dict[str, Any]:
@@ -51,14 +62,15 @@ def task_options(name: str) -> dict[str, Any]:
         {'seed': 0, 'min_steps': 5, 'max_steps': 8, 'free_wording': True}
     """
     parameters = inspect.signature(task_class(name)).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "path"}
 
 
 def load(name: str, split: str | None = None, limit: int | None = None, **options: Any) -> Task:
     """One split of a task; ``limit`` keeps the first N examples of its fixed order (None: all).
 
     ``split`` None is the one that is reported: test, or the task's last where no test answers are public.
-    Published benchmarks read the files in the folder ``data_dir``, or the hub without it. ``options`` are the
+    Published benchmarks read the files in the folder ``data_dir``, or the hub without it. A name that ends in
+    .jsonl, .json or .csv is the path of your own rows, see :class:`~dlmsample.tasks.own.OwnTask`. ``options`` are the
     task's own (see ``task_options``). Errors: ValueError for an unknown name, split or option, a limit below 1, or
     data that cannot be read, naming what is valid or what to do.
 
@@ -74,4 +86,4 @@ def load(name: str, split: str | None = None, limit: int | None = None, **option
             raise unknown(f"option of task {name}", option, valid)
     if split is None:
         split = "test" if "test" in cls.splits else cls.splits[-1]
-    return cls(split, limit, **options)
+    return cls(split, limit, **options, **({"path": name} if is_file_task(name) else {}))

@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from dlmsample.support.yamlfile import Marks, Section, document, load, validated
 from dlmsample.support.yamlfile import YamlError as GridError
-from dlmsample.tasks import list_tasks, task_options
+from dlmsample.tasks import is_task, task_options
 
 __all__ = ["CellSettings", "CheckpointEntry", "Grid", "GridError", "PolicyEntry", "TaskEntry", "parse", "read"]
 
@@ -194,6 +194,10 @@ class Grid(Section):
         ]
         return self.model_copy(update={"tasks": tasks})
 
+    def asking(self, task: TaskEntry | None) -> Grid:
+        """The same grid with one task in place of its own; None: unchanged."""
+        return self if task is None else self.model_copy(update={"tasks": [task]})
+
     def resized(self, limit: int | None = None, batch_size: int | None = None) -> Grid:
         """The same grid with another limit of examples a task, or another batch size; None: unchanged.
 
@@ -252,7 +256,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def _known(task: str, given: dict[str, Any]) -> dict[str, Any]:
-    known = task_options(task) if task in list_tasks() else {}
+    known = task_options(task) if is_task(task) else {}
     return {key: value for key, value in given.items() if key in known}
 
 

@@ -86,7 +86,7 @@ def tasks() -> list[dict[str, Any]]:
     """Every task with its source, splits, scorer and options."""
     from dlmsample.tasks import list_tasks
 
-    return [_task(name) for name in list_tasks()]
+    return [_task(name) for name in (*list_tasks(), "FILE.jsonl")]
 
 
 def _task(name: str) -> dict[str, Any]:
