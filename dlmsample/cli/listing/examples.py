@@ -32,7 +32,7 @@ def examples(copied_to: str | None = None) -> list[dict[str, Any]]:
 
 #: What files say that cannot hold a comment.
 _ABOUT = {
-    "questions.jsonl": "Your own task: dlmsample ablate demo_grid.yaml --task questions.jsonl --scorer number --out runs/q",
+    "questions.jsonl": "Questions with answers: dlmsample ablate demo_grid.yaml --task questions.jsonl --scorer number",
     "problems.txt": "Word problems, one per line: dlmsample generate --policy t2m < problems.txt",
     "messages.json": "A conversation: dlmsample generate --chat messages.json",
 }
