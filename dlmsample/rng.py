@@ -55,6 +55,11 @@ def uniform(key: Tensor) -> Tensor:
     return (_shift_right(key, 41).to(torch.float32) + 0.5) * 2.0**-23
 
 
+def draw(key: Tensor, *counters: Tensor | int) -> Tensor:
+    """:func:`uniform` of a key that counters are folded into: the usual way to a number."""
+    return uniform(fold(key, *counters))
+
+
 def gumbel(key: Tensor) -> Tensor:
     """Standard Gumbel draws (float32), one for each key; ``argmax(logits + gumbel)`` samples from softmax(logits)."""
     return -torch.log(-torch.log(uniform(key)))

@@ -37,7 +37,7 @@ class Tallies(NamedTuple):
 
 def hidden(canvas: Canvas, rate: float) -> Tensor:
     """bool ``[row, pos]``: each editable position with probability ``rate``; a higher rate only adds positions."""
-    draws = Draws.of(canvas.keys, canvas.clean, canvas.blocks)
+    draws = Draws(canvas.keys, canvas.clean, canvas.blocks)
     return canvas.editable & (draws.per_position(MASK) < rate)
 
 
@@ -46,7 +46,7 @@ def commit(canvas: Canvas, mask_id: int, mask_rate: float, commit_rate: float) -
 
     Ties go to the lower position. In block-causal models each block is a canvas of its own.
     """
-    draws = Draws.of(canvas.keys, canvas.clean, canvas.blocks)
+    draws = Draws(canvas.keys, canvas.clean, canvas.blocks)
     masked = hidden(canvas, mask_rate)
     tokens = canvas.clean.masked_fill(masked, mask_id)
     first = predict(canvas.logits(tokens), tokens, mask_id)

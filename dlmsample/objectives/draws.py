@@ -14,7 +14,7 @@ from torch import Tensor
 
 from dlmsample.objectives.base import Draft, Ids
 from dlmsample.predict import predict
-from dlmsample.rng import fold, uniform
+from dlmsample.rng import draw, fold
 from dlmsample.types import Prediction
 
 RATE, MASK, BRANCH, BETA, COMMIT_RATE, ORDER, EDIT_RATE, EDIT = range(1, 9)
@@ -43,32 +43,33 @@ class Draws(NamedTuple):
     """The keys of a batch with the positions and canvases its draws are counted by."""
 
     keys: Tensor
-    """int64 ``[row, 1]``."""
-    canvas: Tensor
-    """int64 ``[row, pos]``: the block index, 0 everywhere without blocks."""
+    """int64 ``[row]``."""
+    like: Tensor
+    """Any ``[row, pos]`` tensor, such as the clean tokens."""
+    blocks: Tensor | None
+    """int ``[row, pos]``, the block of each position; None: a row is one canvas."""
 
-    @classmethod
-    def of(cls, keys: Tensor, like: Tensor, blocks: Tensor | None) -> Draws:
-        """From keys ``[row]``, any ``[row, pos]`` tensor and the blocks, if any."""
-        return cls(keys[:, None], torch.zeros_like(like, dtype=torch.int64) if blocks is None else blocks.long())
+    @property
+    def canvas(self) -> Tensor:
+        """int64 ``[row, pos]``: the block index, 0 everywhere without blocks."""
+        return torch.zeros_like(self.like, dtype=torch.int64) if self.blocks is None else self.blocks.long()
 
     def per_row(self, kind: int) -> Tensor:
         """float32 ``[row, 1]`` uniform, one for each sequence."""
-        return uniform(fold(self.keys, kind))
+        return draw(self.keys[:, None], kind)
 
     def per_canvas(self, kind: int, index: int | None = None) -> Tensor:
         """float32 ``[row, pos]`` uniform, equal within a canvas; ``index`` tells several of one kind apart."""
         # A draw per position from its canvas's counter: no gather needed.
-        key = fold(self.keys, kind, self.canvas)
-        return uniform(key if index is None else fold(key, index))
+        return draw(self.keys[:, None], kind, self.canvas, *(() if index is None else (index,)))
 
     def bits(self, kind: int) -> Tensor:
         """int64 ``[row, pos]``, 64 random bits for each position: a random order that has no ties."""
-        return fold(self.keys, kind, torch.arange(self.canvas.shape[1], device=self.canvas.device))
+        return fold(self.keys[:, None], kind, self._places())
 
     def per_position(self, kind: int) -> Tensor:
         """float32 ``[row, pos]`` uniform, one for each position."""
-        return uniform(self.bits(kind))
+        return draw(self.keys[:, None], kind, self._places())
 
     def beta22(self, kind: int) -> Tensor:
         """float32 ``[row, pos]`` Beta(2, 2), equal within a canvas: the median of three uniforms has that law."""
@@ -90,6 +91,10 @@ class Draws(NamedTuple):
         canvas, again = self._among(members).gather(1, order).sort(dim=1, stable=True)
         places = torch.arange(score.shape[1], device=score.device) - torch.searchsorted(canvas, canvas)
         return torch.empty_like(order).scatter(1, order.gather(1, again), places)
+
+    def _places(self) -> Tensor:
+        """int64 ``[pos]``."""
+        return torch.arange(self.like.shape[1], device=self.like.device)
 
     def _among(self, members: Tensor) -> Tensor:
         """The canvas of the members, beyond every canvas elsewhere."""
@@ -152,5 +157,5 @@ def candidates(
     if draft is None:
         raise ValueError(f"{rule} needs draft=..., a function tokens -> logits: the model's own forward")
     with torch.no_grad():
-        key = fold(draws.keys[:, 0], DRAFT)
+        key = fold(draws.keys, DRAFT)
         return predict(draft(tokens), tokens, ids.mask, key=key, temperature=temperature)

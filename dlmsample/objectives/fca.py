@@ -77,7 +77,7 @@ class FCA(Objective):
         Sets: ``masked``, ``visible`` = ``wrong`` + ``right``, and ``artefact``, the written positions.
         """
         clean, editable, ids = batch.clean, batch.editable, batch.ids
-        draws = Draws.of(batch.keys, clean, batch.blocks)
+        draws = Draws(batch.keys, clean, batch.blocks)
         length = draws.size(editable)
         if self.steps is None:
             step, count = (2 / length.clamp(min=2)), length.clamp(max=2)

@@ -39,7 +39,7 @@ class MDM(Objective):
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``."""
         clean, editable = batch.clean, batch.editable
-        draws = Draws.of(batch.keys, clean, batch.blocks)
+        draws = Draws(batch.keys, clean, batch.blocks)
         p = (1 - self.eps) * draws.per_canvas(RATE) + self.eps
         masked = editable & (draws.per_position(MASK) < p)
         length = editable.sum(1, keepdim=True).clamp(min=1)

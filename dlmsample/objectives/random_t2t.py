@@ -48,7 +48,7 @@ class RandomT2T(TokenToToken):
 
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``, ``wrong``, ``right``."""
-        draws = Draws.of(batch.keys, batch.clean, batch.blocks)
+        draws = Draws(batch.keys, batch.clean, batch.blocks)
         masked = self.masked(batch.editable, draws)
         share = between(self.random_share, draws.per_canvas(EDIT_RATE))
         replaced = batch.editable & ~masked & (draws.per_position(EDIT) < share)

@@ -60,7 +60,7 @@ class SCOPE(Objective):
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`. Sets: ``masked``, ``wrong_commit``, ``right_commit``."""
         clean, editable, ids = batch.clean, batch.editable, batch.ids
-        draws = Draws.of(batch.keys, clean, batch.blocks)
+        draws = Draws(batch.keys, clean, batch.blocks)
         own = draws.per_row(d.BRANCH) >= self.mdm_share
         plain = (1 - _LOWEST_RATE) * draws.per_canvas(d.RATE) + _LOWEST_RATE
         rate = torch.where(own, draws.beta22(d.BETA).clamp(0.05, 0.95), plain)

@@ -55,7 +55,7 @@ class SelfGeneratedT2T(TokenToToken):
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`. Sets: ``masked``, ``wrong``, ``right``."""
         clean, editable, ids = batch.clean, batch.editable, batch.ids
-        draws = Draws.of(batch.keys, clean, batch.blocks)
+        draws = Draws(batch.keys, clean, batch.blocks)
         masked = self.masked(editable, draws)
         drafts = d.candidates("SelfGeneratedT2T", draft, clean.masked_fill(masked, ids.mask), draws, ids, 0.0).token
         left = masked & (draws.per_position(d.KEEP) < between(self.draft_remask, draws.per_canvas(d.KEEP_RATE)))

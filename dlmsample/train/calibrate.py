@@ -40,7 +40,6 @@ def measure(
     logits, wrong = [], []
     for part in validation(config, pad, config.head.calibration_rows, config.batch_size // config.micro_batches):
         batch = lay_out(config, part, device)
-
         window = corrupt(objective, model, batch, ids).input
         error = model(batch, window, frozenset({"error"}))
         counts = batch.editable & (window != ids.mask)

@@ -143,6 +143,19 @@ def corrupt(objective: Objective, model: nn.Module, batch: StreamLayout, ids: Id
     return objective.corrupt(clean, draft)
 
 
+def loss_of(
+    objective: Objective,
+    model: nn.Module,
+    batch: StreamLayout,
+    ids: Ids,
+    needs: frozenset[str] = _LOGITS,
+    dropout: bool = False,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """:func:`corrupt`, forward and loss: the mean over the rows of a micro-batch; and its metrics."""
+    corrupted = corrupt(objective, model, batch, ids, dropout)
+    return objective.loss(model(batch, corrupted.input, needs), corrupted)
+
+
 def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:
     """The module to train with its adapters and its head: what trains is float32 and requires gradients.
 
@@ -285,12 +298,3 @@ def token_ids(config: TrainConfig, model: StreamModel) -> Ids:
 def pad_id(module: Any) -> int:
     """The id that fills rows up."""
     return module.config.pad_token_id or 0
-
-
-def compile_layers(model: StreamModel) -> None:
-    """Compile each layer in place, for any batch and length: one graph serves all, and names stay."""
-    from transformers.modeling_layers import GradientCheckpointingLayer
-
-    for layer in model.modules():
-        if isinstance(layer, GradientCheckpointingLayer):
-            layer.compile(dynamic=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,21 @@ class MetricSums:
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
 
-    def add(self, values: Mapping[str, Tensor], editable: Tensor) -> None:
-        """Add the metrics of one micro-batch.
+    def add(self, parts: Iterable[tuple[Mapping[str, Tensor], Tensor]], whole: Mapping[str, Tensor]) -> None:
+        """Add the metrics of one step.
 
         Args:
-            values: scalars; each ``share/<set>`` says which part of all positions, padding included, the set is.
-            editable: bool ``[row, pos]``, as the objective got it.
+            parts: of each micro-batch its metrics, scalars, of which each ``share/<set>`` says which part of all
+                positions, padding included, the set is; and ``editable``, bool ``[row, pos]``, as the objective got it.
+            whole: values of the whole step that are the same in every process, such as the gradient's norm.
         """
+        for values, editable in parts:
+            self._add_part(values, editable)
+        for name, value in whole.items():
+            self._add(_STEP + name, value.detach().float())
+            self._add(_STEPS + name, torch.ones_like(value, dtype=torch.float32))
+
+    def _add_part(self, values: Mapping[str, Tensor], editable: Tensor) -> None:
         self._add(_EDITABLE, editable.sum().float())
         self._add(_ROWS, editable.new_full((), len(editable), dtype=torch.float32))
         for name, value in values.items():
@@ -43,12 +51,6 @@ class MetricSums:
                 count = float(len(editable)) if size is None else (size.detach().float() * editable.numel()).round()
                 added = value.detach().float() * count
             self._add(name, added)
-
-    def add_step(self, values: Mapping[str, Tensor]) -> None:
-        """Add values of a whole step that are the same in every process, such as the gradient's norm."""
-        for name, value in values.items():
-            self._add(_STEP + name, value.detach().float())
-            self._add(_STEPS + name, torch.ones_like(value, dtype=torch.float32))
 
     def take(self, reduce: Callable[[Tensor], Any]) -> dict[str, float]:
         """The metrics since the last call, in one read; ``reduce`` adds up over the processes."""

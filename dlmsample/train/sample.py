@@ -30,8 +30,8 @@ class Samples:
     def __init__(self, config: TrainConfig, section: SampleSection, model: StreamModel) -> None:
         from transformers import AutoTokenizer
 
-        self.section, self.seed, self.model, self.end = section, config.seed, model, config.steps
-        self.precision = config.precision
+        self.section, self.seed, self.model = section, config.seed, model
+        self.every, self.precision = section.every, config.precision
         facts = Facts(**config.geometry.model_dump())
         tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
         self.denoiser = Denoiser(
@@ -47,10 +47,6 @@ class Samples:
             )
         except ValueError as error:
             raise TrainError(f"sample: {error}") from None
-
-    def due(self, step: int) -> bool:
-        """Whether it is time: every so many steps, and at the end."""
-        return step == self.end or step % self.section.every == 0
 
     def __call__(self) -> list[dict[str, Any]]:
         """One entry per prompt: prompt, reference and answer as texts, and the answer's forwards."""

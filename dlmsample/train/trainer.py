@@ -27,12 +27,12 @@ from dlmsample.train.calibrate import calibrate, measure
 from dlmsample.train.card import record, summary
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.batches import BatchSteps, batches
-from dlmsample.train.data.layout import MicroBatch, StreamLayout, lay_out
+from dlmsample.train.data.layout import MicroBatch, lay_out
 from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
 from dlmsample.train.folder import RunFolder
-from dlmsample.train.model import build_model, compile_layers, corrupt, pad_id, token_ids
+from dlmsample.train.model import StreamModel, build_model, loss_of, pad_id, token_ids
 from dlmsample.train.optimizer import build_optimizer, learning_rate, named_trainable
 from dlmsample.train.report import MetricSums, RunLog
 from dlmsample.train.sample import Samples
@@ -75,7 +75,7 @@ class Trainer:
             self.metrics: dict[str, float] = {}
             self.optimizer = build_optimizer(config, self.inner, device)
             if config.compile:
-                compile_layers(self.inner)
+                _compile_layers(self.inner)
             self.model, self._update = self._prepare()
             # Sharding replaces the parameters, so names and numbers are put together after it.
             self.named = named_trainable(self.inner)
@@ -137,7 +137,7 @@ class Trainer:
                         speed["peak_gib"] = torch.cuda.max_memory_allocated(device) / 2**30
                     report.log(self.step, {**values, "lr": rate, **speed})
                     tokens, since = 0, now
-                if self.samples is not None and self.samples.due(self.step):
+                if self.samples is not None and (self.step == self.config.steps or self.step % self.samples.every == 0):
                     begun = time.monotonic()
                     report.sample(self.step, self.samples())
                     since += time.monotonic() - begun  # no time of the training
@@ -171,17 +171,20 @@ class Trainer:
         if self.dropout:
             # Dropout alone draws from torch's generator: seeded anew at each step, a resumed run draws the same.
             torch.manual_seed(sequence_key(self.config.seed, [], self.step, self.accelerator.process_index))
+        told: list[tuple[dict[str, Tensor], Tensor]] = []
         for number, part in enumerate(batch):
             last = number == len(batch) - 1
             with contextlib.nullcontext() if last else self.accelerator.no_sync(self.model):
                 laid_out = lay_out(self.config, part, self.accelerator.device)
-                loss, metrics = self._loss(laid_out)
+                loss, metrics = loss_of(self.objective, self.model, laid_out, self.ids, self.needs, self.dropout)
                 self.accelerator.backward(loss * (len(part.keys) / rows))
             tokens += laid_out.size
-            sums.add({"loss": loss, **metrics}, laid_out.editable)
+            told.append(({"loss": loss.detach(), **metrics}, laid_out.editable))
+        whole: dict[str, Tensor] = {}
         if self.config.clip is not None:
             norm = torch.as_tensor(self.accelerator.clip_grad_norm_(self.named.values(), self.config.clip))
-            sums.add_step({"grad_norm": norm.full_tensor() if isinstance(norm, DTensor) else norm})
+            whole["grad_norm"] = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        sums.add(told, whole)
         rate = learning_rate(self.config, self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -191,11 +194,6 @@ class Trainer:
             self.average.update(self.step)
         self.step += 1
         return tokens
-
-    def _loss(self, batch: StreamLayout) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss of one micro-batch: the mean over its rows; and its metrics."""
-        corrupted = corrupt(self.objective, self.model, batch, self.ids, self.dropout)
-        return self.objective.loss(self.model(batch, corrupted.input, self.needs), corrupted)
 
     def save(self) -> None:
         """Write a checkpoint of the present step; sharded tensors are gathered by all processes together."""
@@ -278,3 +276,12 @@ class Trainer:
             return late
         flag = torch.tensor([late], device=self.accelerator.device, dtype=torch.int32)
         return bool(torch.as_tensor(self.accelerator.reduce(flag)).item())
+
+
+def _compile_layers(model: StreamModel) -> None:
+    """Compile each layer in place, for any batch and length: one graph serves all, and names stay."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    for layer in model.modules():
+        if isinstance(layer, GradientCheckpointingLayer):
+            layer.compile(dynamic=True)

@@ -27,7 +27,7 @@ def test_rank_and_size_count_within_the_canvas(scores: str) -> None:
     if scores == "integers":
         score = fold(torch.arange(count)[:, None], torch.arange(width))
     for given in (None, blocks):
-        draws = Draws.of(torch.arange(count), score, given)
+        draws = Draws(torch.arange(count), score, given)
         rank, size = draws.rank(score, members), draws.size(members)
         for r in range(count):
             canvas = [0] * width if given is None else blocks[r].tolist()
@@ -73,7 +73,7 @@ def test_random_tokens_enumerate_every_index() -> None:
 def test_median_of_three_is_beta_2_2() -> None:
     count = 100_000
     keys = fold(torch.tensor(11), torch.arange(count))
-    draw = Draws.of(keys, torch.zeros(count, 1), None).beta22(4)[:, 0].double()
+    draw = Draws(keys, torch.zeros(count, 1), None).beta22(4)[:, 0].double()
     assert abs(draw.mean() - 0.5) < 4 * math.sqrt(0.05 / count)
     for x in (0.02, 0.05, 0.1, 0.25, 0.5, 0.7, 0.9, 0.95, 0.99):
         p = 3 * x**2 - 2 * x**3
@@ -83,7 +83,7 @@ def test_median_of_three_is_beta_2_2() -> None:
 def test_canvas_draws_are_equal_within_and_independent_between() -> None:
     count = 100_000
     keys = fold(torch.tensor(2), torch.arange(count))
-    draws = Draws.of(keys, torch.zeros(count, 3), torch.tensor([[1, 1, 2]]).expand(count, -1))
+    draws = Draws(keys, torch.zeros(count, 3), torch.tensor([[1, 1, 2]]).expand(count, -1))
     for u in (draws.per_canvas(1), draws.per_canvas(4, 1), draws.beta22(4)):
         assert torch.equal(u[:, 0], u[:, 1])
         assert abs(torch.corrcoef(u[:, [0, 2]].T)[0, 1]) < 4 / math.sqrt(count)

@@ -196,7 +196,7 @@ def test_fca_may_choose_what_was_masked_at_t_and_weighs_by_one_over_t() -> None:
 def test_scope_clamps_its_mask_rate() -> None:
     """Sequences whose Beta(2, 2) draw lies outside [0.05, 0.95] are masked at those rates."""
     keys = fold(torch.tensor(9), torch.arange(COUNT))
-    drawn = Draws.of(keys, torch.zeros(COUNT, 1), None).beta22(BETA_DRAW)[:, 0]
+    drawn = Draws(keys, torch.zeros(COUNT, 1), None).beta22(BETA_DRAW)[:, 0]
     for members, rate in ((drawn < 0.02, 0.05), (drawn > 0.98, 0.95)):
         clean = torch.full((int(members.sum()), 100), 5)
         everywhere = torch.ones_like(clean, dtype=torch.bool)

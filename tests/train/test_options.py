@@ -19,7 +19,7 @@ from dlmsample.train.config.sections import Geometry
 from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import extents, lay_out, lengths
 from dlmsample.train.ema import Average
-from dlmsample.train.model import StreamModel, build_model, build_module, skeleton
+from dlmsample.train.model import StreamModel, build_model, build_module, loss_of, skeleton
 from dlmsample.train.optimizer import named_trainable
 from dlmsample.train.report import MetricSums
 from dlmsample.train.trainer import Trainer
@@ -275,9 +275,9 @@ def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: 
     part = trainer.data[0][0]
     with FakeTensorMode(allow_non_fake_inputs=True):
         batch = lay_out(trainer.config, part)
-        loss, metrics = trainer._loss(batch)
+        loss, metrics = loss_of(trainer.objective, trainer.model, batch, trainer.ids, trainer.needs, trainer.dropout)
         trainer.accelerator.backward(loss)
-        MetricSums().add(metrics, batch.editable)
+        MetricSums().add([(metrics, batch.editable)], {})
     assert all(value.shape == () for value in metrics.values())
 
 

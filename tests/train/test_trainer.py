@@ -234,10 +234,10 @@ def test_a_mean_over_a_set_counts_by_the_size_of_the_set() -> None:
     sums, editable = MetricSums(), torch.ones(2, 5, dtype=torch.bool)
     for share, ce in ((0.0, 0.0), (0.3, 4.0), (0.1, 2.0), (0.0, 0.0)):
         values = {"loss": torch.tensor(1.0), "share/wrong": torch.tensor(share), "ce/wrong": torch.tensor(ce)}
-        sums.add(values, editable)
+        sums.add([(values, editable)], {})
     found = sums.take(lambda values: values)
     assert found == pytest.approx({"loss": 1.0, "share/wrong": 0.1, "ce/wrong": 3.5})
-    sums.add({"share/wrong": torch.tensor(0.0), "ce/wrong": torch.tensor(0.0)}, editable)
+    sums.add([({"share/wrong": torch.tensor(0.0), "ce/wrong": torch.tensor(0.0)}, editable)], {})
     assert sums.take(lambda values: values) == {"share/wrong": 0.0, "ce/wrong": 0.0}
 
 
@@ -250,8 +250,7 @@ def test_metrics_do_not_depend_on_how_a_batch_is_padded() -> None:
         wrong = torch.zeros_like(editable)
         wrong[0, :3] = True
         shares = {"share/wrong": wrong.float().mean(), "share/visible": editable.float().mean()}
-        sums.add({**shares, "positive_rate": torch.tensor(0.3)}, editable)
-        sums.add_step({"grad_norm": torch.tensor(2.0)})
+        sums.add([({**shares, "positive_rate": torch.tensor(0.3)}, editable)], {"grad_norm": torch.tensor(2.0)})
         found.append(sums.take(lambda values: values))
     assert found[0] == pytest.approx({"share/wrong": 0.3, "share/visible": 1.0, "positive_rate": 0.3, "grad_norm": 2.0})
     assert found[0] == pytest.approx(found[1])

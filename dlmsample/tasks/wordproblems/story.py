@@ -110,6 +110,14 @@ def draw_plan(random: Callable[[], float], steps: int) -> Story:
     return Story(start, tuple(events), value)
 
 
+def draw_in_split(random: Callable[[], float], steps: int, split: str) -> Story:
+    """:func:`draw_plan`, again and again until a plan falls into ``split``."""
+    while True:
+        plan = draw_plan(random, steps)
+        if split_of(plan.equations) == split:
+            return plan
+
+
 def _draw_event(random: Callable[[], float], kind: str, value: int) -> tuple[StoryEvent, int] | None:
     """An event of this kind with random numbers, and the value after it; None if they do not fit."""
     if kind in ("gain", "lose"):

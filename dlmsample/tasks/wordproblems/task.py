@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from dlmsample.tasks.base import Example, Score, Task
-from dlmsample.tasks.wordproblems.story import SPLITS, draw_plan, split_of
+from dlmsample.tasks.wordproblems.story import SPLITS, draw_in_split
 from dlmsample.tasks.wordproblems.wording import render
 
 STEPS = (2, 8)
@@ -24,7 +24,7 @@ def problem(
     """The word problem at ``index`` (any integer) of ``split``: a pure function of its arguments, everywhere.
 
     The number of steps is uniform from ``min_steps`` to ``max_steps``. Plans are drawn until one falls into
-    the split (see ``plan.split_of``), then put into words. Each step of the reference is worded in one of
+    the split (see ``story.split_of``), then put into words. Each step of the reference is worded in one of
     several ways (``forms.STEPS``), drawn by a stream of its own, or always in the first
     (``free_wording=False``); prompt and answer stay the same. ``meta`` holds ``steps``. Errors: ValueError for
     an unknown split or steps outside 2 <= min_steps <= max_steps <= 8.
@@ -38,9 +38,7 @@ def problem(
     name = f"wordproblems/{split}/{index}/{seed}/{min_steps}/{max_steps}"
     random = stream(name)
     steps = min_steps + int(random() * (max_steps - min_steps + 1))
-    plan = draw_plan(random, steps)
-    while split_of(plan.equations) != split:
-        plan = draw_plan(random, steps)
+    plan = draw_in_split(random, steps, split)
     prompt, reference = render(plan, random, stream(f"{name}/chain") if free_wording else lambda: 0.0)
     return Example(prompt, str(plan.result), reference, {"steps": steps})
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from dlmsample.rng import fold, uniform
+from dlmsample.rng import draw
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import WindowSection
 from dlmsample.train.data.encoder import Encoder
-from dlmsample.train.data.layout import MicroBatch, collate, input_lengths
+from dlmsample.train.data.layout import MicroBatch, cut
 from dlmsample.train.data.source import RowSource, TaskSource
 
 _LONG, _WINDOW, _KIND, _BLOCK = 102, 103, 104, 105
@@ -55,7 +54,7 @@ def draw_windows(
 
     Source: ours; a window that ends at random keeps EOS from telling where a whole-answer canvas ends.
     """
-    draws = uniform(fold(keys[:, None], torch.tensor([_LONG, _WINDOW, _KIND, _BLOCK], device=keys.device)))
+    draws = draw(keys[:, None], torch.tensor([_LONG, _WINDOW, _KIND, _BLOCK], device=keys.device))
     is_long, place, kind, log_place = draws.unbind(1)
     long = is_long < options.long_window_share
     top = torch.where(long, options.long_window_max, options.window_max)
@@ -74,8 +73,7 @@ def draw_windows(
 class BatchSteps(Dataset[list[MicroBatch]]):
     """Item s: the micro-batches of step s, rows ``s * batch .. (s + 1) * batch`` of the source.
 
-    Rows are sorted by length before they are cut into micro-batches, so that padding is small. With several
-    processes, process ``rank`` of ``world`` takes every ``world``-th row.
+    With several processes, process ``rank`` of ``world`` takes every ``world``-th row.
 
     Args:
         config: the run.
@@ -99,7 +97,7 @@ class BatchSteps(Dataset[list[MicroBatch]]):
             raise TrainError(
                 f"batch_size must be a multiple of {config.micro_batches} micro-batches x {world} processes"
             )
-        self.config, self.pad, self.rank, self.world = config, pad, rank, world
+        self.config, self.geometry, self.pad, self.rank, self.world = config, config.geometry, pad, rank, world
         self.source = make_source(config, split) if source is None else source
 
     @property
@@ -111,7 +109,7 @@ class BatchSteps(Dataset[list[MicroBatch]]):
         return self.config.steps
 
     def __getitem__(self, step: int) -> list[MicroBatch]:
-        config, geometry = self.config, self.config.geometry
+        config, geometry = self.config, self.geometry
         first = step * config.batch_size
         drawn = self.source.rows(torch.arange(first + self.rank, first + config.batch_size, self.world))
         room = None if drawn.room is None else torch.from_numpy(drawn.room - drawn.prompt)
@@ -119,16 +117,7 @@ class BatchSteps(Dataset[list[MicroBatch]]):
         least = geometry.min_block_length
         sizes = draw_windows(drawn.keys, answers, config.windows, geometry.block_length, least, room)
         window, block = (size.numpy() for size in sizes)
-        total = input_lengths(drawn.prompt, window, block, geometry.attention)
-        order = np.argsort(total, kind="stable")
-        return [
-            collate(drawn, part, window, block, geometry.eos_ids[0], self.pad)
-            for part in np.split(order, config.micro_batches)
-        ]
-
-
-def _same(item: list[MicroBatch]) -> list[MicroBatch]:
-    return item
+        return cut(drawn, window, block, config.micro_batches, geometry, self.pad)
 
 
 def _quiet(worker: int) -> None:
@@ -144,7 +133,7 @@ def batches(steps: BatchSteps, start: int, stop: int) -> Iterator[list[MicroBatc
         batch_size=None,
         sampler=range(start, stop),  # type: ignore[arg-type]
         num_workers=workers,
-        collate_fn=_same,
+        collate_fn=list,  # the same micro-batches, as they are
         worker_init_fn=_quiet,
         prefetch_factor=4 if workers else None,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.support.text import one_line
+from dlmsample.tasks.base import Example
 from dlmsample.train.config import TrainConfig, TrainError
 
 _CONTENT = "dlmsampleprompttext"
@@ -67,6 +68,10 @@ class Encoder:
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts taken as they are, each with one EOS behind it."""
         return [[*ids, self.eos] for ids in self._encode(texts)]
+
+    def pairs(self, examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
+        """Ids of the prompts and of the answers of a task's examples."""
+        return self.prompts([e.prompt for e in examples]), self.answers([e.completion for e in examples])
 
     def form(self, roles: tuple[str, ...]) -> RenderedTemplate:
         """The template rendered for these roles.

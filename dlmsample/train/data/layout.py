@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dlmsample.models.attention.masks import bidirectional
 from dlmsample.train.config import TrainConfig
+from dlmsample.train.config.sections import Geometry
 from dlmsample.train.data.source import Drawn
 
 _ROUND = 32
@@ -66,6 +67,23 @@ class StreamLayout(NamedTuple):
     """int64 ``[row, n]`` where the window stands in the input; None: in its first n positions."""
     size: int
     """Positions of the input that are no padding, of all rows together."""
+
+
+def cut(
+    drawn: Drawn, window: np.ndarray, block: np.ndarray, parts: int, geometry: Geometry, pad: int
+) -> list[MicroBatch]:
+    """The rows of a batch as micro-batches of equal size, sorted by length first, so that padding is small.
+
+    Args:
+        drawn: the rows.
+        window: int64 ``[row]``.
+        block: int64 ``[row]``.
+        parts: how many micro-batches.
+        geometry: of the model.
+        pad: fills the rest of a row.
+    """
+    order = np.argsort(input_lengths(drawn.prompt, window, block, geometry.attention), kind="stable")
+    return [collate(drawn, rows, window, block, geometry.eos_ids[0], pad) for rows in np.split(order, parts)]
 
 
 def collate(drawn: Drawn, rows: np.ndarray, window: np.ndarray, block: np.ndarray, eos: int, pad: int) -> MicroBatch:
@@ -206,5 +224,6 @@ def lengths(config: TrainConfig, rows: MicroBatch) -> np.ndarray:
 
 def lay_out(config: TrainConfig, rows: MicroBatch, device: torch.device | str = "cpu") -> StreamLayout:
     """:func:`layout` as a run's configuration says."""
-    geometry, tail = config.geometry, config.windows.eos_tail
+    geometry, tail = config.model.geometry, config.windows.eos_tail
+    assert geometry is not None  # reading the recipe has filled it in
     return layout(rows, geometry.attention, device, alignment=geometry.block_alignment, eos_tail=tail)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlmsample.rng import fold, uniform
+from dlmsample.rng import draw, fold
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.encoder import Encoder, make_encoder
@@ -124,21 +124,20 @@ class TaskSource:
     def rows(self, numbers: Tensor) -> Drawn:
         """See :class:`RowSource`."""
         keys = row_keys(self.config.seed, 0, numbers)
-        chosen = self._choose(uniform(fold(keys, _MIX)).double())
+        chosen = self._choose(keys)
         examples = [
             part.problem(self.split, index, **part.options)
             for part, index in zip(chosen, numbers.tolist(), strict=True)
         ]
-        prompts = self.encoder.prompts([example.prompt for example in examples])
-        answers = self.encoder.answers([example.completion for example in examples])
-        flat, prompt, answer = flatten(prompts, answers)
+        flat, prompt, answer = flatten(*self.encoder.pairs(examples))
         return Drawn(flat, starts(prompt + answer), prompt, answer, None, keys)
 
-    def _choose(self, draws: Tensor) -> Iterable[MixturePart]:
-        """The part of each row: the first whose shares up to it exceed the draw, else the task itself."""
+    def _choose(self, keys: Tensor) -> Iterable[MixturePart]:
+        """The part of each row: the first whose shares up to it exceed the row's draw, else the task itself."""
         parts = [*self.parts, self.main]
         if not self.parts:
-            return parts * len(draws)
+            return parts * len(keys)
+        draws = draw(keys, _MIX).double()
         edges = torch.tensor([part.share for part in self.parts], dtype=torch.float64).cumsum(0)
         return [parts[i] for i in torch.searchsorted(edges, draws, right=True).tolist()]
 
