@@ -17,6 +17,7 @@ from dlmsample.rng import fold, uniform
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.encoder import Encoder, make_encoder
+from dlmsample.train.data.records import is_blank
 
 _MIX = 101
 """Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""
@@ -88,6 +89,7 @@ class MixturePart(NamedTuple):
     """A share of a task's examples and what makes them."""
 
     share: float
+    name: str
     problem: Callable[..., Any]
     options: dict[str, Any]
 
@@ -124,11 +126,18 @@ class TaskSource:
     def rows(self, numbers: Tensor) -> Drawn:
         """See :class:`RowSource`."""
         keys = row_keys(self.config.seed, 0, numbers)
-        chosen = self._choose(uniform(fold(keys, _MIX)).double())
+        chosen = list(self._choose(uniform(fold(keys, _MIX)).double()))
         examples = [
             part.problem(self.split, index, **part.options)
             for part, index in zip(chosen, numbers.tolist(), strict=True)
         ]
+        for example, part, index in zip(examples, chosen, numbers.tolist(), strict=True):
+            for what, text in (("prompt", example.prompt), ("answer", example.completion)):
+                if is_blank(text):
+                    raise TrainError(
+                        f"task {part.name}: example {index} of the split {self.split!r} has a blank {what}: "
+                        "mend what makes it"
+                    )
         prompts = self.encoder.prompts([example.prompt for example in examples])
         answers = self.encoder.answers([example.completion for example in examples])
         flat, prompt, answer = flatten(prompts, answers)
@@ -168,4 +177,4 @@ def _part(share: float, name: str, options: dict[str, Any]) -> MixturePart:
     for key in options:
         if key not in known:
             raise TrainError(f"task {name}: unknown option {key!r}; known: {', '.join(known)}")
-    return MixturePart(share, function, options)
+    return MixturePart(share, name, function, options)
