@@ -63,7 +63,7 @@ def cell(peer: str, job: Job, machine: roofline.Machine, repeats: int) -> tuple[
         "forwards": answer.forwards,
         "ms_per_step": 1000 * each / answer.steps,
         **forwards(run, answer, seconds, clock, captures, device),
-        **bounds(job, machine, each / answer.steps),
+        **bounds(job, machine, each / answer.steps, answer.steps, kind.approximate),
         "peak_gib": None if peak is None else peak / 2**30,
         "digest": digest(answer),
     }
@@ -118,9 +118,14 @@ def forwards(
     return found
 
 
-def bounds(job: Job, machine: roofline.Machine, each: float) -> dict[str, Any]:
-    """A step of ``each`` seconds against what it must do at the least."""
-    least = roofline.work(job.model, len(job.prompts), job.prompts.shape[1], job.new)
+def bounds(job: Job, machine: roofline.Machine, each: float, steps: int, approximate: str = "") -> dict[str, Any]:
+    """A step of ``each`` seconds, of so many, against what it must do at the least."""
+    rows, prompt = job.prompts.shape
+    return against(machine, each, roofline.work(job.model, rows, prompt, job.new, steps, approximate))
+
+
+def against(machine: roofline.Machine, each: float, least: roofline.Work) -> dict[str, Any]:
+    """A step of ``each`` seconds against this work."""
     return {
         "step_bytes": least.bytes,
         "step_flops": least.flops,

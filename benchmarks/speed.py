@@ -7,6 +7,7 @@
     python -m benchmarks.speed --table benchmarks/results/speed.json
     python -m benchmarks.speed --plot benchmarks/results/speed.json benchmarks/results/speed.svg
     python -m benchmarks.speed --merge benchmarks/results/speed.json part1.json part2.json
+    python -m benchmarks.speed --recount benchmarks/results/speed.json
 
 Bodies of published shapes with random weights (see ``benchmarks.shapes``) and nano; all decoders run the same stock
 module in the same dtype; its attention is SDPA, or dlmsample's own where dlmsample reads its cache. The policy commits
@@ -38,12 +39,12 @@ import torch
 
 import dlmsample as ds
 from benchmarks import roofline, shapes
-from benchmarks.cell import LONG, agreement, attempt
+from benchmarks.cell import LONG, against, agreement, attempt
 from benchmarks.order import BATCHES, Wanted, order, usual_new
 from benchmarks.peers import PEERS, Answer, Job
 from benchmarks.profiles import profiled, profiles_table, ready, trace
 from benchmarks.quality import device_name, parse_policy
-from benchmarks.speed_report import merge, plot, table
+from benchmarks.speed_report import merge, new_tokens, plot, table
 from benchmarks.speed_targets import targets_table
 
 SHAPES: dict[str, str] = {
@@ -196,6 +197,7 @@ def main() -> None:
         "--targets", type=Path, nargs="+", metavar="RESULTS", help="only print which targets these hold"
     )
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="only write the first from the others")
+    parser.add_argument("--recount", type=Path, metavar="RESULTS", help="only write anew what steps do at the least")
     args = parser.parse_args()
     args.prompt = args.prompt or (32 if args.small else 128)
     args.repeats = args.repeats or (1 if args.small else 3)
@@ -207,6 +209,8 @@ def main() -> None:
         args.plot[1].write_text(plot(read(args.plot[0])), encoding="utf-8")
     elif args.merge:
         write(merge([read(path) for path in args.merge[1:]]), args.merge[0])
+    elif args.recount:
+        write(recount(read(args.recount)), args.recount)
     elif args.targets:
         print(targets_table(merge([read(path) for path in args.targets])))
     elif args.profile or args.profile_summary:
@@ -226,6 +230,25 @@ def measure(args: argparse.Namespace) -> None:
         record["cells"].append(found)
         if args.json:
             write(record, args.json)
+
+
+def recount(record: dict[str, Any]) -> dict[str, Any]:
+    """Results with their bounds computed anew: what steps do at the least is a matter of shapes, not of measuring."""
+    dtype, prompt = record["dtype"], record["prompt_tokens"]
+    bases: dict[str, ds.Denoiser] = {}
+    found = []
+    for cell in record["cells"]:
+        if "skipped" not in cell:
+            source = SHAPES[cell["shape"]]
+            if source not in bases:
+                device = "cpu" if source == "nano" else "meta"
+                bases[source] = base_model(source, device, getattr(torch, dtype.removeprefix("torch.")), small=False)
+            model, approximate = open_model(cell["shape"], bases[source]), PEERS[cell["peer"]].approximate
+            least = roofline.work(model, cell["batch"], prompt, new_tokens(cell, record), cell["steps"], approximate)
+            machine = roofline.Machine(**cell.get("machine", record["machine"]))
+            cell = cell | against(machine, cell["ms_per_step"] / 1000, least)
+        found.append(cell)
+    return record | {"cells": found}
 
 
 def _head(args: argparse.Namespace) -> dict[str, Any]:

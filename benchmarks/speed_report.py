@@ -54,7 +54,8 @@ def usual(record: dict[str, Any]) -> Cells:
 def merge(records: list[dict[str, Any]]) -> dict[str, Any]:
     """Several runs on one kind of machine as one; of a cell in several, the last that was measured.
 
-    The first one's number of new tokens is the one that tables and plots show.
+    What each run's machine can do stands in its cells. The first one's number of new tokens is the one that tables and
+    plots show.
 
     Raises:
         ValueError: the runs differ in more than their cells.
@@ -63,13 +64,19 @@ def merge(records: list[dict[str, Any]]) -> dict[str, Any]:
     if any(record.get(key) != records[0].get(key) for record in records for key in same):
         raise ValueError(f"these runs differ in {', '.join(same)}: they make no one table")
     cells: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for cell in (cell | {"new": new_tokens(cell, record)} for record in records for cell in record["cells"]):
+    for cell in (_whole(cell, record) for record in records for cell in record["cells"]):
         key = tuple(cell[name] for name in ("shape", "policy", "batch", "peer", "new"))
         if key not in cells or "skipped" not in cell:
             cells[key] = cell
     commands = [command for record in records for command in record["command"]]
     first = {"new_tokens": records[0]["new_tokens"], "command": commands}
     return records[-1] | first | {"cells": list(cells.values())}
+
+
+def _whole(cell: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """A cell with what its run alone knows of it."""
+    machine = {"machine": record["machine"]} if "machine" in record and "skipped" not in cell else {}
+    return machine | cell | {"new": new_tokens(cell, record)}
 
 
 def _style() -> str:

@@ -152,12 +152,37 @@ def test_needs_of_both_pieces() -> None:
         (lambda: ds.chain(ds.fill.Quota(), ds.detect.Head()), "instance of Edit"),
         (lambda: ds.policy("chain", fill={"rule": "qouta"}), "did you mean 'quota'"),
         (lambda: ds.policy("chain", fill={"tokens_per_step": 2}), "unknown fill rule None"),
-        (lambda: ds.policy("chain", fill={"rule": "quota", "k": 2}), "[Uu]nexpected keyword"),
+        (lambda: ds.policy("chain", fill={"rule": "quota", "k": 2}), "unknown option of fill rule quota 'k'"),
+        (
+            lambda: ds.policy("chain", fill={"rule": "quota", "tokens_per_step": True}),
+            "tokens_per_step of quota: .*True",
+        ),
+        (lambda: ds.policy("chain", fill="entropy_bound"), "bound of entropy_bound must be given"),
+        (
+            lambda: ds.policy("chain", fill="quota", edit={"rule": "remask", "detector": {"rule": "head", "t": 1}}),
+            "detector of remask: unknown option of detector head 't'",
+        ),
     ],
 )
 def test_mistakes(wrong: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         wrong()
+
+
+def test_a_piece_is_also_read_by_the_name_of_its_rule() -> None:
+    given = ds.policy("chain", fill="quota", edit={"rule": "remask", "detector": "logit_diff"})
+    assert given == ds.chain(ds.fill.Quota(), ds.edit.Remask(ds.detect.LogitDiff()))
+
+
+@pytest.mark.parametrize("piece", [*FILLS, *EDITS], ids=repr)
+def test_every_wrong_option_of_a_piece_is_named(piece: Any) -> None:
+    """Whatever stands in any option of any piece, the message has its name, its rule and the value."""
+    kind = "fill" if isinstance(piece, tuple(map(type, FILLS))) else "edit"
+    dump = piece.model_dump()
+    for option in dump.keys() - {"rule"}:
+        wrong = {"fill": "quota", kind: {**dump, option: "nonsense"}}
+        with pytest.raises(ValueError, match=rf"{option} of {dump['rule']}: .*'nonsense'"):
+            ds.policy("chain", **wrong)
 
 
 @pytest.mark.parametrize("piece", [*FILLS, *EDITS], ids=repr)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from xml.etree.ElementTree import fromstring
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 import dlmsample as ds
 from benchmarks import captured, roofline, speed
 from benchmarks.captured import Captures
 from benchmarks.cell import cell
 from benchmarks.order import BATCHES, Wanted, order
-from benchmarks.peers import PEERS
+from benchmarks.peers import PEERS, Job
 from benchmarks.profiles import GAPS, Span, classify, kinds, profiled, profiles_table, read_trace, ready, summary
 from benchmarks.speed_report import merge, plot, table
 from benchmarks.speed_targets import targets, targets_table
@@ -89,6 +92,104 @@ def test_work_grows_with_the_batch() -> None:
     assert one.seconds(roofline.Machine(one.bytes, 2 * one.flops)) == 1.0
 
 
+class Counted:
+    """Operations of the forwards that end in logits, counted by hooks on body and LM head: a prompt's does not."""
+
+    def __init__(self, model: ds.Denoiser) -> None:
+        self.forwards, self.flops, self._pending = 0, 0, 0
+        self._counter = FlopCounterMode(display=False)
+        body, head = model.body, model.lm_head
+        assert isinstance(body, nn.Module)
+        assert isinstance(head, nn.Module)
+        self._hooks = [part.register_forward_pre_hook(lambda *_: self._begin()) for part in (body, head)]
+        self._hooks += [body.register_forward_hook(self._of_body), head.register_forward_hook(self._of_head)]
+
+    def _begin(self) -> None:
+        self._counter = FlopCounterMode(display=False)
+        self._counter.__enter__()
+
+    def _end(self) -> int:
+        self._counter.__exit__(None, None, None)
+        return self._counter.get_total_flops()
+
+    def _of_body(self, *_: Any) -> None:
+        self._pending = self._end()
+
+    def _of_head(self, *_: Any) -> None:
+        self.flops += self._pending + self._end()
+        self.forwards += 1
+
+    def close(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+
+@pytest.mark.parametrize(
+    ("shape", "peer", "spare", "shift"),
+    [
+        ("llada_8b", "ours_plain", 0, False),
+        ("llada_8b", "ours_plain", 0, True),
+        ("llada_8b", "ours_prefix", 1, False),
+        ("llada_8b", "ours_prefix", 1, True),
+        ("llada_8b", "ours_dual", 1, False),
+        ("llada_8b", "ours_dual", 1, True),
+        ("llada_8b_causal", "ours_plain", 0, False),
+        ("llada2_mini", "ours_plain", 0, False),
+    ],
+)
+def test_operations_are_those_that_hooks_count(shape: str, peer: str, spare: int, shift: bool) -> None:
+    """What a step must do is what it does, but for the spare position behind a row that approximate caches carry."""
+    base = speed.base_model(speed.SHAPES[shape], "cpu", torch.float32, small=True)
+    base.module.config._experts_implementation = "eager"  # grouped products are not counted by torch
+    model = speed.open_model(shape, base)
+    model = replace(model, facts=replace(model.facts, logit_shift=shift))
+    prompts = torch.randint(10, 200, (2, 64), generator=torch.Generator().manual_seed(0))
+    kind, counted = PEERS[peer], Counted(model)
+    with sdpa_kernel(SDPBackend.MATH):  # the others' operations are not counted on a CPU
+        answer = kind.open(Job(model, prompts, 96, ds.Unmask(tokens_per_step=4)))()
+    counted.close()
+    assert answer.steps == 24
+    kinds = roofline.forwards(model, 64, 96, answer.steps, kind.approximate)
+    assert sum(each.times for each in kinds) == answer.steps
+    if model.attention == "block_causal":  # a finished block is forwarded once more, but for the last
+        kinds += [roofline.Forward(1, 32, 64 + 32, 64), roofline.Forward(1, 32, 96 + 32, 96)]
+    assert sum(each.times for each in kinds) == counted.forwards
+    made = sum(each.times * roofline.forwarded(model, 2, each._replace(keys=each.keys + spare)).flops for each in kinds)
+    assert counted.flops == made
+    if model.attention != "block_causal":
+        least = roofline.work(model, 2, 64, 96, answer.steps, kind.approximate)
+        assert least.flops * answer.steps == pytest.approx(counted.flops, rel=0.01)
+
+
+def test_an_approximate_cache_does_less_and_is_bounded_by_each_kind_of_step() -> None:
+    """Not by the mean of steps: one that waits for memory does not make another wait less for arithmetic."""
+    model = speed.open_model("llada_8b", speed.base_model("llada_8b", "cpu", torch.float32, small=True))
+    whole, prefix, dual = (roofline.work(model, 4, 64, 96, 24, kind) for kind in ("", "prefix", "dual"))
+    assert dual.flops < prefix.flops < whole.flops
+    assert 0 == whole.cache_bytes < prefix.cache_bytes < dual.cache_bytes
+    assert not whole.parts
+    for least in (prefix, dual):
+        assert [share for share, _ in least.parts] == [3 / 24, 21 / 24]
+        entering, later = (part for _, part in least.parts)
+        assert entering.flops == whole.flops
+        assert entering.cache_bytes == 0
+        machine = roofline.Machine(later.bytes, (entering.flops + later.flops) / 2)
+        mean = roofline.Work(least.bytes, least.flops, least.cache_bytes)
+        assert least.seconds(machine) > mean.seconds(machine)
+
+
+def test_results_hold_the_work_of_their_shape() -> None:
+    """The bounds of every cell in the file are what the formulas give for its shape, and no share is above one."""
+    record = speed.read(Path(__file__).parents[1] / "benchmarks" / "results" / "speed.json")
+    again = speed.recount(record)
+    measured = [(a, b) for a, b in zip(record["cells"], again["cells"], strict=True) if "skipped" not in a]
+    assert {cell["peer"] for cell, _ in measured if cell.get("approximate")} == {"ours_prefix", "ours_dual"}
+    for had, right in measured:
+        for key in ("step_bytes", "step_flops", "cache_bytes", "memory_share", "roofline_share"):
+            assert had[key] == pytest.approx(right[key], rel=1e-9), (had["shape"], had["peer"], had["batch"], key)
+        assert had["memory_share"] <= had["roofline_share"] + 1e-9 < 1
+
+
 def _args(**given: Any) -> argparse.Namespace:
     usual = {"device": "cpu", "small": True, "prompt": 32, "new": 32, "repeats": 1, "seconds": 60.0, "policy": None}
     usual |= {"dtype": None, "shape": ["llada_8b_causal"], "batch": [1, 2], "peer": None}
@@ -152,6 +253,10 @@ def test_runs_that_were_cut_make_one() -> None:
     both = merge([cut, whole])
     assert (both["command"], both["cells"]) == (["one", "two"], [cell | {"seconds": 2.0, "new": 32}])
     assert merge([whole, cut])["cells"] == both["cells"]
+    machines = [{"bytes_per_s": 1.0}, {"bytes_per_s": 2.0}]
+    apart = [run | {"machine": m, "cells": whole["cells"]} for run, m in zip((cut, whole), machines, strict=True)]
+    apart[0]["cells"] = [cell | {"batch": 8}]
+    assert [c["machine"] for c in merge([merge(apart), cut])["cells"]] == machines
     longer = merge([whole, whole | {"new_tokens": 64}])
     assert ([c["new"] for c in longer["cells"]], longer["new_tokens"]) == ([32, 64], 32)
     with pytest.raises(ValueError, match="differ"):

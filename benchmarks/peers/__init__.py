@@ -21,7 +21,7 @@ class Peer:
     open: Callable[[Job], Opened]
     summary: str
     ours: bool = False  #: its first run prepares the ones that follow
-    approximate: bool = False  #: other tokens come out
+    approximate: str = ""  #: the approximate cache that it reads: other tokens come out
 
 
 def _each_time(decode: Callable[[Job], Answer]) -> Callable[[Job], Opened]:
@@ -33,8 +33,8 @@ PEERS: dict[str, Peer] = {
     "ours": Peer(ours.open_sampler, "dlmsample's Sampler as it comes", ours=True),
     "ours_fused": Peer(ours.open_fused, "the same, compiled: load(..., compile=True)", ours=True),
     "ours_plain": Peer(ours.open_plain, "the same without captured graphs", ours=True),
-    "ours_prefix": Peer(partial(ours.open_approximate, "prefix"), 'Sampler(cache="prefix")', True, True),
-    "ours_dual": Peer(partial(ours.open_approximate, "dual"), 'Sampler(cache="dual")', True, True),
+    "ours_prefix": Peer(partial(ours.open_approximate, "prefix"), 'Sampler(cache="prefix")', True, "prefix"),
+    "ours_dual": Peer(partial(ours.open_approximate, "dual"), 'Sampler(cache="dual")', True, "dual"),
     "diffusers": Peer(_each_time(pipeline.decode), "diffusers' LLaDA2Pipeline"),
     "llada2": Peer(
         _each_time(llada2.decode),

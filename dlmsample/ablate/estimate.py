@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ def estimate(
     on_cpu = str(where[0] or "cpu").startswith("cpu")
     size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
 
-    worker = Worker(where[0])
+    worker, steps = Worker(where[0]), _Steps()
     spent: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint and block: seconds, forwards
     taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
     errors: dict[str, str] = {}
@@ -116,7 +116,7 @@ def estimate(
         forwards, seconds = _cost(reply)
         for table, key, amounts in (
             (spent, _pace(cell), (seconds, forwards)),
-            (taken, _kind(cell), (forwards, len(unit.indices) * fewest(cell))),
+            (taken, _kind(cell), (forwards, len(unit.indices) * steps.fewest(cell))),
         ):
             table[key] = [old + new for old, new in zip(table[key], amounts, strict=True)]
 
@@ -124,9 +124,9 @@ def estimate(
     pace = _ratio([sum(column) for column in zip(*spent.values(), strict=True)] or [0.0, 0.0])
     for cell in waiting:
         count = len(missing[cell.key])
-        most += count * bound(cell)
+        most += count * steps.bound(cell)
         share = _ratio(taken[_kind(cell)])
-        expected = count * (bound(cell) if share is None else fewest(cell) * share)
+        expected = count * (steps.bound(cell) if share is None else steps.fewest(cell) * share)
         forwards += expected
         own = _ratio(spent[_pace(cell)])
         seconds += expected * (own if own is not None else pace or 0.0)
@@ -183,6 +183,26 @@ def fewest(cell: Cell) -> int:
         block = block._replace(tokens=update.tokens, step=block.step + 1)
         running &= ~update.done & (block.step < most)
     return steps
+
+
+class _Steps:
+    """:func:`bound` and :func:`fewest`, worked out once for each checkpoint, policy and length of an answer."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, int] = {}
+
+    def bound(self, cell: Cell) -> int:
+        return self._once(bound, cell)
+
+    def fewest(self, cell: Cell) -> int:
+        return self._once(fewest, cell)
+
+    def _once(self, count: Callable[[Cell], int], cell: Cell) -> int:
+        rule = cell.policy_name, json.dumps(cell.options, sort_keys=True)
+        key = count, cell.checkpoint.model, *rule, cell.settings.max_new_tokens, cell.settings.block_length
+        if key not in self._known:
+            self._known[key] = count(cell)
+        return self._known[key]
 
 
 def _blocks(cell: Cell) -> Block:

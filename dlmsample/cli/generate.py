@@ -169,7 +169,7 @@ def generate(given: GenerateOptions) -> None:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
     texts = _read(given)
 
-    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed)
+    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
     screen.silence()
     threads.use(given.threads)
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
 
@@ -50,7 +51,7 @@ def approximate(cache: str) -> bool:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
-    """``["threshold=0.2"]`` -> ``{"threshold": 0.2}``; values are YAML scalars.
+    """``["threshold=0.2"]`` -> ``{"threshold": 0.2}``; values are YAML scalars, a dot leads into a piece of a chain.
 
     Raises:
         ValueError: no ``=``, no value, a value that is no scalar, or the same option twice.
@@ -58,6 +59,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     Example:
         >>> parse_settings(["threshold=0.2", "steps=null"])
         {'threshold': 0.2, 'steps': None}
+        >>> parse_settings(["fill=steps", "fill.steps=40", "edit.detector.rule=low_prob"])
+        {'fill': {'rule': 'steps', 'steps': 40}, 'edit': {'detector': {'rule': 'low_prob'}}}
     """
     import yaml
 
@@ -74,7 +77,23 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
             raise ValueError(f"--set {setting!r}: the value is no YAML: put it in quotes") from e
         if isinstance(options[key], (dict, list, set)):
             raise ValueError(f"--set {setting!r}: the value must be one YAML scalar, like 0.2, true or null")
-    return options
+    return _nested(options)
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """Dotted keys as mappings; a piece that is named by its rule alone may have options beside it."""
+    whole: dict[str, Any] = {}
+    for key, value in sorted(flat.items(), key=lambda item: item[0].count(".")):
+        *path, last = key.split(".")
+        inside = whole
+        for part in path:
+            above = inside.get(part, {})
+            inside[part] = above if isinstance(above, dict) else {"rule": above}
+            inside = inside[part]
+        if not all((*path, last)) or last in inside:
+            raise ValueError(f"--set {key}: give each option of a piece once, like edit.threshold=0.5")
+        inside[last] = value
+    return {key: whole[key] for key in dict.fromkeys(key.partition(".")[0] for key in flat)}
 
 
 #: pydantic's error type -> what it means, in terms of its context.
@@ -119,6 +138,8 @@ def _meaning(error: dict[str, Any]) -> str:
     if not error["loc"]:
         return message
     option = error["loc"][0]
+    if isinstance(error.get("ctx", {}).get("error"), PieceError):
+        return f"{option}: {message}"
     if error["type"] == "missing":
         return f"{option} must be given: --set {option}=..."
     said = message
@@ -134,8 +155,6 @@ def _shown(value: Any) -> str:
     return names[value] if value is None or isinstance(value, bool) else repr(value)
 
 
-#: Beside the weights of an adapter, a head or a checkpoint: the policy that it was trained for, as a grid names one.
-RECOMMENDED = "decoding_config.json"
 #: What stands in for ``--policy`` where it is not given, and where ``auto`` finds no recommendation.
 DEFAULT_POLICY, AUTO = "unmask", "auto"
 
@@ -149,7 +168,12 @@ class ChosenPolicy(NamedTuple):
 
 
 def choose_policy(
-    name: str | None, model: str, adapter: str | None, head: str | None, changed: dict[str, Any]
+    name: str | None,
+    model: str,
+    adapter: str | None,
+    head: str | None,
+    changed: dict[str, Any],
+    revision: str | None = None,
 ) -> ChosenPolicy:
     """The policy that was asked for, or with ``auto`` the one that the adapter, head or checkpoint was trained for.
 
@@ -159,6 +183,7 @@ def choose_policy(
         adapter: attached to it, or None.
         head: attached to it, or None.
         changed: options of the policy from ``--set``; they win over the recommended ones.
+        revision: of the model on the hub.
 
     Raises:
         ValueError: no such policy, a wrong option, or a recommendation that cannot be read.
@@ -167,7 +192,7 @@ def choose_policy(
         return ChosenPolicy(make_policy(name, changed), None, "")
     source, entry = "", {}
     with suppress(*() if name == AUTO else (ValueError,)):  # nobody asked for a recommendation: a damaged one is none
-        source, entry = recommended(model, adapter, head)
+        source, entry = recommended(model, adapter, head, revision, local=name is None)
     trained_for = entry.pop("policy", DEFAULT_POLICY)
     block_length = entry.pop("block_length", None)
     if name is None:
@@ -181,27 +206,52 @@ def choose_policy(
     )
 
 
-def recommended(model: str, adapter: str | None, head: str | None) -> tuple[str, dict[str, Any]]:
-    """What recommends a policy, and the policy as a grid's entry; empty where nothing on this machine does.
+def recommended(
+    model: str, adapter: str | None, head: str | None, revision: str | None = None, local: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """What recommends a policy, and the policy as a grid's entry; empty where nothing does.
 
-    An adapter's recommendation goes before a head's, and a head's before the checkpoint's own.
+    An adapter's recommendation goes before a head's, and a head's before the checkpoint's own. Each is a short name
+    of what ships with the model, a folder, or a hub id.
+
+    Args:
+        model: embedded model, folder or hub id.
+        adapter: attached to it, or None.
+        head: attached to it, or None.
+        revision: of the model on the hub.
+        local: fetch nothing from the hub, but read what is there from an earlier time.
 
     Raises:
         ValueError: a recommendation that cannot be read.
     """
-    from dlmsample.models.embedded import EMBEDDED, folder_of, shipped
+    from dlmsample.models.embedded import EMBEDDED, RECOMMENDED, folder_of, shipped
 
     base = folder_of(model) if model in EMBEDDED else _folder(model)
-    places = [("model", model, base)]
+    places = [("model", model, base, revision)]
     if head is not None:
-        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head)))
+        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head), None))
     if adapter is not None:
-        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter)))
-    for kind, name, folder in places:
-        path = folder / RECOMMENDED
+        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter), None))
+    for kind, name, folder, at in places:
+        path: Path | None = folder / RECOMMENDED
+        if not folder.exists():
+            path = _of_hub(name, RECOMMENDED, at, local)
         with suppress(OSError):
-            return f"{kind} {name}", _entry(path, path.read_bytes())
+            if path is not None:
+                return f"{kind} {name}", _entry(path, path.read_bytes())
     return "", {}
+
+
+def _of_hub(name: str, file: str, revision: str | None, local: bool) -> Path | None:
+    """A file of a hub id; None: it has none, or there is no telling, of which loading the weights will complain."""
+    if name.count("/") != 1 or name.startswith((".", "~", "/")):
+        return None
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, file, revision=revision, local_files_only=local))
+    except Exception:  # the HTTP client has errors of its own
+        return None
 
 
 def _folder(name: str) -> Path:

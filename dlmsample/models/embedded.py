@@ -13,6 +13,8 @@ EMBEDDED = {
 }
 #: The section of ``config.json`` that declares a checkpoint's :class:`~dlmsample.models.denoiser.Facts`.
 SECTION = "dlmsample"
+#: Beside the weights of an adapter, a head or a checkpoint: the policy that it was trained for, as a grid names one.
+RECOMMENDED = "decoding_config.json"
 AttachmentKind = Literal["adapter", "head"]
 
 

@@ -8,8 +8,8 @@ output to ``loss``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -95,6 +95,8 @@ class Objective(Options, ABC):
 
     not_a_bool: ClassVar[str] = "give a number"
     name: ClassVar[str]
+    made_for: ClassVar[Mapping[str, Any]] = {}
+    """The sampler whose steps it trains for, as a grid names a policy; written beside the weights. Empty: none."""
 
     @property
     def needs(self) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -62,6 +63,7 @@ class FCA(Objective):
     """
 
     name: ClassVar[str] = "fca"
+    made_for: ClassVar[Mapping[str, Any]] = {"policy": "dsc"}
     artefacts: Literal["self", "uniform", "prism"] = "self"
     steps: Annotated[int, Field(ge=1)] | None = None
     gamma: Annotated[float, Field(gt=0)] | None = None

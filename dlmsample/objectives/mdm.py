@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -34,6 +35,7 @@ class MDM(Objective):
     """
 
     name: ClassVar[str] = "mdm"
+    made_for: ClassVar[Mapping[str, Any]] = {"policy": "unmask"}
     eps: float = Field(default=1e-3, gt=0, le=1)
 
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 
@@ -44,6 +45,7 @@ class RandomT2T(TokenToToken):
     """
 
     name: ClassVar[str] = "random_t2t"
+    made_for: ClassVar[Mapping[str, Any]] = {"policy": "t2t"}
     random_share: ShareRange = (0.0, 0.3)
 
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -51,6 +52,7 @@ class SCOPE(Objective):
     """
 
     name: ClassVar[str] = "scope"
+    made_for: ClassVar[Mapping[str, Any]] = {"policy": "d3im", "block_length": "all"}
     temperature: Annotated[float, Field(ge=0)] = 1.5
     commit_rate: ShareRange = (0.5, 0.5)
     mdm_share: Share = 0.5

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 
@@ -48,6 +49,7 @@ class SelfGeneratedT2T(TokenToToken):
     """
 
     name: ClassVar[str] = "self_generated_t2t"
+    made_for: ClassVar[Mapping[str, Any]] = {"policy": "t2t"}
     edit_ratio: ShareRange = (0.0, 0.0)
     draft_remask: ShareRange = (0.0, 1.0)
     random_probability: Share = 0.05

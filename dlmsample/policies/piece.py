@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from dlmsample.support.registry import unknown
 
@@ -43,8 +43,21 @@ class Piece(ABC):
         return {"rule": self.rule, **plain}
 
 
+class PieceError(ValueError):
+    """A mistake inside a piece.
+
+    Args:
+        said: the option, the reason and the value, on one line.
+        place: the keys that lead to it, from the piece's own options on.
+    """
+
+    def __init__(self, said: str, place: tuple[str, ...]) -> None:
+        super().__init__(said)
+        self.place = place
+
+
 def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
-    """A validator that makes a piece from its dump, and lets everything else through.
+    """A validator that makes a piece from its dump, or from the name of its rule; it lets everything else through.
 
     Args:
         kind: what the pieces are, for the error.
@@ -53,12 +66,34 @@ def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
     classes = {cls.rule: cls for cls in known}
 
     def read(value: Any) -> Any:
+        if isinstance(value, str):
+            value = {"rule": value}
         if not isinstance(value, Mapping):
             return value
         options = {str(name): option for name, option in value.items()}
         rule = options.pop("rule", None)
         if rule not in classes:
-            raise unknown(kind, rule, classes)
-        return classes[rule](**options)
+            raise PieceError(str(unknown(kind, rule, classes)), ("rule",))
+        cls: Any = classes[rule]
+        names = [field.name for field in fields(cls)]
+        for option in options:
+            if option not in names:
+                raise PieceError(str(unknown(f"option of {kind} {rule}", option, names)), (option,))
+        try:
+            return cls(**options)
+        except ValidationError as error:
+            raise _told(rule, dict(error.errors()[0])) from None
 
     return read
+
+
+def _told(rule: str, error: dict[str, Any]) -> PieceError:
+    """pydantic's first error of a piece."""
+    inside = error.get("ctx", {}).get("error")
+    option = str(error["loc"][0])
+    if isinstance(inside, PieceError):  # of a piece in this one
+        return PieceError(f"{option} of {rule}: {inside}", (option, *inside.place))
+    if error["type"] == "missing":
+        return PieceError(f"{option} of {rule} must be given", (option,))
+    said = error["msg"].removeprefix("Value error, ")
+    return PieceError(f"{option} of {rule}: {said} (got {error['input']!r})", (option,))

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dlmsample.models.embedded import RECOMMENDED
 from dlmsample.objectives.base import objective
 from dlmsample.train import calibrate, checkpoint
 from dlmsample.train.card import card
@@ -32,7 +33,8 @@ def write_result(
     """Write what was trained, float16, with ``training.json`` and a model card, in place of an older result.
 
     A backbone's weights give a model folder, adapters a PEFT folder, a head alone a head folder; a head that
-    was trained together with the others lies in ``head/`` below them.
+    was trained together with the others lies in ``head/`` below them. Beside them (the head, where there is one)
+    ``decoding_config.json`` says how to decode, for ``--policy auto``.
 
     Args:
         out: the folder.
@@ -56,6 +58,8 @@ def write_result(
         _adapter(draft, config, config.lora, model, body)
     elif config.trains_backbone:
         _model(draft, config, model.module, body)
+    if trained_for := recommendation(config):
+        _json((draft / "head" if head and config.trains_backbone else draft) / RECOMMENDED, trained_for)
     (draft / "README.md").write_text(card(config, record), encoding="utf-8")
     remove_result(out)
     draft.rename(out)
@@ -85,6 +89,20 @@ def export(folder: Path, out: Path) -> Path:
         found = {"validation": calibrate.calibrate(model.head, logits, wrong)}
     tensors = checkpoint.model_state(result_tensors(config, model, named))
     return write_result(out, config, model, tensors, saved.state["record"] | found)
+
+
+def recommendation(config: TrainConfig) -> dict[str, Any]:
+    """The policy to decode with, as a grid names one: that of the run's samples, else what its objective is made for.
+
+    Example:
+        >>> from dlmsample.train.config import load
+        >>> recommendation(load("nano_scope"))
+        {'policy': 'd3im', 'steps': 48, 'block_length': 'all'}
+    """
+    if config.sample is None:
+        return dict(objective(config.objective.name, **config.objective.options).made_for)
+    length = {} if config.sample.block_length is None else {"block_length": config.sample.block_length}
+    return {"policy": config.sample.policy, **config.sample.options, **length}
 
 
 def result_tensors(config: TrainConfig, model: StreamModel, named: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dlmsample.ablate import estimate as estimates
 from dlmsample.ablate import run as runs
 from dlmsample.ablate.estimate import bound, estimate, fewest
 from dlmsample.ablate.run import Summary
@@ -196,6 +197,25 @@ def test_fewest_and_most_steps_of_all_blocks(policy: str, least: int, most: int,
     text = f"{{name: b, tasks: [{{name: wordproblems, limit: 1}}], checkpoints: [{{model: {tiny_folder}}}], "
     (cell,) = resolve(parse(f"{text} max_new_tokens: 16, policies: [{{policy: {policy}}}]}}")).cells
     assert (fewest(cell), bound(cell)) == (least, most)
+
+
+def test_an_estimate_counts_the_steps_of_a_policy_once(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many seeds, tasks and temperatures there are: thousands of cells have a few policies."""
+    asked: list[tuple[str, str]] = []
+    for name in ("fewest", "bound"):
+        count = getattr(estimates, name)
+        monkeypatch.setattr(estimates, name, lambda cell, n=name, c=count: asked.append((n, cell.policy)) or c(cell))
+    policies = [{"policy": "unmask", "tokens_per_step": [1, 2], "temperature": [0.0, 0.5]}, {"policy": "t2t"}]
+    grid = made(tiny_folder, policies=policies, seeds=list(range(10)))
+    found = estimate(grid, tmp_path / "none")
+    assert found.cells == 50
+    once = resolve(made(tiny_folder, policies=policies, seeds=[0])).cells
+    right = sum(10 * 6 * bound(cell) for cell in once)
+    assert found.bound == right
+    monkeypatch.undo()
+    assert len(asked) == 2 * 3  # two options of unmask, and t2t
 
 
 def test_a_worker_stays_with_its_checkpoint(tiny_folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,8 @@ import dlmsample
 from dlmsample.cli import settings
 from dlmsample.cli.listing.policy import explained_policy
 from dlmsample.cli.main import run
-from dlmsample.models.embedded import folder_of, shipped
+from dlmsample.models.embedded import RECOMMENDED, folder_of, shipped
+from dlmsample.objectives.base import OBJECTIVES
 from tests.cli.conftest import Call, Terminal, is_mistake
 
 NANO = folder_of("nano")
@@ -63,7 +65,7 @@ def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
 
 
 def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
-    file = tmp_path / settings.RECOMMENDED
+    file = tmp_path / RECOMMENDED
     file.write_text('{"policy": "t2m", "threshold": 0.2}')
     assert settings.choose_policy("auto", "nano", str(tmp_path), None, {}).policy == dlmsample.T2M(threshold=0.2)
     assert settings.choose_policy("auto", str(tmp_path), None, None, {}).policy.name == "t2m"
@@ -81,6 +83,38 @@ def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
             settings.choose_policy("auto", "nano", str(tmp_path), None, {})
 
 
+def test_a_hub_id_recommends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetched where it is asked for; without --policy only what is here already is looked at."""
+    (tmp_path / "policy.json").write_text('{"policy": "t2m", "threshold": 0.2}')
+    asked: list[tuple[Any, ...]] = []
+
+    def download(name: str, file: str, *, revision: str | None, local_files_only: bool) -> str:
+        asked.append((name, file, revision, local_files_only))
+        if name == "org/none":
+            raise OSError("no such file on the hub")
+        return str(tmp_path / "policy.json")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    chosen = settings.choose_policy("auto", "org/model", None, None, {}, "v1")
+    assert (chosen.policy, asked) == (dlmsample.T2M(threshold=0.2), [("org/model", RECOMMENDED, "v1", False)])
+    assert settings.choose_policy("auto", "nano", "org/adapter", None, {}).policy.name == "t2m"
+    assert settings.choose_policy("auto", "nano", None, "org/head", {}).policy.name == "t2m"
+    assert settings.choose_policy("auto", "org/none", "org/none", None, {}).policy.name == "unmask"
+    note = settings.choose_policy(None, "org/model", None, None, {}).note
+    assert (note.split(";")[0], asked[-1][-1]) == ("model org/model was trained for --policy t2m", True)
+    asked.clear()
+    for name in ("./org/x", "/org/x", "~/x", "a/b/c", "nano"):
+        assert settings.choose_policy("auto", name, None, None, {}).policy.name == "unmask"
+    assert asked == []
+
+
+@pytest.mark.parametrize("name", list(OBJECTIVES))
+def test_what_every_objective_is_made_for_is_a_policy(name: str) -> None:
+    entry = dict(OBJECTIVES[name].made_for)
+    assert entry.pop("block_length", "all") == "all"
+    assert settings.make_policy(entry.pop("policy"), entry)
+
+
 def test_a_terminal_is_told_what_an_adapter_was_trained_for(
     call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -95,4 +129,42 @@ def test_a_terminal_is_told_what_an_adapter_was_trained_for(
 
 
 def test_a_policy_of_pieces_is_not_explained_by_name(call: Call) -> None:
-    is_mistake(call("policies", "chain"), "chain", "built from pieces", "grid file")
+    is_mistake(call("policies", "chain"), "chain", "built from pieces", "grid file", "--set fill=RULE")
+
+
+def test_a_chain_is_typed_with_dots(call: Call) -> None:
+    """Tokens are those of the chain made in Python; the order of the options does not matter."""
+    words = ["generate", "2 + 2?", "--policy", "chain", "--max-new-tokens", "24", "--json"]
+    typed = [
+        "edit.detector.threshold=0.9",
+        "fill.tokens_per_step=4",
+        "fill=quota",
+        "edit=remask",
+        "edit.detector=low_prob",
+    ]
+    code, out, _ = call(*words, *(word for setting in typed for word in ("--set", setting)))
+    assert code == 0
+    remask = dlmsample.edit.Remask(dlmsample.detect.LowProb(0.9))
+    sampler = dlmsample.Sampler(dlmsample.load("nano"), dlmsample.chain(dlmsample.fill.Quota(4), remask))
+    assert json.loads(out)["tokens"] == sampler.generate(["2 + 2?"], max_new_tokens=24).tokens[0]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "fill must be given: --set fill="),
+        (["fill=qouta"], "did you mean 'quota'"),
+        (["fill.rule=quota", "fill.tokens_per_step=0"], "tokens_per_step of quota"),
+        (
+            ["fill=quota", "edit=remask", "edit.detector.rule=low_prob", "edit.detector.x=1"],
+            "option of detector low_prob 'x'",
+        ),
+        (["fill=quota", "fill.rule=quota"], "once"),
+        (["fill.=3"], "--set fill."),
+        (["fill=quota", "edit={rule: keep}"], "one YAML scalar"),
+        (["fil=quota"], "did you mean 'fill'"),
+    ],
+)
+def test_mistakes_in_a_typed_chain(typed: list[str], said: str, call: Call) -> None:
+    words = ["generate", "x", "--policy", "chain"]
+    is_mistake(call(*words, *(word for setting in typed for word in ("--set", setting))), said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from dlmsample.models.embedded import folder_of
 from dlmsample.train.__main__ import main
 from dlmsample.train.config import compose
 from tests.cli.conftest import Call, is_mistake
@@ -304,3 +306,27 @@ def test_interrupt_says_where_the_run_goes_on(tiny: str, rows: str, tmp_path: Pa
     last = err.decode().splitlines()[-1]
     assert last.startswith("dlmsample: interrupted; the same command goes on from checkpoint-")
     assert b"Traceback" not in err
+
+
+def test_a_block_causal_model_with_shifted_logits_is_refused_before_anything_starts(call: Call, tmp_path: Path) -> None:
+    folder, out = tmp_path / "shifted", tmp_path / "out"
+    nano = folder_of("nano")
+    shutil.copytree(nano, folder, ignore=shutil.ignore_patterns("adapters", "heads", "*.py", "__pycache__"))
+    config = json.loads((folder / "config.json").read_text())
+    config["dlmsample"]["logit_shift"] = True
+    (folder / "config.json").write_text(json.dumps(config))
+    for more in (["--dry-run"], []):
+        words = [
+            "train",
+            "--objective",
+            "mdm",
+            "--model",
+            str(folder),
+            "--data",
+            "wordproblems",
+            "--out",
+            str(out),
+            *more,
+        ]
+        is_mistake(call(*words), str(folder), "logit_shift", "cannot be trained")
+        assert not out.exists()

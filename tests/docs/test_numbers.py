@@ -75,6 +75,18 @@ def test_speed(page: Path, row: dict[str, str]) -> None:
         assert row[column] == (f"{found[peer]:,.0f}" if peer in found else "")
 
 
+def test_approximate_speed() -> None:
+    """Tokens per second and share of the roofline on the whole canvas."""
+    (table,) = with_columns(SPEED, "LLaDA-8B, whole canvas", "batch 1", "batch 8", "batch 32")
+    cells = {
+        (cell["peer"], cell["batch"]): f"{cell['tokens_per_s']:,.0f} ({100 * cell['roofline_share']:.0f} %)"
+        for cell in result("speed.json")["cells"]
+        if cell["shape"] == "llada_8b" and "skipped" not in cell
+    }
+    for row, peer in zip(table, ("ours", "ours_fused", "ours_prefix", "ours_dual"), strict=True):
+        assert [row[f"batch {batch}"] for batch in (1, 8, 32)] == [cells[peer, batch] for batch in (1, 8, 32)]
+
+
 def test_family() -> None:
     """Accuracies and forwards of the nano family, wherever a cell of the table is a cell of the file."""
     cells = result("nano_family.json")["cells"]

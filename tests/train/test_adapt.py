@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 import dlmsample as ds
+from dlmsample.cli.settings import choose_policy
 from dlmsample.train import checkpoint
 from dlmsample.train.config import TrainError, load
 from dlmsample.train.config.start import open_start
-from dlmsample.train.export import export
+from dlmsample.train.export import export, recommendation
 from dlmsample.train.lora import linear_names
 from dlmsample.train.model import build_model, build_module, complete
 from dlmsample.train.optimizer import named_trainable
@@ -112,6 +113,15 @@ def test_resuming_is_exact_with_dropout_and_average(base: tuple[Path, list[str]]
     assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
     stored = files[0]["base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"]
     assert torch.equal(stored, one.average["model.layers.0.self_attn.q_proj.lora_A.default.weight"].half())
+
+
+def test_the_result_says_how_to_decode(trained: tuple[Trainer, Path], base: tuple[Path, list[str]]) -> None:
+    """The policy of the run's samples, else the one that the objective is made for; ``--policy auto`` reads it."""
+    chosen = choose_policy("auto", "nano", str(trained[1] / "final"), None, {})
+    assert chosen.policy.name == trained[0].objective.made_for["policy"]
+    sample = "sample={policy: t2m, options: {threshold: 0.2}, every: 2, block_length: 8}"
+    config = load(str(base[0]), [*base[1], sample])
+    assert recommendation(config) == {"policy": "t2m", "threshold": 0.2, "block_length": 8}
 
 
 def test_a_checkpoint_exports_like_the_end(trained: tuple[Trainer, Path], tmp_path: Path) -> None:

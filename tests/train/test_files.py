@@ -84,8 +84,18 @@ MISTAKES: dict[str, tuple[bytes, int, str]] = {
     "no known field": (b'{"q": "x", "a": "y"}\n', 1, "its fields: q, a"),
     "no string": (GOOD * 2 + b'{"prompt": "x", "answer": 7}\n', 3, "field 'answer' is a JSON number, not a string"),
     "null": (b'{"prompt": null, "answer": "7"}\n', 1, "field 'prompt' is a JSON null"),
-    "empty answer": (b'{"prompt": "x", "answer": ""}\n', 1, "field 'answer' is empty"),
-    "empty text": (b'{"text": ""}\n', 1, "field 'text' is empty"),
+    "empty answer": (b'{"prompt": "x", "answer": ""}\n', 1, "the answer is empty or blank: fill it, or"),
+    "blank answer": (GOOD + b'{"prompt": "x", "answer": " \\t\\n"}\n', 2, "the answer is empty or blank"),
+    "unseen answer": (GOOD + b'{"prompt": "x", "answer": "\\u200b\\ufeff"}\n', 2, "the answer is empty or blank"),
+    "empty prompt": (GOOD + b'{"prompt": "", "answer": "x"}\n', 2, "data.blank=skip"),
+    "blank prompt": (b'{"prompt": "\\u3000", "answer": "x"}\n', 1, "the prompt is empty or blank"),
+    "empty text": (b'{"text": ""}\n', 1, "the document is empty or blank"),
+    "blank question": (
+        b'{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": " "},'
+        b' {"role": "assistant", "content": "a"}]}\n',
+        1,
+        "the prompt is empty or blank",
+    ),
     "not UTF-8": (GOOD + b'{"text": "caf\xe9 au lait"}\n', 2, "not UTF-8 (0xe9 at byte 14)"),
     "half a character": (b'{"text": "\\ud800"}\n', 1, "surrogate"),
     "messages": (b'{"messages": "hello"}\n', 1, "no list of {role, content}"),
@@ -182,6 +192,71 @@ def test_filters_are_counted(make: Make) -> None:
     limited = make_source(make({"a.jsonl": lines(rows)}, min_tokens=30, limit=2))
     assert limited.summary == ("kept 2 of 4 rows: 2 shorter than 30 tokens",)
     assert limited.size == 2
+
+
+def _some_blank(count: int) -> list[dict[str, str]]:
+    """Every third row has no answer, every third no prompt."""
+    return [{"prompt": " " if i % 3 == 1 else f"p{i}", "answer": "\n" if i % 3 == 2 else f"a{i}"} for i in range(count)]
+
+
+def test_blank_rows_are_left_out_or_trained_on_if_so_asked(make: Make, tmp_path: Path) -> None:
+    """Their number and the first few places are told in any case; the others are not a flood."""
+    text, path = lines(_some_blank(3000)), tmp_path / "a.jsonl"
+    with pytest.raises(DataError) as caught:
+        make_source(make({"a.jsonl": text}))
+    told = str(caught.value).splitlines()
+    assert len(told) == 11
+    assert told[-1] == "2,000 mistakes in the data (10 shown): nothing was trained"
+    named = ["2 (prompt)", "3 (answer)", "5 (prompt)", "6 (answer)", "8 (prompt)"]
+    places = ", ".join(f"{path}:{place}" for place in named) + ", and 1,995 more"
+    skipped, kept = (make_source(make({"a.jsonl": text}, blank=blank)) for blank in ("skip", "keep"))
+    assert skipped.summary == ("kept 1,000 of 3,000 rows: 2,000 blank", f"2,000 blank rows left out: {places}")
+    assert kept.summary == ("kept all 3,000 rows", f"2,000 blank rows trained on: {places}")
+    assert (skipped.size, kept.size) == (1000, 3000)
+    assert texts(skipped)[:2] == ["Q: p0\nA:a0", "Q: p3\nA:a3"]  # type: ignore[arg-type]
+    assert texts(kept)[:3] == ["Q: p0\nA:a0", "Q:  \nA:a1", "Q: p2\nA:\n"]  # type: ignore[arg-type]
+    dropped = skipped.corpus.counts.dropped_tokens  # type: ignore[attr-defined]
+    assert dropped == kept.corpus.counts.tokens - skipped.corpus.counts.tokens  # type: ignore[attr-defined]
+
+
+def test_blank_rows_behind_the_limit_are_not_read(make: Make) -> None:
+    source = make_source(make({"a.jsonl": lines(_some_blank(9))}, blank="skip", limit=2))
+    assert source.summary[0] == "kept 2 of 4 rows: 2 blank"
+    rows = [*_some_blank(6), pair(1, 50)]
+    short = make_source(make({"a.jsonl": lines(rows)}, blank="skip", min_tokens=30))
+    assert short.summary[0] == "kept 1 of 7 rows: 2 shorter than 30 tokens, 4 blank"
+    assert make_source(make({"a.jsonl": lines([pair(1), {"text": " "}])}, limit=1)).size == 1
+    with pytest.raises(TrainError, match=r"no row is left: kept 0 of 2 rows: 2 blank; change .* data\.blank"):
+        make_source(make({"a.jsonl": lines([{"text": " "}] * 2)}, blank="skip"))
+
+
+def test_a_blank_document_of_a_text_file(make: Make, tmp_path: Path) -> None:
+    text = "one\n\n\u200b\n\nthree\n"
+    with pytest.raises(DataError, match=r"a\.txt:3: the document is empty or blank"):
+        make_source(make({"a.txt": text}))
+    source = make_source(make({"a.txt": text}, blank="skip", pack=True, max_length=8))
+    assert source.summary[:2] == (
+        "kept 2 of 3 rows: 1 blank",
+        f"1 blank row left out: {tmp_path / 'a.txt'}:3 (document)",
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_task_that_makes_blank_rows_is_named(base: Path, workers: int) -> None:
+    """Generated rows cannot be left out: their number alone says which example they are."""
+    for part in ("prompt", "completion"):
+        name = "tests.train.test_files:blank"
+        config = load(str(base), [f"task={{name: {name}, options: {{part: {part}}}}}", f"workers={workers}"])
+        with pytest.raises(TrainError) as caught:
+            list(batches(BatchSteps(config, 0), 0, 2))
+        said = f"task {name}: example 5 of the split 'train' has a blank {part.replace('completion', 'answer')}"
+        assert str(caught.value).startswith(said)
+        assert "\n" not in str(caught.value)
+
+
+def blank(split: str, index: int, part: str = "") -> SimpleNamespace:
+    given = {"prompt": f"p {index}", "completion": " yes"}
+    return SimpleNamespace(**given | ({part: " "} if index == 5 else {}))
 
 
 @pytest.mark.parametrize("length", [2, 7, 16, 200])

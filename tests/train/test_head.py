@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import dlmsample as ds
+from dlmsample.cli.settings import choose_policy
 from dlmsample.heads import load_head
 from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
@@ -71,6 +72,8 @@ def test_joint_training_moves_both_and_saves_both(base: tuple[Path, list[str]], 
     assert all(("lora_" in name) == lora for name in backbone)
     assert load_head(tmp_path / "final" / "head").config == trainer.inner.head.config
     assert (tmp_path / "final" / ("adapter_model.safetensors" if lora else "model.safetensors")).is_file()
+    assert choose_policy("auto", "nano", None, str(tmp_path / "final" / "head"), {}).policy.name == "dsc"
+    assert not (tmp_path / "final" / "decoding_config.json").exists(), "without the head it decodes by another policy"
 
 
 @torch.no_grad()

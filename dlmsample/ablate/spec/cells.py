@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, GridError, PolicyEntry, TaskEntry, arguments
+from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
@@ -201,5 +202,8 @@ def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: di
         first: Any = error.errors()[0]
         said = first["msg"].removeprefix("Value error, ")
         option = first["loc"][0] if first["loc"] else said.split(" ")[0]  # or the first word, if it is one
-        subject, got = (f"{name}: {option}: ", f" (got {first['input']!r})") if first["loc"] else (f"{name}: ", "")
-        raise marks.error((*place, option), f"{subject}{said}{got}") from None
+        inside = first.get("ctx", {}).get("error")
+        deeper = inside.place if isinstance(inside, PieceError) else ()
+        subject = f"{name}: {option}: " if first["loc"] else f"{name}: "
+        got = f" (got {first['input']!r})" if first["loc"] and not deeper else ""
+        raise marks.error((*place, option, *deeper), f"{subject}{said}{got}") from None

@@ -25,8 +25,8 @@ def explained_policy(name: str) -> dict[str, Any]:
     cls = policy_class(name)
     if any(field.is_required() for field in cls.model_fields.values()):
         raise ValueError(
-            f"policy {name} has no options of its own: it is built from pieces, in Python (help(dlmsample.chain)) or "
-            "in a grid file"
+            f"policy {name} has no options of its own: it is built from pieces, in Python (help(dlmsample.chain)), in "
+            "a grid file, or by --set fill=RULE --set fill.OPTION=VALUE --set edit=RULE"
         )
     paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
     meanings, about = {}, []

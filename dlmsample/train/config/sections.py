@@ -120,6 +120,9 @@ class DataSection(Section):
     min_tokens: int | None = Field(default=None, ge=1)
     max_tokens: int | None = Field(default=None, ge=1)
     """Rows outside are left out, and counted; a row's tokens are its prompt, its answer and one EOS."""
+    blank: Literal["refuse", "skip", "keep"] = "refuse"
+    """Rows with a blank prompt, answer or document: stop before training, leave them out, or train on them. They are
+    counted and named in any case."""
     limit: int | None = Field(default=None, ge=1)
     """Keep the first so many rows that pass the filters (documents, before packing)."""
     held_out: Fraction = 0.0

@@ -120,16 +120,37 @@ class BatchSteps(Dataset[list[MicroBatch]]):
         return cut(drawn, window, block, config.micro_batches, geometry, self.pad)
 
 
+class _Careful(Dataset[list[MicroBatch] | TrainError]):
+    """Gives a mistake in place of a batch: raised in a worker it would come back with that worker's traceback."""
+
+    def __init__(self, steps: BatchSteps) -> None:
+        self.steps = steps
+
+    def __getitem__(self, step: int) -> list[MicroBatch] | TrainError:
+        try:
+            return self.steps[step]
+        except TrainError as error:
+            return error
+
+
+def _same(item: list[MicroBatch] | TrainError) -> list[MicroBatch] | TrainError:
+    return item
+
+
 def _quiet(worker: int) -> None:
     """One process per core already: the tokenizer must not start threads of its own."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 
 def batches(steps: BatchSteps, start: int, stop: int) -> Iterator[list[MicroBatch]]:
-    """The batches of steps ``start .. stop``, in order, made by the configuration's workers."""
+    """The batches of steps ``start .. stop``, in order, made by the configuration's workers.
+
+    Raises:
+        TrainError: a task makes a row that cannot be trained on.
+    """
     workers = steps.config.workers
     loader = DataLoader(
-        steps,
+        _Careful(steps),
         batch_size=None,
         sampler=range(start, stop),  # type: ignore[arg-type]
         num_workers=workers,
@@ -137,4 +158,7 @@ def batches(steps: BatchSteps, start: int, stop: int) -> Iterator[list[MicroBatc
         worker_init_fn=_quiet,
         prefetch_factor=4 if workers else None,
     )
-    return iter(loader)
+    for batch in loader:
+        if isinstance(batch, TrainError):
+            raise batch
+        yield batch

@@ -17,6 +17,7 @@ from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import DataSection
 from dlmsample.train.config.start import open_start
+from dlmsample.train.data.blank import BlankRows, Blanks
 from dlmsample.train.data.encoder import Encoder, make_encoder
 from dlmsample.train.data.records import Mistakes, Record, find, read
 from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
@@ -36,10 +37,13 @@ class CorpusCounts(NamedTuple):
     tokens: int
     """Of the rows kept, an EOS each."""
     dropped_tokens: int
+    blank: Blanks = Blanks()
+    """Kept or left out, as ``data.blank`` says."""
 
     def line(self, section: DataSection) -> str:
         """For people, like ``kept 48 of 50 rows: 2 longer than 1800 tokens``."""
-        total = self.kept + self.short + self.long
+        skipped = 0 if self.blank.kept else self.blank.rows
+        total = self.kept + self.short + self.long + skipped
         if self.kept == total:
             return f"kept all {total:,} rows" + (f" (limit {section.limit:,})" if total == section.limit else "")
         parts = [
@@ -50,7 +54,9 @@ class CorpusCounts(NamedTuple):
             )
             if count
         ]
-        parts[0] += " tokens"
+        if parts:
+            parts[0] += " tokens"
+        parts += [f"{skipped:,} blank"] if skipped else []
         return f"kept {self.kept:,} of {total:,} rows: {', '.join(parts)}"
 
 
@@ -110,7 +116,7 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
     section, length, mistakes = config.data, row_length(config), Mistakes()
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
     kept = short = long = dropped = 0
-    left = section.limit
+    left, blanks = section.limit, BlankRows(section.blank)
     for records in _chunks(read(section, mistakes)):
         records = list(_usable(records, encoder, section, mistakes))
         prompts = encoder.chats([r.roles for r in records if r.roles], [r.contents for r in records if r.roles])
@@ -120,12 +126,15 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
             encoder.answers([record.answer for record in records]),
         )
         total = prompt + answer
+        blank = blanks.find(records)
+        skipped = blank & (section.blank == "skip")
         low, high = total < (section.min_tokens or 0), total > (section.max_tokens or np.inf)
-        keep = ~(low | high)
+        low, high, keep = low & ~skipped, high & ~skipped, ~(low | high | skipped)
         if left is not None:
             read_to = int(np.searchsorted(np.cumsum(keep), left)) + 1  # rows after the last one kept are not read
-            low, high, keep = low[:read_to], high[:read_to], keep[:read_to]
+            low, high, keep, blank = low[:read_to], high[:read_to], keep[:read_to], blank[:read_to]
             left -= int(keep.sum())
+        blanks.add(records, np.flatnonzero(blank), mistakes)
         kept, short, long = kept + int(keep.sum()), short + int(low.sum()), long + int(high.sum())
         dropped += int(total[: len(keep)][~keep].sum())
         chosen = np.flatnonzero(keep)
@@ -139,9 +148,11 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
             break
     mistakes.check()
     flat, prompt, answer, room = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    counts = CorpusCounts(kept, short, long, len(flat), dropped)
+    counts = CorpusCounts(kept, short, long, len(flat), dropped, blanks.taken())
     if not kept:
-        raise TrainError(f"no row is left: {counts.line(section)}; change data.min_tokens or data.max_tokens")
+        raise TrainError(
+            f"no row is left: {counts.line(section)}; change data.min_tokens, data.max_tokens or data.blank"
+        )
     if section.pack:
         answer = np.diff(np.append(np.arange(0, len(flat), length), len(flat)))
         prompt, room = np.zeros_like(answer), answer
@@ -166,6 +177,8 @@ class FileSource:
         self.start = starts(corpus.prompt + corpus.answer)
         self.examples, lines = self._split(split), [corpus.counts.line(config.data)]
         self.size = len(self.examples)
+        if corpus.counts.blank.rows:
+            lines.append(corpus.counts.blank.line())
         if config.data.pack:
             lines.append(f"packed into {len(self.start):,} rows of {row_length(config):,} tokens")
         if held := len(self.start) - self.size:

@@ -7,12 +7,14 @@ What a row may be:
   The first of these that a row has counts; blank lines are skipped. ``data.prompt=question`` renames a field.
 * Plain text (``.txt``, ``.text``): documents separated by blank lines; line breaks within a document stay.
 
-An answer is taken as it is: where a chat template ends without the space that answers begin with, write it.
+An answer is taken as it is: where a chat template ends without the space that answers begin with, write it. What
+becomes of rows that say nothing is decided in :mod:`dlmsample.train.data.corpus`, by ``data.blank``.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +25,7 @@ from dlmsample.train.config.sections import DataSection
 SHOWN = 10
 """So many mistakes are told one by one; the others are counted."""
 _HUB = "; a data set of the hub is named by data.hub=org/name, with task=null where a recipe has one"
+_UNSEEN = ("Cc", "Cf")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".text": "text"}
 
 
@@ -66,6 +69,16 @@ class Mistakes:
         more = f" ({SHOWN} shown)" if self.count > SHOWN else ""
         last = [f"{self.count:,} mistakes in the data{more}: nothing was trained"] if self.count > 1 else []
         raise DataError("\n".join([*self.lines, *last]))
+
+
+def is_blank(text: str) -> bool:
+    r"""Whether nothing in a text shows.
+
+    Example:
+        >>> is_blank(""), is_blank(" \t\u200b\ufeff"), is_blank(" x")
+        (True, True, False)
+    """
+    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
 
 
 def find(section: DataSection) -> list[tuple[Path, str]]:
@@ -176,11 +189,11 @@ def _record(where: str, row: Any, section: DataSection, mistakes: Mistakes) -> I
 def _parsed(where: str, row: dict[str, Any], section: DataSection) -> Record:
     if section.prompt in row or section.answer in row:
         prompt = _text(row, section.prompt, "prompt")
-        return Record(where, ("user",), (prompt,), _filled(row, section.answer, "answer"))
+        return Record(where, ("user",), (prompt,), _text(row, section.answer, "answer"))
     if section.messages in row:
         return _conversation(where, row[section.messages], section.messages)
     if section.text in row:
-        return Record(where, (), (), _filled(row, section.text, "text"))
+        return Record(where, (), (), _text(row, section.text, "text"))
     has = ", ".join(map(str, row)) or "none"
     raise ValueError(
         f"field {section.prompt!r} is missing (so are {section.messages!r} and {section.text!r}); its fields: {has}; "
@@ -195,16 +208,7 @@ def _conversation(where: str, messages: Any, field: str) -> Record:
     contents = tuple(_text(m, "content", "") for m in messages)
     if len(roles) < 2 or roles[-1] != "assistant":
         raise ValueError(f"field {field!r} must end with the assistant's message, after at least one other")
-    if not contents[-1]:
-        raise ValueError("the assistant's message is empty")
     return Record(where, roles[:-1], contents[:-1], contents[-1])
-
-
-def _filled(row: dict[str, Any], field: str, option: str) -> str:
-    text = _text(row, field, option)
-    if not text:
-        raise ValueError(f"field {field!r} is empty")
-    return text
 
 
 def _text(row: dict[str, Any], field: str, option: str) -> str:

@@ -17,6 +17,7 @@ from dlmsample.rng import draw, fold
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.encoder import Encoder, make_encoder
+from dlmsample.train.data.records import is_blank
 
 _MIX = 101
 """Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""
@@ -88,6 +89,7 @@ class MixturePart(NamedTuple):
     """A share of a task's examples and what makes them."""
 
     share: float
+    name: str
     problem: Callable[..., Any]
     options: dict[str, Any]
 
@@ -129,10 +131,17 @@ class TaskSource:
             part.problem(self.split, index, **part.options)
             for part, index in zip(chosen, numbers.tolist(), strict=True)
         ]
+        for example, part, index in zip(examples, chosen, numbers.tolist(), strict=True):
+            for what, text in (("prompt", example.prompt), ("answer", example.completion)):
+                if is_blank(text):
+                    raise TrainError(
+                        f"task {part.name}: example {index} of the split {self.split!r} has a blank {what}: "
+                        "mend what makes it"
+                    )
         flat, prompt, answer = flatten(*self.encoder.pairs(examples))
         return Drawn(flat, starts(prompt + answer), prompt, answer, None, keys)
 
-    def _choose(self, keys: Tensor) -> Iterable[MixturePart]:
+    def _choose(self, keys: Tensor) -> list[MixturePart]:
         """The part of each row: the first whose shares up to it exceed the row's draw, else the task itself."""
         parts = [*self.parts, self.main]
         if not self.parts:
@@ -167,4 +176,4 @@ def _part(share: float, name: str, options: dict[str, Any]) -> MixturePart:
     for key in options:
         if key not in known:
             raise TrainError(f"task {name}: unknown option {key!r}; known: {', '.join(known)}")
-    return MixturePart(share, function, options)
+    return MixturePart(share, name, function, options)

@@ -102,6 +102,23 @@ MISTAKES = {
     "infinite option": ("policies:\n- policy: t2m\n  threshold: .inf", 6, "threshold: Input should be a finite number"),
     "bool": ("top_p: true", 5, "top_p: Input should be a valid number"),
     "bool option": ("policies:\n- policy: t2m\n  threshold: true", 6, "threshold must not be True"),
+    "piece": ("policies:\n- policy: chain\n  fill:\n    rule: qouta", 7, "chain: fill: unknown fill rule 'qouta'"),
+    "option of a piece": (
+        "policies:\n- policy: chain\n  fill:\n    rule: quota\n    tokens_per_step: 0",
+        8,
+        "chain: fill: tokens_per_step of quota: Input should be greater than or equal to 1 (got 0)",
+    ),
+    "unknown option of a piece": (
+        "policies:\n- policy: chain\n  fill:\n    rule: quota\n    tokens: 2",
+        8,
+        "chain: fill: unknown option of fill rule quota 'tokens'",
+    ),
+    "option of a piece in a piece": (
+        "policies:\n- policy: chain\n  fill: quota\n  edit:\n    rule: remask\n    detector:\n"
+        "      rule: low_prob\n      threshold: 3",
+        11,
+        "chain: edit: detector of remask: threshold of low_prob: Input should be less than or equal to 1 (got 3)",
+    ),
     "no value": ("policies:\n- policy: t2m\n  threshold: []", 6, "threshold is an empty list"),
     "no label": ("policies:\n- policy: t2m\n  tasks: []", 6, "tasks is an empty list"),
     "tokens": ("max_new_tokens: 0", 5, "max_new_tokens"),
