@@ -22,11 +22,17 @@ if TYPE_CHECKING:
     from dlmsample.policies.chain import chain as chain
     from dlmsample.policies.d3im import D3IM as D3IM
     from dlmsample.policies.dsc import DSC as DSC
+    from dlmsample.policies.dsc import BackPlay as BackPlay
     from dlmsample.policies.registry import list_policies as list_policies
     from dlmsample.policies.registry import policy as policy
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
+    from dlmsample.policies.zoo.p2 import P2 as P2
+    from dlmsample.policies.zoo.rcr import RCR as RCR
+    from dlmsample.policies.zoo.remdm import ReMDM as ReMDM
+    from dlmsample.policies.zoo.tolerator import Tolerator as Tolerator
+    from dlmsample.policies.zoo.wino import WINO as WINO
     from dlmsample.train import train as train
     from dlmsample.types import Answer as Answer
     from dlmsample.types import Block as Block
@@ -39,11 +45,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "BackPlay": "policies.dsc",
     "D3IM": "policies.d3im",
     "DSC": "policies.dsc",
+    "P2": "policies.zoo.p2",
+    "RCR": "policies.zoo.rcr",
+    "ReMDM": "policies.zoo.remdm",
     "T2M": "policies.t2m",
     "T2T": "policies.t2t",
     "Answer": "types",
+    "Tolerator": "policies.zoo.tolerator",
+    "WINO": "policies.zoo.wino",
     "Block": "types",
     "Denoiser": "models.denoiser",
     "Event": "types",
@@ -71,17 +83,23 @@ _MODULES = {
 __all__ = [
     "D3IM",
     "DSC",
+    "P2",
+    "RCR",
     "T2M",
     "T2T",
+    "WINO",
     "Answer",
+    "BackPlay",
     "Block",
     "Denoiser",
     "Event",
     "Output",
     "Policy",
     "Prediction",
+    "ReMDM",
     "RowStats",
     "Sampler",
+    "Tolerator",
     "Unmask",
     "Update",
     "ablate",

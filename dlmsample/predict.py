@@ -27,8 +27,10 @@ def predict(
     top_p: float = 1.0,
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
+    divided: tuple[Tensor, Tensor] | None = None,
     needs: Collection[str] = (),
     error: Tensor | None = None,
+    shadow: Tensor | None = None,
 ) -> Prediction:
     """Reduce logits to candidate, confidence, current-token probability and what else the policy needs.
 
@@ -50,8 +52,10 @@ def predict(
         top_p: nucleus mass in (0, 1].
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
         excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
-        needs: any of ``entropy``, ``margin``, ``error``.
+        divided: (float ``[row]``, int64 ids ``[k]``): the logits of these ids are divided by the row's number.
+        needs: any of ``entropy``, ``margin``, ``error``, ``loo_prob``.
         error: float ``[row, pos]`` error logit of the correction head.
+        shadow: ``[row, pos, vocab]``, logits of each position that did not see the position's own token.
 
     Returns:
         :class:`~dlmsample.types.Prediction`, every field ``[row, pos]``.
@@ -62,6 +66,8 @@ def predict(
         >>> p.token.item(), round(p.prob.item(), 4), round(p.current_prob.item(), 4)
         (1, 0.8808, 0.1192)
     """
+    if divided is not None:
+        logits = _divide(logits, *divided)
     few = excluded is None or len(excluded[1]) <= _MOST_EXCLUDED
     if top_p >= 1 and few and _has_kernel(logits):
         from dlmsample.kernels.vocabulary import reduce  # needs Triton
@@ -91,7 +97,16 @@ def predict(
         )
     if "error" in needs and error is not None:
         pred = pred._replace(error=torch.sigmoid(error.float()))
+    if "loo_prob" in needs and shadow is not None:
+        alone = predict(shadow, current, mask_id, excluded=excluded, divided=divided)
+        pred = pred._replace(loo_prob=alone.current_prob)
     return pred
+
+
+def _divide(logits: Tensor, by: Tensor, ids: Tensor) -> Tensor:
+    """float32 logits, those of ``ids [k]`` divided by ``by [row]``."""
+    logits = logits.float()
+    return logits.index_copy(-1, ids, logits.index_select(-1, ids) / by.float()[:, None, None])
 
 
 def _has_kernel(logits: Tensor) -> bool:

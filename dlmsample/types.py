@@ -25,6 +25,7 @@ class Prediction(NamedTuple):
     entropy: Tensor | None = None  #: nats; only when the policy needs it
     margin: Tensor | None = None  #: top-1 minus top-2 probability; only when the policy needs it
     error: Tensor | None = None  #: P_error of the correction head; only when the policy needs it
+    loo_prob: Tensor | None = None  #: q, the token itself unseen ("leave one out"); only when the policy needs it
 
 
 class Block(NamedTuple):

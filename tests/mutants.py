@@ -344,7 +344,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("torch.minimum(done, rest)", "rest"),
         ('-_needed(pred.margin, "margin")', '_needed(pred.margin, "margin")'),
     ],
-    ("policies/edit.py policies/detect.py", _policy("t2t")): [
+    ("policies/edit.py policies/editing.py policies/detect.py", _policy("t2t")): [
         ("block.visible & (pred.prob > level)", "block.visible & (pred.prob >= level)"),
         ("& (pred.token != block.tokens)", "& (pred.token != block.mask_id)"),
         ("(saw_full & ~edited)", "~edited"),
@@ -371,6 +371,49 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("final | full if frozen else final", "final"),
         ("block.step < state.steps - 1 if", "block.step < state.steps if"),
         ("torch.where(block.visible, pred.current_odds, odds)", "odds"),
+    ],
+    ("policies/edit.py", "tests/zoo/test_guard.py"): [
+        ("block.editable & ~state.shut", "block.editable"),
+        ("new = placed & ~known", "new = placed & known"),
+        ("state.shut | (placed & known)", "placed & known"),
+        ("placed = filled if edits.replace is None else filled | edits.replace", "placed = filled"),
+    ],
+    ("zoo/rcr.py", _policy("rcr")): [
+        ("torch.where(block.masked, candidate, state.odds)", "candidate"),
+        ("(steps - block.step - 1)", "(steps - block.step)"),
+        ("lowest(odds, block.editable, keep)", "lowest(-odds, block.editable, keep)"),
+    ],
+    ("zoo/p2.py", _policy("p2")): [
+        ("self.eta * torch.log1p", "torch.log1p"),
+        ('pred.current_odds if self.planner == "standing"', 'pred.odds if self.planner == "standing"'),
+        ("torch.where(block.masked, pred.token, block.tokens)", "pred.token"),
+    ],
+    ("zoo/remdm.py", f"tests/zoo/test_remdm.py {_RANDOM} -k remdm"): [
+        ("(now.alpha_next - (1 - sigma) * now.alpha)", "(now.alpha_next - now.alpha)"),
+        ("most.clamp(max=self.level)", "most * self.level"),
+        ("torch.exp(-state.sure.double())", "torch.exp(state.sure.double())"),
+        ("t <= self.t_on", "t > self.t_on"),
+        ("~(early | late | final)", "~(early | final)"),
+        ("block.visible & (draw < sigma)", "block.visible & (draw >= sigma)"),
+        ("(block.step + 2 < state.steps)", "(block.step + 1 < state.steps)"),
+    ],
+    ("zoo/tolerator.py", _policy("tolerator")): [
+        ("again = filled & ~filling", "again = filled"),
+        ("(turn <= self.rounds)", "(turn < self.rounds)"),
+        (".ceil().long().clamp(min=1)", ".floor().long().clamp(min=1)"),
+        ("torch.where(state.round == 0, self.eos_penalty, 1.0)", "torch.ones_like(state.round)"),
+        ("0.5 * (1 + torch.cos(math.pi * way))", "(1 - way)"),
+        ("pred.token == state.last", "pred.token != state.last"),
+    ],
+    ("zoo/wino.py", _policy("wino")): [
+        ("(pred.loo_prob < self.verify_threshold)", "(pred.current_prob < self.verify_threshold)"),
+        ("torch.where(count > 1, state.drafted - 1, 0)", "state.drafted - 1"),
+        ("state.drafted - 1, 0)", "state.drafted, 0)"),
+    ],
+    ("attention/shadow.py attention/whole.py attention/cached.py", "tests/models/test_shadow.py"): [
+        ("seen & ~hidden[:, None]", "seen"),
+        ("(block & ~own) | beside", "block | beside"),
+        ("scatter(1, at, mask_id)", "scatter(1, at, at)"),
     ],
     ("policies/dsc.py policies/edit.py", _policy("dsc")): [
         ("% self.stride == self.stride - 1", "% self.stride == 0"),

@@ -723,6 +723,17 @@ def forward(model, canvas: list[int], mask: Tensor) -> Tensor:
     return out.logits[0]
 
 
+def told(rule, model, canvas: list[int], mask: Tensor, start: int, excluded: tuple[int, ...]) -> Tensor:
+    """Logits of the canvas, for a rule that looks at more than them or has some divided by a number."""
+    if hasattr(rule, "sees"):
+        rule.sees(model, list(canvas), mask, start, excluded)
+    logits = forward(model, canvas, mask)
+    if hasattr(rule, "eos_divisor") and rule.block.eos_ids:
+        logits = logits.float().clone()
+        logits[:, list(rule.block.eos_ids)] /= rule.eos_divisor()
+    return logits
+
+
 def decode(
     model,
     prompt_ids: list[int],
@@ -768,7 +779,7 @@ def decode(
         while rule.wants_forward(canvas[start:end]):
             assert step < max(10 * block.n + 100, rule.longest), f"{policy} does not end"
             seen = canvas[start:end]
-            logits = forward(model, canvas, mask)[start:end]
+            logits = told(rule, model, canvas, mask, start, rule.excluded(step))[start:end]
             key = fold(row, index, step)
             numbers = [
                 read_position(logits[i], seen[i], i, key, mask_id, rule.excluded(step), temperature, top_p, top_k)
@@ -871,7 +882,7 @@ def fill(
         while rule.wants_forward(canvas[start:end]):
             assert step < max(10 * block.n + 100, rule.longest), f"{policy} does not end"
             seen = canvas[start:end]
-            logits = forward(model, canvas, mask)[start:end]
+            logits = told(rule, model, canvas, mask, start, special_ids)[start:end]
             key = fold(row, index, step)
             numbers = [
                 read_position(logits[i], seen[i], i, key, mask_id, special_ids, temperature, top_p, top_k)

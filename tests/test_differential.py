@@ -15,6 +15,7 @@ from dlmsample.decoding.arguments import row_keys
 from dlmsample.types import Event
 from tests.oracle import OracleRun, decode
 from tests.toys import VOCAB, random_model
+from tests.zoo import loops  # noqa: F401  registers the oracles of the zoo
 
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("unmask", {}),
@@ -40,6 +41,19 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("dsc", {"scorer": "random"}),
     ("dsc", {"scorer": "random", "tokens_per_step": 3, "stride": 1, "max_remasks": 1, "buffer": 1}),
     ("dsc", {"scorer": "random", "tokens_per_step": 1, "stride": 1, "max_remasks": 3, "threshold": 0.2, "buffer": 0}),
+    ("rcr", {"steps": 9}),
+    ("rcr", {"steps": 40, "eos": "confidence"}),
+    ("p2", {"steps": 12}),
+    ("p2", {"steps": 7, "eta": 2.0, "eos": "confidence"}),
+    ("p2", {"steps": 30, "eta": 0.4, "planner": "candidate"}),
+    ("remdm", {"steps": 12, "eta": 0.2}),
+    ("remdm", {"steps": 20, "sigma": "rescale", "eta": 0.6, "when": "switch"}),
+    ("remdm", {"steps": 16, "sigma": "conf"}),
+    ("remdm", {"steps": 30, "eta": 0.1, "when": "loop", "t_off": 0.2}),
+    ("tolerator", {"steps": 6, "rounds": 5}),
+    ("tolerator", {"steps": 20, "rounds": 9, "decay": "exponential", "lock_after": 2, "eos_penalty": 2.0}),
+    ("wino", {}),
+    ("wino", {"draft_threshold": 0.2, "verify_threshold": 0.5, "max_draft": 3, "eos": "confidence"}),
 ]
 IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'default'}" for name, options in SETTINGS]
 

@@ -55,7 +55,7 @@ ROOMS = {
         "sampler",
     ),
     "models": ("embedded", "interface", "denoiser", "fusion", "attention"),
-    "policies": ("piece", "select", "base", "detect", "edit", "fill", "chain"),
+    "policies": ("piece", "select", "base", "detect", "editing", "edit", "fill", "chain", "zoo"),
     "support": ("registry", "text"),
     "ablate": ("spec", "storage", "workers", "analysis", "report", "papers"),
 }

@@ -44,13 +44,32 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "d3im": [{"steps": 12}, {"steps": 30, "eos": "logit_all"}, {"steps": 6, "t2t": False}, {"steps": 6, "t2m": False}],
     "dsc": [{"scorer": "random"}, {"scorer": "random", "stride": 1, "max_remasks": 4, "buffer": 0, "threshold": 0.1}],
+    "rcr": [{"steps": 12}, {"steps": 40, "eos": "confidence"}],
+    "p2": [
+        {"steps": 12},
+        {"steps": 40, "eta": 2.5, "eos": "confidence"},
+        {"steps": 7, "eta": 0.3, "planner": "candidate"},
+    ],
+    "remdm": [
+        {"steps": 16, "eta": 0.3},
+        {"steps": 30, "sigma": "rescale", "eta": 0.5, "when": "switch"},
+        {"steps": 20, "sigma": "conf"},
+        {"steps": 40, "eta": 0.1, "when": "loop", "t_off": 0.2},
+    ],
+    "tolerator": [
+        {"steps": 8, "rounds": 5},
+        {"steps": 30, "rounds": 12, "decay": "exponential", "end_share": 0.1, "lock_after": 2, "eos_penalty": 1.0},
+    ],
+    "wino": [{}, {"draft_threshold": 0.1, "verify_threshold": 0.3, "max_draft": 3, "eos": "confidence"}],
 }
-#: Chains that are no named policy.
+#: Chains that are no named policy, and options that came after the golden outputs.
 CHAINS: list[Policy] = [
+    ds.T2T(fill_threshold=0.2, edit_threshold=0.0, guard=True),
     ds.chain(ds.fill.Steps(9, score="margin"), ds.edit.Remask(ds.detect.LowProb(0.4), max_per_position=2)),
     ds.chain(ds.fill.EntropyBound(1.0, eos="confidence"), ds.edit.Replace(0.2, max_edits=2)),
     ds.chain(ds.fill.Threshold(0.3, min_commit=2), ds.edit.BufferedRemask(ds.detect.LogitDiff(0.05), stride=1)),
     ds.chain(ds.fill.Quota(3, score="random"), ds.edit.Remask(ds.detect.Random(0.2), max_share=1, max_post_steps=3)),
+    ds.chain(ds.fill.Threshold(0.3), ds.edit.Guard(ds.edit.Remask(ds.detect.LowProb(0.5), max_per_position=3))),
     ds.chain(ds.fill.Steps(30), ds.edit.BufferedRemask(ds.detect.Random(0.0), stride=1, max_per_step=8, buffer=0)),
 ]
 CASES = [ds.policy(name, **options) for name, variants in VARIANTS.items() for options in variants] + CHAINS
@@ -76,7 +95,7 @@ def block_and_prediction(rows: int = 3, width: int = 8) -> tuple[Block, Predicti
         mask_id=MASK,
     )
     p = torch.rand(7, rows, width, generator=g)
-    pred = Prediction(torch.randint(3, 9, (rows, width), generator=g), p[0], 1 / p[0] - 1, p[1], 1 / p[1] - 1, *p[2:5])
+    pred = Prediction(torch.randint(3, 9, (rows, width), generator=g), p[0], 1 / p[0] - 1, p[1], 1 / p[1] - 1, *p[2:6])
     return block, pred
 
 
@@ -149,7 +168,7 @@ def test_no_host_sync_in_a_step(policy: Policy) -> None:
         rows = Rows(canvas, canvas, zero, zero, zero, ~no, no, no, Counts(*[zero] * 5, no, no), None)
         layout = Layout(zero, zero + 16, 8, True)
         settings = Settings(policy, MASK, torch.tensor([EOS]), 0.7, 0.9, 5, True)
-        features = Features(torch.zeros(2, 8, VOCAB), torch.zeros(2, 8))
+        features = Features(torch.zeros(2, 8, VOCAB), torch.zeros(2, 8), torch.zeros(2, 8, VOCAB))
         for _ in range(2):
             rows, outcome, _ = advance(rows, layout, features, settings)
         assert outcome.shape == (2,)

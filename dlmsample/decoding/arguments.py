@@ -11,6 +11,7 @@ from typing import Any
 from dlmsample import rng
 from dlmsample.decoding.stopping import texts
 from dlmsample.models.attention.approximate import APPROXIMATIONS
+from dlmsample.models.attention.shadow import takes_shadows
 from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.models.loading import load
 from dlmsample.models.template import MARK, encode_template
@@ -121,6 +122,14 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
     """
     if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
         raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
+    if "loo_prob" in policy.needs:
+        if cache in APPROXIMATIONS:
+            raise ValueError(f"{policy.name} hides tokens one by one, which cache={cache!r} does not: leave it out")
+        if cache and model.attention == "block_causal" and not takes_shadows(model):
+            raise ValueError(
+                f"{policy.name} hides tokens one by one, which a block cache cannot where logits are shifted, as those "
+                f"of {model.name}: set cache=False"
+            )
     if isinstance(cache, bool):
         return
     if cache not in APPROXIMATIONS:

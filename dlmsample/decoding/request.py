@@ -101,6 +101,11 @@ class DecodingConfig(NamedTuple):
         """Whether the policy reads the correction head."""
         return "error" in self.settings.policy.needs
 
+    @property
+    def shadows(self) -> bool:
+        """Whether the policy reads what the model says of a position without seeing the token there."""
+        return "loo_prob" in self.settings.policy.needs
+
 
 class OpenedRows(NamedTuple):
     """Rows as they are before their first step."""

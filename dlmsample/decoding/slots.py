@@ -146,6 +146,7 @@ class Slots:
             extent.capacity,
             cache=config.cache,
             score=config.scores,
+            shadow=extent.width if config.shadows else 0,
             refresh=config.refresh,
             captured=executor.ahead,
         )

@@ -140,8 +140,10 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         top_p=settings.top_p,
         top_k=settings.top_k,
         excluded=_excluded(policy, state, block, settings),
+        divided=_divided(policy, state, block, settings),
         needs=policy.needs,
         error=features.error,
+        shadow=features.shadow,
     )
     next_state, update = policy.step(state, block, pred)
 
@@ -196,6 +198,12 @@ def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> t
         return torch.ones_like(block.step, dtype=torch.bool), settings.special
     eos = policy.excludes_eos(state, block)
     return None if eos is None else (eos, settings.eos_ids)
+
+
+def _divided(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:
+    """What the logits of EOS are divided by in each row, and its ids; None: nowhere."""
+    by = None if settings.special is not None else policy.divides_eos(state, block)
+    return None if by is None else (by, settings.eos_ids)
 
 
 def _over_gap(

@@ -54,9 +54,9 @@ class HeadConfig(BaseModel):
 class CorrectionHead(nn.Module):
     """Error logit of every position: Transformer blocks on a hidden layer of the backbone, then a linear logit.
 
-    Rule (arXiv:2601.06428, §4): two blocks on the output of the penultimate backbone layer; ``P_error =
-    sigmoid(logit)``, trained towards 1 where the visible token differs from gold. The forward that made the
-    hidden states is one that decoding makes anyway.
+    Rule (arXiv:2601.06428, §4; called BackPlay since its second version): two blocks on the output of the
+    penultimate backbone layer; ``P_error = sigmoid(logit)``, trained towards 1 where the visible token differs from
+    gold. The forward that made the hidden states is one that decoding makes anyway.
 
     The blocks are a stock Llama body without its embedding, attention unmasked but for ``valid`` and ``blocks``.
     transformers' ``hidden_states`` holds the embeddings first, then each layer's output, the last one after the

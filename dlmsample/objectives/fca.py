@@ -56,10 +56,11 @@ class FCA(Objective):
         >>> out.sets["wrong"].sum().item(), FCA().needs == {"error"}
         (2, True)
 
-    Source: arXiv:2601.06428 (v1). t stays below 1 − Δt, beyond which there is no t' [choice]; the mean over visible
-    positions, where Eq. 4.1 sums over all [choice]; the target is 1 for *wrong*, as Algorithm 1 uses it. N and gamma
-    are not printed. 1/t is cut at 1000. In a batch with blocks each of them is a canvas of its own, with its t,
-    t', L and artefacts [choice]; the means stay the sequence's.
+    Source: arXiv:2601.06428 (v1; called BackPlay, and this "Look-back Correction", since v2). t stays below 1 − Δt,
+    beyond which there is no t' [choice]; the mean over visible positions, where Eq. 4.1 sums over all [choice]; the
+    target is 1 for *wrong*, as Algorithm 1 uses it. N and gamma are not printed. 1/t is cut at 1000. In a batch
+    with blocks each of them is a canvas of its own, with its t, t', L and artefacts [choice]; the means stay the
+    sequence's.
     """
 
     name: ClassVar[str] = "fca"

@@ -35,7 +35,7 @@ class Policy(Options, ABC):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which optional numbers of :class:`~dlmsample.types.Prediction` the policy reads: entropy, margin, error."""
+        """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads: entropy, margin, error, loo_prob."""
         return frozenset()
 
     @property
@@ -84,4 +84,8 @@ class Policy(Options, ABC):
 
     def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
         """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""
+        return None
+
+    def divides_eos(self, state: Any, block: Block) -> Tensor | None:
+        """float32 ``[row]``: what the logits of EOS are divided by at this step, 1 to leave them; None: never."""
         return None

@@ -103,7 +103,7 @@ def chain(fill: Fill, edit: Edit | None = None) -> Chain:
 
     ========================  ==============================================================================
     ``ds.fill``               ``Quota``, ``Steps``, ``Threshold``, ``EntropyBound``
-    ``ds.edit``               ``Keep``, ``Replace``, ``Remask(detector)``, ``BufferedRemask(detector)``
+    ``ds.edit``               ``Keep``, ``Replace``, ``Remask(detector)``, ``BufferedRemask(detector)``, ``Guard(edit)``
     ``ds.detect``             ``LowProb``, ``T2TRemask``, ``LogitDiff``, ``Head``, ``Random``
     ========================  ==============================================================================
 

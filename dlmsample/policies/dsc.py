@@ -1,4 +1,4 @@
-"""DSC: head-guided remasking, "Teach Diffusion Language Models to Learn from Their Own Mistakes"."""
+"""DSC: head-guided remasking, "Teach Diffusion Language Models to Learn from Their Own Mistakes", later BackPlay."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dlmsample.policies.chain import Chain, NamedChain, chain
 class DSC(NamedChain):
     """Fill k tokens a step; every d-th step reset the K tokens the correction head suspects most, behind a FIFO buffer.
 
-    Rule (arXiv:2601.06428, Algorithm 1): step N of a block fills the k most confident masks. When ``N mod d = d
-    − 1`` the head scores the canvas this forward saw; of its visible editable positions the top K by
-    ``P_error`` that exceed ``threshold`` and are not in the buffer are reset to mask and pushed. The head reads
-    hidden states of the same forward.
+    Rule (arXiv:2601.06428, Algorithm 1; the paper is called BackPlay since its second version): step N of a block
+    fills the k most confident masks. When ``N mod d = d − 1`` the head scores the canvas this forward saw; of its
+    visible editable positions the top K by ``P_error`` that exceed ``threshold`` and are not in the buffer are
+    reset to mask and pushed. The head reads hidden states of the same forward.
 
     When to use: with a model that has a correction head (objective fca); ``scorer="random"`` needs none and is the
     paper's control.
@@ -60,3 +60,7 @@ class DSC(NamedChain):
             fill.Quota(self.tokens_per_step, eos=self.eos),
             edit.BufferedRemask(detector, self.stride, self.max_remasks, self.buffer),
         )
+
+
+#: The paper's later name; ``policy("backplay")`` is the same policy.
+BackPlay = DSC

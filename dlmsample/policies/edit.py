@@ -1,12 +1,12 @@
 """Edit rules: which visible tokens are replaced or reset to mask, and when a block that is edited is done.
 
 Each rule is a frozen object with its options: :class:`Keep`, :class:`Replace`, :class:`Remask`,
-:class:`BufferedRemask`. :func:`dlmsample.policies.chain.chain` pairs one with a fill rule.
+:class:`BufferedRemask`, and :class:`Guard` around any of them. :func:`dlmsample.policies.chain.chain` pairs one with a
+fill rule.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Annotated, Any, ClassVar, NamedTuple
 
 import torch
@@ -17,85 +17,17 @@ from torch import Tensor
 from dlmsample.policies import detect
 from dlmsample.policies.base import Stateless
 from dlmsample.policies.detect import Detector, LowProb, disagrees
-from dlmsample.policies.piece import STRICT, Count, Piece, Positive, Probability, reader
+from dlmsample.policies.editing import Edit as Edit
+from dlmsample.policies.editing import Edits as Edits
+from dlmsample.policies.editing import apply as apply
+from dlmsample.policies.editing import settled as settled
+from dlmsample.policies.piece import STRICT, Count, Positive, Probability, reader
 from dlmsample.policies.select import lowest, rank
 from dlmsample.types import Block, Prediction
 
 _REMASKS_PER_POSITION = (
     4  # after 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K
 )
-
-
-def settled(
-    block: Block, tokens: Tensor, edited: Tensor, post: Tensor, max_post_steps: int, enabled: bool
-) -> tuple[Tensor, Tensor]:
-    """The *done* rule of T2T and T2M (arXiv:2602.08676, 2604.18738).
-
-    A block is done after a step whose forward saw no mask in it and in which no edit fired, so that the last
-    fill is examined once. At most ``max_post_steps`` forwards of a block see it free of masks, counted over the
-    whole block and checked before the forward. With editing off no such forward is made. A block is never left
-    with a mask in it.
-
-    Args:
-        block: as the forward saw it.
-        tokens: int64 ``[row, pos]``, its next tokens.
-        edited: bool ``[row]``, an edit fired in this step.
-        post: int64 ``[row]``, forwards before this one that saw the block free of masks.
-        max_post_steps: the limit on ``post``.
-        enabled: False when the policy's options switch editing off.
-
-    Returns:
-        done, bool ``[row]``; the new ``post``.
-    """
-    saw_full = ~block.masked.any(-1)
-    post = post + saw_full.long()
-    full = ~(block.editable & (tokens == block.mask_id)).any(-1)
-    if not enabled:
-        return full, post
-    return full & ((saw_full & ~edited) | (post >= max_post_steps)), post
-
-
-def apply(block: Block, fill: Tensor, token: Tensor, remask: Tensor | None = None) -> Tensor:
-    """The block's next tokens: ``token`` where ``fill``, the mask id where ``remask``, else as they stand."""
-    tokens = torch.where(fill, token, block.tokens)
-    return tokens if remask is None else torch.where(remask, block.mask_id, tokens)
-
-
-class Edits(NamedTuple):
-    """What an edit rule does to tokens that were visible before the fill; all ``[row, pos]``."""
-
-    replace: Tensor | None = None  #: bool, they take their candidates
-    remask: Tensor | None = None  #: bool, they are reset to mask
-    score: Tensor | None = None  #: float32, the number that decided, for the trace
-
-
-class Edit(Piece):
-    """A rule that revises visible tokens. Subclasses are frozen dataclasses; ``init`` and ``step`` are pure."""
-
-    @property
-    def reason(self) -> str | None:
-        """What the trace calls the cause of its edits."""
-        return None
-
-    @property
-    def post_steps(self) -> int:
-        """Forwards of a block that may see it free of masks; 0: the block is done as soon as it is full."""
-        return 0
-
-    def init(self, block: Block) -> Any:
-        """The state of a row on entering ``block``: a NamedTuple of tensors whose first axis is the row."""
-        return Stateless()
-
-    @abstractmethod
-    def step(self, state: Any, block: Block, pred: Prediction, filled: Tensor) -> tuple[Any, Edits]:
-        """The next state and the edits of this step, of which ``filled`` (bool ``[row, pos]``) are already taken.
-
-        An edit touches positions of ``block.visible`` only. No host synchronisation, no branch on data.
-        """
-
-    def max_remasks(self, block: Block) -> Tensor:
-        """int64 ``[row]``: a bound on the tokens it resets to mask in ``block``."""
-        return torch.zeros_like(block.step)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -216,6 +148,9 @@ class Remask(Edit):
     def max_remasks(self, block: Block) -> Tensor:
         return block.size * self.max_per_position
 
+    def max_tokens(self, width: int) -> int:
+        return 1 + self.max_per_position
+
 
 class BufferedState(NamedTuple):
     pushed: Tensor  #: int64 ``[row]``, remasks in this block so far
@@ -285,6 +220,76 @@ class BufferedRemask(Edit):
     def max_remasks(self, block: Block) -> Tensor:
         return block.size * (_REMASKS_PER_POSITION if self.max_per_step else 0)
 
+    def max_tokens(self, width: int) -> int:
+        return 1 + _REMASKS_PER_POSITION * width
+
+
+class GuardState(NamedTuple):
+    held: Tensor  #: int64 ``[row, pos, turn]``, the tokens that stood at each position in this block, in their order
+    turns: Tensor  #: int64 ``[row, pos]``, how many they are
+    shut: Tensor  #: bool ``[row, pos]``, the position has returned to a token and is not edited again
+    inner: Any  #: the edit rule's state
+
+
+@dataclass(frozen=True, config=STRICT)
+class Guard(Edit):
+    """Any edit rule, guarded against oscillation: a position that returns to a token it held before is left alone.
+
+    Two positions may swap a wording back and forth as long as they are looked at. Once a fill or a replacement
+    gives a position a token that stood there before in this block, the edit rule sees that position as given text
+    until the block is done. Ours; no paper prints it.
+
+    Args:
+        edit: the rule that is guarded, or its dump.
+
+    Raises:
+        ValueError: an unknown rule or option, or an option out of range.
+
+    Example:
+        >>> guarded = Guard(Replace(0.5))
+        >>> read(guarded.model_dump()) == guarded
+        True
+
+    It costs one token of memory for each time a position can change: a block of n positions keeps about n² of them.
+    """
+
+    rule: ClassVar[str] = "guard"
+    edit: Annotated[Edit, BeforeValidator(lambda value: read(value))]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return self.edit.needs
+
+    @property
+    def reason(self) -> str | None:
+        return self.edit.reason
+
+    @property
+    def post_steps(self) -> int:
+        return self.edit.post_steps
+
+    def init(self, block: Block) -> GuardState:
+        turns = self.max_tokens(block.tokens.shape[1]) + 1  # the first is what stands there on entering the block
+        held = block.tokens[..., None].expand(-1, -1, turns).clone()
+        return GuardState(held, torch.ones_like(block.tokens), torch.zeros_like(block.editable), self.edit.init(block))
+
+    def step(self, state: GuardState, block: Block, pred: Prediction, filled: Tensor) -> tuple[GuardState, Edits]:
+        open_block = block._replace(editable=block.editable & ~state.shut)
+        inner, edits = self.edit.step(state.inner, open_block, pred, filled)
+        placed = filled if edits.replace is None else filled | edits.replace
+        known = (state.held == pred.token[..., None]).any(-1)
+        new = placed & ~known
+        # unused turns repeat the first token, which is known anyway
+        turn = torch.where(new, state.turns.clamp(max=state.held.shape[-1] - 1), 0)[..., None]
+        held = state.held.scatter(-1, turn, torch.where(new, pred.token, state.held[..., 0])[..., None])
+        return GuardState(held, state.turns + new, state.shut | (placed & known), inner), edits
+
+    def max_remasks(self, block: Block) -> Tensor:
+        return self.edit.max_remasks(block)
+
+    def max_tokens(self, width: int) -> int:
+        return self.edit.max_tokens(width)
+
 
 #: Makes an edit rule from its dump.
-read = reader("edit rule", (Keep, Replace, Remask, BufferedRemask))
+read = reader("edit rule", (Keep, Replace, Remask, BufferedRemask, Guard))

@@ -21,8 +21,16 @@ POLICIES = Registry(
         "t2m": "dlmsample.policies.t2m:T2M",
         "d3im": "dlmsample.policies.d3im:D3IM",
         "dsc": "dlmsample.policies.dsc:DSC",
+        "rcr": "dlmsample.policies.zoo.rcr:RCR",
+        "p2": "dlmsample.policies.zoo.p2:P2",
+        "remdm": "dlmsample.policies.zoo.remdm:ReMDM",
+        "tolerator": "dlmsample.policies.zoo.tolerator:Tolerator",
+        "wino": "dlmsample.policies.zoo.wino:WINO",
     },
 )
+
+#: Another name of a policy -> the name it is listed by.
+ALIASES = {"backplay": "dsc"}
 
 #: Built from pieces and not chosen by name, so it is not listed; but its dump is read back by this name.
 _COMPOSED = {"chain": "dlmsample.policies.chain:Chain"}
@@ -39,11 +47,12 @@ def list_policies() -> list[str]:
 
 
 def policy_class(name: str) -> Any:
-    """The class of a policy by name; built-in names win over third-party ones.
+    """The class of a policy by name or alias; built-in names win over third-party ones.
 
     Raises:
         ValueError: no such policy.
     """
+    name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 
 

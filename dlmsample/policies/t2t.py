@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from dlmsample.policies import edit, fill
 from dlmsample.policies.chain import Chain, NamedChain, chain
@@ -27,6 +27,7 @@ class T2T(NamedChain):
             temperatures above 0), None switches editing off.
         max_post_steps: forwards of a block that may see it free of masks.
         max_edits: replacements of one position in a block; None: no limit.
+        guard: a position that returns to a token it held before in this block is not edited again.
         eos: ``confidence``: a position whose candidate is an EOS is filled after every other; ``none``: no such rule.
 
     Raises:
@@ -34,10 +35,10 @@ class T2T(NamedChain):
 
     Example:
         >>> T2T.speed()
-        T2T(fill_threshold=0.5, edit_threshold=0.0, max_post_steps=16, max_edits=None, eos='none')
+        T2T(fill_threshold=0.5, edit_threshold=0.0, max_post_steps=16, max_edits=None, guard=False, eos='none')
 
-    Deviations: confidence is the untempered float32 softmax without the mask id. ``max_edits`` is ours, and so is the
-    meaning of ``eos="confidence"`` under a threshold; see :class:`dlmsample.policies.fill.Threshold`.
+    Deviations: confidence is the untempered float32 softmax without the mask id. ``max_edits`` and ``guard`` are
+    ours, and so is the meaning of ``eos="confidence"`` under a threshold: :class:`dlmsample.policies.fill.Threshold`.
     """
 
     name: ClassVar[str] = "t2t"
@@ -48,6 +49,7 @@ class T2T(NamedChain):
     edit_threshold: Annotated[float, Field(ge=0, le=1)] | None = 0.5
     max_post_steps: Annotated[int, Field(ge=0)] = 16
     max_edits: Annotated[int, Field(ge=0)] | None = None
+    guard: bool = False
     eos: fill.Eos = "none"
 
     @classmethod
@@ -64,4 +66,11 @@ class T2T(NamedChain):
         filling = fill.Threshold(self.fill_threshold, eos=self.eos)
         if self.edit_threshold is None:
             return chain(filling)
-        return chain(filling, edit.Replace(self.edit_threshold, self.max_edits, self.max_post_steps))
+        editing = edit.Replace(self.edit_threshold, self.max_edits, self.max_post_steps)
+        return chain(filling, edit.Guard(editing) if self.guard else editing)
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a guard that is off: what was stored before there was one keeps its name."""
+        options = handler(self)
+        return options if self.guard else {name: value for name, value in options.items() if name != "guard"}

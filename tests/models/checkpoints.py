@@ -84,7 +84,7 @@ def plain(model: ds.Denoiser) -> Any:
         return SimpleNamespace(logits=logits(model, input_ids[0], attention_mask)[None])
 
     names = ("mask_id", "eos_ids", "block_length", "block_alignment", "attention")
-    return SimpleNamespace(module=module, **{name: getattr(model, name) for name in names})
+    return SimpleNamespace(module=module, source=model, **{name: getattr(model, name) for name in names})
 
 
 def _save_sdar(folder: Path) -> None:

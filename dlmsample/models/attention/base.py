@@ -21,6 +21,7 @@ class Features(NamedTuple):
 
     logits: Tensor  #: ``[row, pos, vocab]``
     error: Tensor | None  #: float ``[row, pos]``, the correction head's error logit; None where it was not asked for
+    shadow: Tensor | None = None  #: ``[row, pos, vocab]``, logits of the shadow block; None where it was not asked for
 
 
 class Layout(NamedTuple):

@@ -25,14 +25,16 @@ class CachedReader:
         rows: of the batch.
         capacity: positions of a row, one block's width of spare ones included.
         score: also run the correction head, on the active block.
+        shadow: positions of a block, to also give the logits of its shadows; 0: none. See
+            :mod:`~dlmsample.models.attention.shadow`.
     """
 
     cached = True
     ragged = False
 
-    def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool) -> None:
-        self._body, self._score = Body(model), score
-        self._cache = BlockCache(rows, capacity)
+    def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool, shadow: int = 0) -> None:
+        self._body, self._score, self._shadow, self._mask_id = Body(model), score, shadow, model.mask_id
+        self._cache = BlockCache(rows, capacity + shadow)
         self._border = _Border(rows) if model.facts.logit_shift else None
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
@@ -50,12 +52,15 @@ class CachedReader:
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition]) -> Features:
         """One forward over the active blocks, which sees the cache before them."""
         positions, end = layout.window(start), torch.minimum(start + layout.width, layout.length)
-        out = self._decode(canvas.gather(1, positions), positions, end, reach(layout, at))
-        error = self._body.error(out, positions, layout.holds(positions)) if self._score else None
-        hidden = out.last_hidden_state
+        ids, extent, width = canvas.gather(1, positions), reach(layout, at), layout.width
+        out = (self._decode_beside if self._shadow else self._decode)(ids, positions, end, extent)
+        within = torch.arange(width, device=ids.device).expand_as(ids)
+        error = self._body.error(out, positions, layout.holds(positions), at=within) if self._score else None
+        hidden = out.last_hidden_state[:, :width]
         if self._border is not None:
             hidden = self._border.shift(hidden, start.to(hidden.device))
-        return Features(self._body.logits(hidden, canvas), error)
+        shadow = self._body.logits(out.last_hidden_state[:, width:], canvas) if self._shadow else None
+        return Features(self._body.logits(hidden, canvas), error, shadow)
 
     def keep(self, rows: Tensor) -> None:
         """Drop the other rows' keys and values."""
@@ -80,6 +85,17 @@ class CachedReader:
         mask = repeat(seen, "row key -> row 1 query key", query=ids.shape[1])
         self._cache.aim(positions, extent)
         return self._body(ids, positions, mask, self._cache, self._score)
+
+    def _decode_beside(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
+        """The same with a shadow of every position, whose keys lie where the next block will write its own."""
+        width = ids.shape[1]
+        keys = torch.arange(extent + width, device=ids.device)
+        block = repeat(keys < end[:, None], "row key -> row query key", query=width)
+        own, beside = keys == positions[..., None], keys == positions[..., None] + width
+        mask = torch.cat([block, (block & ~own) | beside], 1)[:, None]
+        self._cache.aim(torch.cat([positions, positions + width], 1), extent + width)
+        twice = torch.cat([ids, torch.full_like(ids, self._mask_id)], 1), torch.cat([positions, positions], 1)
+        return self._body(*twice, mask, self._cache, self._score)
 
 
 class _Border:

@@ -34,6 +34,7 @@ def open_reader(
     *,
     cache: CacheKind,
     score: bool,
+    shadow: int = 0,
     refresh: int | None = None,
     captured: bool = False,
 ) -> Reader:
@@ -45,18 +46,19 @@ def open_reader(
         capacity: positions of a row at most, one block's width of spare ones included.
         cache: see :func:`cache_kind`.
         score: also run the model's correction head.
+        shadow: positions of a block, to also give the logits of its shadows; 0: none.
         refresh: of an approximate cache, forwards from one whole forward to the next.
         captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
     """
     if cache == "exact":
-        wanted = captured or is_fused(model.module)
+        wanted = (captured or is_fused(model.module)) and not shadow  # the operation over the cache knows no masks
         if wanted and not torch.is_autocast_enabled(model.device.type):  # else keys would not have the cache's dtype
             # not at the top: it imports what all models of transformers need, which takes seconds
             from dlmsample.models.attention.in_place import InPlaceReader, in_place
 
             if in_place(model):
                 return InPlaceReader(model, rows, capacity, score)
-        return CachedReader(model, rows, capacity, score)
+        return CachedReader(model, rows, capacity, score, shadow)
     if cache == "none":
-        return WholeReader(model, score)
+        return WholeReader(model, score, shadow > 0)
     return ApproximateReader(model, rows, capacity, cache, refresh)

@@ -10,6 +10,7 @@ from torch import Tensor
 from dlmsample.models.attention import masks
 from dlmsample.models.attention.base import Features, Layout, RowPosition, reach, select
 from dlmsample.models.attention.cache import Body
+from dlmsample.models.attention.shadow import from_copies, mask_beside, takes_shadows
 from dlmsample.models.denoiser import Denoiser
 
 
@@ -19,13 +20,15 @@ class WholeReader:
     Args:
         model: any checkpoint.
         score: also run the correction head: on the active block of block-causal models, else on the canvas.
+        shadow: also give the logits of shadows, see :mod:`~dlmsample.models.attention.shadow`.
     """
 
     cached = False
     ragged = False
 
-    def __init__(self, model: Denoiser, score: bool) -> None:
-        self._body, self._score = Body(model), score
+    def __init__(self, model: Denoiser, score: bool, shadow: bool = False) -> None:
+        self._body, self._score, self._shadow = Body(model), score, shadow
+        self._beside, self._mask_id = shadow and takes_shadows(model), model.mask_id
         self._causal, self._shift = model.attention == "block_causal", model.facts.logit_shift
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition]) -> Features:
@@ -36,17 +39,26 @@ class WholeReader:
         positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(positions)
         mask = masks.block_causal(layout.blocks(positions), valid) if self._causal else masks.bidirectional(valid)
-        out = self._body(canvas[:, :end], positions, mask, None, self._score)
+        ids, active = canvas[:, :end], layout.window(start).clamp(max=end - 1)  # what a short last block lacks
+        if self._beside:
+            beside = torch.cat([ids, torch.full_like(active, self._mask_id)], 1), torch.cat([positions, active], 1)
+            out = self._body(*beside, mask_beside(mask, active), None, self._score)
+        else:
+            out = self._body(ids, positions, mask, None, self._score)
 
-        active = layout.window(start).clamp(max=end - 1)  # what a short last block lacks is never read
         error = None
         if self._score and self._causal:  # the head attends within the active block only
             error = self._body.error(out, active, layout.holds(layout.window(start)), at=active)
         elif self._score:
-            error = self._body.error(out, positions, valid).gather(1, active)
+            error = self._body.error(out, positions, valid, at=positions).gather(1, active)
+        shadow = None
+        if self._beside:
+            shadow = self._body.logits(out.last_hidden_state[:, end:], canvas)
+        elif self._shadow:
+            shadow = from_copies(self._body, ids, positions, mask, active, self._mask_id, self._shift)
         if self._shift:
             active = (active - 1).clamp(min=0)  # nothing precedes position 0: it keeps its own
-        return Features(self._body.logits(select(out.last_hidden_state, active), canvas), error)
+        return Features(self._body.logits(select(out.last_hidden_state, active), canvas), error, shadow)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
         """Nothing to do: the next forward sees the new rows as they are."""
