@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
+    from dlmsample.policies.zoo.core import CoRe as CoRe
+    from dlmsample.policies.zoo.credit import CreditDecoding as CreditDecoding
+    from dlmsample.policies.zoo.klass import KLASS as KLASS
+    from dlmsample.policies.zoo.pc_sampler import PCSampler as PCSampler
+    from dlmsample.policies.zoo.prophet import Prophet as Prophet
+    from dlmsample.policies.zoo.saber import Saber as Saber
     from dlmsample.types import Block as Block
     from dlmsample.types import Event as Event
     from dlmsample.types import Output as Output
@@ -53,6 +59,12 @@ _EXPORTS = {
     "load": "models.loading",
     "policy": "policies.registry",
     "chain": "policies.chain",
+    "CoRe": "policies.zoo.core",
+    "CreditDecoding": "policies.zoo.credit",
+    "KLASS": "policies.zoo.klass",
+    "PCSampler": "policies.zoo.pc_sampler",
+    "Prophet": "policies.zoo.prophet",
+    "Saber": "policies.zoo.saber",
 }
 _MODULES = {"detect": "policies.detect", "edit": "policies.edit", "fill": "policies.fill", "tasks": "tasks"}
 __all__ = [*_EXPORTS, *_MODULES]

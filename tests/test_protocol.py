@@ -44,6 +44,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     ],
     "d3im": [{"steps": 12}, {"steps": 30, "eos": "logit_all"}, {"steps": 6, "t2t": False}, {"steps": 6, "t2m": False}],
     "dsc": [{"scorer": "random"}, {"scorer": "random", "stride": 1, "max_remasks": 4, "buffer": 0, "threshold": 0.1}],
+    "pc_sampler": [{}, {"steps": 5, "position_weight": 0.05, "eos": "confidence"}],
+    "prophet": [{"steps": 12}, {"steps": 9, "early": 2.0, "mid": 1.5, "late": 1.0, "answer_start": 2}],
+    "klass": [{}, {"threshold": 0.2, "kl": 0.5, "history": 1, "tokens_per_step": 2, "eos": "confidence"}],
+    "credit": [{}, {"threshold": 0.6, "fusion": 2.0, "min_commit": 2, "eos": "confidence"}],
+    "saber": [{}, {"tokens_per_step": 3, "per_remask": 2, "eos": "confidence"}],
+    "core": [
+        {"steps": 10, "every": 2, "candidates": 3, "protect": 2},
+        {"steps": 12, "every": 1, "start": 0.0, "stop": 1.0, "max_revisions": 2, "protect": 0, "min_prob": 0.0},
+    ],
 }
 #: Chains that are no named policy.
 CHAINS: list[Policy] = [
@@ -77,7 +86,8 @@ def block_and_prediction(rows: int = 3, width: int = 8) -> tuple[Block, Predicti
     )
     p = torch.rand(7, rows, width, generator=g)
     pred = Prediction(torch.randint(3, 9, (rows, width), generator=g), p[0], 1 / p[0] - 1, p[1], 1 / p[1] - 1, *p[2:5])
-    return block, pred
+    more = {"gap": 5 * p[5], "kl": p[6], "asked": torch.rand(rows, width, width, generator=g).log()}
+    return block, pred._replace(**more)
 
 
 def test_the_suite_covers_every_policy() -> None:

@@ -31,7 +31,7 @@ class Policy(Options, ABC):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which optional numbers of :class:`~dlmsample.types.Prediction` the policy reads: entropy, margin, error."""
+        """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads: entropy, margin, error, gap, kl."""
         return frozenset()
 
     @property
@@ -58,4 +58,15 @@ class Policy(Options, ABC):
 
     def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
         """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""
+        return None
+
+    def asks(self, state: Any, block: Block) -> Tensor | None:
+        """int64 ``[row, pos, k]``: ids whose log-probabilities ``Prediction.asked`` gives; None: it asks for none."""
+        return None
+
+    def table(self) -> Tensor | None:
+        """float32 ``[id]``: a number for each id, of which ``Prediction.listed`` gives the candidate's.
+
+        The last entry stands for every id beyond. Read once for a call of the Sampler; None: there is no table.
+        """
         return None

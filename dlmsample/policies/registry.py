@@ -15,6 +15,12 @@ POLICIES = Registry(
         "t2m": "dlmsample.policies.t2m:T2M",
         "d3im": "dlmsample.policies.d3im:D3IM",
         "dsc": "dlmsample.policies.dsc:DSC",
+        "pc_sampler": "dlmsample.policies.zoo.pc_sampler:PCSampler",
+        "prophet": "dlmsample.policies.zoo.prophet:Prophet",
+        "klass": "dlmsample.policies.zoo.klass:KLASS",
+        "credit": "dlmsample.policies.zoo.credit:CreditDecoding",
+        "saber": "dlmsample.policies.zoo.saber:Saber",
+        "core": "dlmsample.policies.zoo.core:CoRe",
     },
 )
 
