@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from dlmsample.policies.t2m import T2M as T2M
     from dlmsample.policies.t2t import T2T as T2T
     from dlmsample.policies.unmask import Unmask as Unmask
+    from dlmsample.policies.zoo.core import CoRe as CoRe
+    from dlmsample.policies.zoo.credit import CreditDecoding as CreditDecoding
+    from dlmsample.policies.zoo.klass import KLASS as KLASS
     from dlmsample.policies.zoo.p2 import P2 as P2
+    from dlmsample.policies.zoo.pc_sampler import PCSampler as PCSampler
+    from dlmsample.policies.zoo.prophet import Prophet as Prophet
     from dlmsample.policies.zoo.rcr import RCR as RCR
     from dlmsample.policies.zoo.remdm import ReMDM as ReMDM
+    from dlmsample.policies.zoo.saber import Saber as Saber
     from dlmsample.policies.zoo.tolerator import Tolerator as Tolerator
     from dlmsample.policies.zoo.wino import WINO as WINO
     from dlmsample.train import train as train
@@ -71,6 +77,12 @@ _EXPORTS = {
     "load": "models.loading",
     "policy": "policies.registry",
     "chain": "policies.chain",
+    "CoRe": "policies.zoo.core",
+    "CreditDecoding": "policies.zoo.credit",
+    "KLASS": "policies.zoo.klass",
+    "PCSampler": "policies.zoo.pc_sampler",
+    "Prophet": "policies.zoo.prophet",
+    "Saber": "policies.zoo.saber",
 }
 _MODULES = {
     "ablate": "ablate",
@@ -83,6 +95,7 @@ _MODULES = {
 __all__ = [
     "D3IM",
     "DSC",
+    "KLASS",
     "P2",
     "RCR",
     "T2M",
@@ -91,13 +104,18 @@ __all__ = [
     "Answer",
     "BackPlay",
     "Block",
+    "CoRe",
+    "CreditDecoding",
     "Denoiser",
     "Event",
     "Output",
+    "PCSampler",
     "Policy",
     "Prediction",
+    "Prophet",
     "ReMDM",
     "RowStats",
+    "Saber",
     "Sampler",
     "Tolerator",
     "Unmask",

@@ -31,6 +31,9 @@ def predict(
     needs: Collection[str] = (),
     error: Tensor | None = None,
     shadow: Tensor | None = None,
+    asked: Tensor | None = None,
+    previous: Tensor | None = None,
+    table: Tensor | None = None,
 ) -> Prediction:
     """Reduce logits to candidate, confidence, current-token probability and what else the policy needs.
 
@@ -41,7 +44,7 @@ def predict(
     LLaDA2.x uses the tempered one).
 
     On an NVIDIA GPU with Triton, and without top-p, one kernel does this in one read of the logits; :func:`plain` is
-    the same in plain torch.
+    the same in plain torch. ``gap`` and ``kl`` read the logits once more.
 
     Args:
         logits: ``[row, pos, vocab]``, any float dtype.
@@ -53,9 +56,12 @@ def predict(
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
         excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
         divided: (float ``[row]``, int64 ids ``[k]``): the logits of these ids are divided by the row's number.
-        needs: any of ``entropy``, ``margin``, ``error``, ``loo_prob``.
+        needs: any of ``entropy``, ``margin``, ``error``, ``loo_prob``, ``gap``, ``kl``.
         error: float ``[row, pos]`` error logit of the correction head.
         shadow: ``[row, pos, vocab]``, logits of each position that did not see the position's own token.
+        asked: int64 ``[row, pos, k]``, ids whose log-probabilities are wanted; -inf for ids that are no candidates.
+        previous: the logits of the forward before, shaped as these; for ``kl``.
+        table: float32 ``[id]``, a number for each id; the last entry for every id beyond.
 
     Returns:
         :class:`~dlmsample.types.Prediction`, every field ``[row, pos]``.
@@ -95,12 +101,49 @@ def predict(
             excluded=excluded,
             needs=needs,
         )
+    more: dict[str, Tensor] = {}
     if "error" in needs and error is not None:
-        pred = pred._replace(error=torch.sigmoid(error.float()))
+        more["error"] = torch.sigmoid(error.float())
     if "loo_prob" in needs and shadow is not None:
-        alone = predict(shadow, current, mask_id, excluded=excluded, divided=divided)
-        pred = pred._replace(loo_prob=alone.current_prob)
-    return pred
+        more["loo_prob"] = predict(shadow, current, mask_id, excluded=excluded, divided=divided).current_prob
+    if asked is not None:
+        more["asked"] = _log_probs(logits, pred, asked, mask_id, excluded)
+    if table is not None:
+        more["listed"] = table[pred.token.clamp(max=len(table) - 1)]
+    if "gap" in needs:
+        top2 = _cleaned(logits, mask_id, excluded).topk(2, dim=-1).values
+        more["gap"] = top2[..., 0] - top2[..., 1]
+    if "kl" in needs and previous is not None:
+        log_p, log_q = (_cleaned(given, mask_id, excluded).log_softmax(-1) for given in (logits, previous))
+        more["kl"] = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+    return pred._replace(**more)
+
+
+def _cleaned(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None) -> Tensor:
+    """float32 logits, finite but for -inf at ids that are no candidates."""
+    vocab = torch.arange(logits.shape[-1], device=logits.device)
+    banned = (vocab == mask_id)[None]
+    if excluded is not None:
+        rows, ids = excluded
+        banned = banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))
+    return _finite(logits).masked_fill(banned[:, None], -torch.inf)
+
+
+def _finite(logits: Tensor) -> Tensor:
+    return logits.float().nan_to_num(nan=-_LARGE, posinf=_LARGE, neginf=-_LARGE)
+
+
+def _log_probs(
+    logits: Tensor, pred: Prediction, asked: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None
+) -> Tensor:
+    """Log-probabilities ``[row, pos, k]`` of some ids, from the candidate's: no sum over the vocabulary is needed."""
+    found = _finite(logits.gather(-1, torch.cat([pred.token[..., None], asked], -1)))
+    log_p = found[..., 1:] - found[..., :1] - pred.odds.log1p()[..., None]
+    banned = asked == mask_id
+    if excluded is not None:
+        rows, ids = excluded
+        banned = banned | (rows[:, None, None] & (asked[..., None] == ids).any(-1))
+    return log_p.masked_fill(banned, -torch.inf)
 
 
 def _divide(logits: Tensor, by: Tensor, ids: Tensor) -> Tensor:
@@ -140,14 +183,7 @@ def plain(
         >>> plain(torch.tensor([[[0.0, 2.0, 9.0]]]), torch.tensor([[0]]), mask_id=2).token.item()
         1
     """
-    vocab = torch.arange(logits.shape[-1], device=logits.device)
-    banned = (vocab == mask_id)[None]
-    if excluded is not None:
-        rows, ids = excluded
-        banned = banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))
-    logits = logits.float().nan_to_num(nan=-_LARGE, posinf=_LARGE, neginf=-_LARGE)
-    logits = logits.masked_fill(banned[:, None], -torch.inf)
-
+    logits = _cleaned(logits, mask_id, excluded)
     best = logits.amax(-1, keepdim=True)
     if temperature > 0:
         assert key is not None, "sampling needs a key per row"

@@ -26,6 +26,10 @@ class Prediction(NamedTuple):
     margin: Tensor | None = None  #: top-1 minus top-2 probability; only when the policy needs it
     error: Tensor | None = None  #: P_error of the correction head; only when the policy needs it
     loo_prob: Tensor | None = None  #: q, the token itself unseen ("leave one out"); only when the policy needs it
+    gap: Tensor | None = None  #: top-1 minus top-2 logit; only when the policy needs it
+    kl: Tensor | None = None  #: nats, KL(now ‖ the block's last forward), +inf at its first; only when needed
+    asked: Tensor | None = None  #: ``[row, pos, k]``, log-probabilities of the ids that the policy asked for
+    listed: Tensor | None = None  #: what the policy's table says of the candidate; only where it has a table
 
 
 class Block(NamedTuple):
@@ -81,6 +85,7 @@ class Update(NamedTuple):
     tokens: Tensor  #: int64 ``[row, pos]``, the block's next tokens (mask id = masked)
     done: Tensor  #: bool ``[row]``, the block is finished
     info: EditInfo | None = None  #: why tokens were replaced or remasked; a policy may leave it out
+    prob: Tensor | None = None  #: float32 ``[row, pos]``, of the tokens it placed, where some are no candidates
 
 
 EventKind = Literal["fill", "replace", "remask"]

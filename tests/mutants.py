@@ -342,7 +342,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("block.start // total).clamp(min=1)", "block.start // total)"),
         ("(step < rest).long()", "(step <= rest).long()"),
         ("torch.minimum(done, rest)", "rest"),
-        ('-_needed(pred.margin, "margin")', '_needed(pred.margin, "margin")'),
+        ('-needed(pred.margin, "margin")', 'needed(pred.margin, "margin")'),
     ],
     ("policies/edit.py policies/editing.py policies/detect.py", _policy("t2t")): [
         ("block.visible & (pred.prob > level)", "block.visible & (pred.prob >= level)"),

@@ -61,6 +61,7 @@ class Numbers:
     current_prob: float | None  # q
     margin: float
     entropy: float
+    row: Tensor | None = None  # the float32 logits, -inf where excluded
 
 
 @dataclass
@@ -162,6 +163,7 @@ def read_position(
         current_prob=None if current_odds is None else (1.0 / (1.0 + current_odds)).item(),
         margin=(best - second).item(),
         entropy=entropy.item(),
+        row=row,
     )
 
 

@@ -13,6 +13,7 @@ import torch
 import dlmsample as ds
 from dlmsample.decoding.arguments import row_keys
 from dlmsample.types import Event
+from tests import oracle_training_free
 from tests.oracle import OracleRun, decode
 from tests.toys import VOCAB, random_model
 from tests.zoo import loops  # noqa: F401  registers the oracles of the zoo
@@ -54,7 +55,20 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("tolerator", {"steps": 20, "rounds": 9, "decay": "exponential", "lock_after": 2, "eos_penalty": 2.0}),
     ("wino", {}),
     ("wino", {"draft_threshold": 0.2, "verify_threshold": 0.5, "max_draft": 3, "eos": "confidence"}),
+    ("pc_sampler", {"tokens_per_step": 2, "eos": "confidence"}),
+    ("pc_sampler", {"steps": 6, "position_weight": 0.05}),
+    ("prophet", {"steps": 9, "early": 1.5, "mid": 1.0, "late": 0.6}),
+    ("prophet", {"steps": 12, "answer_start": 4, "answer_length": 3, "early": 3.0, "mid": 1.5, "score": "margin"}),
+    ("klass", {"threshold": 0.3, "kl": 0.5, "eos": "confidence"}),
+    ("klass", {"threshold": 0.1, "kl": 0.2, "history": 1, "tokens_per_step": 2}),
+    ("credit", {"threshold": 0.5}),
+    ("credit", {"threshold": 0.8, "fusion": 3.0, "decay": 0.95, "boost": 0.5, "min_commit": 2, "eos": "confidence"}),
+    ("saber", {}),
+    ("saber", {"tokens_per_step": 3, "per_remask": 2, "eos": "confidence"}),
+    ("core", {"steps": 10, "every": 2, "candidates": 3, "protect": 2, "min_prob": 0.0}),
+    ("core", {"steps": 13, "every": 1, "max_revisions": 2, "start": 0.0, "stop": 1.0, "protect": 0, "min_prob": 0.1}),
 ]
+assert oracle_training_free  # imported so that the oracle knows its rules
 IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'default'}" for name, options in SETTINGS]
 
 

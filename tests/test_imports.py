@@ -55,7 +55,10 @@ ROOMS = {
         "sampler",
     ),
     "models": ("embedded", "interface", "denoiser", "fusion", "attention"),
-    "policies": ("piece", "select", "base", "detect", "editing", "edit", "fill", "chain", "zoo"),
+    "policies": (
+        *("piece", "select", "base", "detect", "editing", "edit", "fill", "chain"),
+        *("unmask", "t2t", "t2m", "d3im", "dsc", "zoo", "registry"),
+    ),
     "support": ("registry", "text"),
     "ablate": ("spec", "storage", "workers", "analysis", "report", "papers"),
 }

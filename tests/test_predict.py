@@ -111,3 +111,34 @@ def test_an_error_logit_becomes_a_probability() -> None:
 def test_an_infinite_logit_wins() -> None:
     found = predict(torch.tensor([[[0.0, torch.inf, 5.0, 9.0]]]), torch.tensor([[0]]), 3)
     assert (found.token.item(), found.prob.item(), found.current_prob.item()) == (1, 1.0, 0.0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("temperature", [0.0, 1.5])
+def test_what_some_policies_ask_for(dtype: torch.dtype, temperature: float) -> None:
+    """The gap, the KL divergence, log-probabilities of given ids and a table's entries, against a float64 softmax."""
+    g = torch.Generator().manual_seed(2)
+    logits, before = ((torch.randn(3, 5, 40, generator=g) * 6).to(dtype) for _ in range(2))
+    current = torch.randint(0, 40, (3, 5), generator=g)
+    asked = torch.randint(0, 40, (3, 5, 4), generator=g)
+    rows, ids = torch.tensor([True, False, True]), torch.tensor([4, 9])
+    given = {"key": torch.arange(3), "temperature": temperature, "excluded": (rows, ids)}
+    more = {"asked": asked, "previous": before, "table": torch.arange(30.0)}
+    pred = predict(logits, current, mask_id=7, needs={"gap", "kl"}, **given, **more)  # type: ignore[arg-type]
+    now, then = logits.double(), before.double()
+    for exact in (now, then):
+        exact[..., 7] = -torch.inf
+        exact[rows.nonzero(), :, ids] = -torch.inf
+    log_p, log_q = now.log_softmax(-1), then.log_softmax(-1)
+    top = now.topk(2).values
+    kl = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0).sum(-1)
+    assert pred.gap is not None
+    assert torch.allclose(pred.gap.double(), top[..., 0] - top[..., 1], atol=1e-5)
+    assert pred.kl is not None
+    assert torch.allclose(pred.kl.double(), kl, rtol=1e-4, atol=1e-5)
+    assert pred.asked is not None
+    assert torch.allclose(pred.asked.double(), log_p.gather(-1, asked), atol=1e-4)
+    assert torch.equal(pred.listed, pred.token.clamp(max=29).float())  # type: ignore[arg-type]
+    plainly = predict(logits, current, mask_id=7, **given)  # type: ignore[arg-type]
+    assert (plainly.gap, plainly.kl, plainly.asked, plainly.listed) == (None,) * 4
+    assert torch.equal(plainly.token, pred.token)

@@ -61,6 +61,15 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"steps": 30, "rounds": 12, "decay": "exponential", "end_share": 0.1, "lock_after": 2, "eos_penalty": 1.0},
     ],
     "wino": [{}, {"draft_threshold": 0.1, "verify_threshold": 0.3, "max_draft": 3, "eos": "confidence"}],
+    "pc_sampler": [{}, {"steps": 5, "position_weight": 0.05, "eos": "confidence"}],
+    "prophet": [{"steps": 12}, {"steps": 9, "early": 2.0, "mid": 1.5, "late": 1.0, "answer_start": 2}],
+    "klass": [{}, {"threshold": 0.2, "kl": 0.5, "history": 1, "tokens_per_step": 2, "eos": "confidence"}],
+    "credit": [{}, {"threshold": 0.6, "fusion": 2.0, "min_commit": 2, "eos": "confidence"}],
+    "saber": [{}, {"tokens_per_step": 3, "per_remask": 2, "eos": "confidence"}],
+    "core": [
+        {"steps": 10, "every": 2, "candidates": 3, "protect": 2},
+        {"steps": 12, "every": 1, "start": 0.0, "stop": 1.0, "max_revisions": 2, "protect": 0, "min_prob": 0.0},
+    ],
 }
 #: Chains that are no named policy, and options that came after the golden outputs.
 CHAINS: list[Policy] = [
@@ -96,7 +105,8 @@ def block_and_prediction(rows: int = 3, width: int = 8) -> tuple[Block, Predicti
     )
     p = torch.rand(7, rows, width, generator=g)
     pred = Prediction(torch.randint(3, 9, (rows, width), generator=g), p[0], 1 / p[0] - 1, p[1], 1 / p[1] - 1, *p[2:6])
-    return block, pred
+    more = {"gap": 5 * p[6], "kl": p[7], "asked": torch.rand(rows, width, width, generator=g).log()}
+    return block, pred._replace(**more)
 
 
 def test_the_suite_covers_every_policy() -> None:

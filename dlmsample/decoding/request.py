@@ -93,6 +93,7 @@ class DecodingConfig(NamedTuple):
             special=None if special is None else torch.tensor(special, device=device),
             whole=whole,
             gaps=filling and not whole,
+            table=None if (table := policy.table()) is None else table.to(device),
         )
         return cls(model, device, settings, segmentation, cache, refresh)
 

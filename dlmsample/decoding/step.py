@@ -43,7 +43,14 @@ class Rows(NamedTuple):
     writing: Tensor  #: bool ``[row]``, the next forward only writes the finished block to the cache
     finished: Tensor  #: bool ``[row]``
     counts: Counts
-    state: Any  #: the policy's, or None before the first forward
+    state: Any  #: the policy's (see :class:`Remembered`), or None before the first forward
+
+
+class Remembered(NamedTuple):
+    """In place of a policy's state where the policy needs ``kl``."""
+
+    policy: Any  #: its state
+    logits: Tensor  #: ``[row, pos, vocab]``, as the last forward gave them: 2 to 4 bytes for each id and position
 
 
 class Settings(NamedTuple):
@@ -59,6 +66,7 @@ class Settings(NamedTuple):
     special: Tensor | None = None  #: int64 ``[k]``, ids that are no candidates at any step
     whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
     gaps: bool = False  #: between blocks to decode lie some with nothing to decode
+    table: Tensor | None = None  #: float32 ``[id]``, the policy's
 
 
 class Change(NamedTuple):
@@ -127,9 +135,10 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     """
     policy = settings.policy
     block = active_block(rows, layout, settings)
-    state = policy.init(block)
-    if rows.state is not None:
-        state = _choose(rows.entering, state, rows.state)
+    state, held = policy.init(block), rows.state
+    previous = held.logits if isinstance(held, Remembered) else None
+    if held is not None:
+        state = _choose(rows.entering, state, held.policy if isinstance(held, Remembered) else held)
 
     pred = predict(
         features.logits,
@@ -144,7 +153,12 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         needs=policy.needs,
         error=features.error,
         shadow=features.shadow,
+        asked=policy.asks(state, block),
+        previous=features.logits if previous is None else previous,
+        table=settings.table,
     )
+    if pred.kl is not None:
+        pred = pred._replace(kl=torch.where(block.step[:, None] > 0, pred.kl, torch.inf))
     next_state, update = policy.step(state, block, pred)
 
     updating = ~(rows.writing | rows.finished)
@@ -185,9 +199,11 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         writing=writing,
         finished=rows.finished | ends,
         counts=counts,
-        state=state,
+        state=Remembered(state, features.logits) if "kl" in policy.needs else state,
     )
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
+    if update.prob is not None:
+        pred = pred._replace(prob=update.prob)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
     return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info)
 

@@ -35,7 +35,10 @@ class Policy(Options, ABC):
 
     @property
     def needs(self) -> frozenset[str]:
-        """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads: entropy, margin, error, loo_prob."""
+        """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads.
+
+        Entropy, margin, error, loo_prob, gap, kl.
+        """
         return frozenset()
 
     @property
@@ -88,4 +91,15 @@ class Policy(Options, ABC):
 
     def divides_eos(self, state: Any, block: Block) -> Tensor | None:
         """float32 ``[row]``: what the logits of EOS are divided by at this step, 1 to leave them; None: never."""
+        return None
+
+    def asks(self, state: Any, block: Block) -> Tensor | None:
+        """int64 ``[row, pos, k]``: ids whose log-probabilities ``Prediction.asked`` gives; None: it asks for none."""
+        return None
+
+    def table(self) -> Tensor | None:
+        """float32 ``[id]``: a number for each id, of which ``Prediction.listed`` gives the candidate's.
+
+        The last entry stands for every id beyond. Read once for a call of the Sampler; None: there is no table.
+        """
         return None

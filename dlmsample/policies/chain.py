@@ -72,6 +72,9 @@ class Chain(Policy):
         """Forwards of a block that may see it free of masks."""
         return self.edit.post_steps
 
+    def table(self) -> Tensor | None:
+        return self.fill.table()
+
     def model_post_init(self, context: Any, /) -> None:
         _ = self.needs, self.reasons, self.post_steps  # made once, here, so that a compiled step finds them made
 
@@ -163,6 +166,9 @@ class NamedChain(Policy, ABC):
     @property
     def reasons(self) -> tuple[str, ...]:
         return self.chain.reasons
+
+    def table(self) -> Tensor | None:
+        return self.chain.table()
 
     def init(self, block: Block) -> ChainState:
         return self.chain.init(block)

@@ -43,11 +43,15 @@ def order(score: Score, block: Block, pred: Prediction, eos: Eos = "none") -> Te
     positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
     rules = {
         "confidence": lambda: pred.odds,
-        "margin": lambda: -_needed(pred.margin, "margin"),
-        "entropy": lambda: _needed(pred.entropy, "entropy"),
+        "margin": lambda: -needed(pred.margin, "margin"),
+        "entropy": lambda: needed(pred.entropy, "entropy"),
         "random": lambda: rng.uniform(rng.fold(block.key[:, None], FILL_ORDER, positions)),
     }
-    ranked = rules[score]()
+    return eos_last(rules[score](), block, pred, eos)
+
+
+def eos_last(ranked: Tensor, block: Block, pred: Prediction, eos: Eos) -> Tensor:
+    """An order in which, with ``eos="confidence"``, every position whose candidate is an EOS comes after all others."""
     if eos == "none":
         return ranked
     # infinite odds against an ordinary candidate must stay before an EOS
@@ -64,7 +68,7 @@ def quota(
 def threshold(
     block: Block,
     pred: Prediction,
-    level: float,
+    level: float | Tensor,
     min_commit: int = 1,
     score: Score = "confidence",
     eos: Eos = "none",
@@ -75,7 +79,7 @@ def threshold(
     LLaDA2.x (arXiv:2602.08676) and Fast-dLLM (arXiv:2505.22618). With ``eos="confidence"`` an EOS qualifies only
     where every masked position of the row has an EOS candidate. Returns bool ``[row, pos]``.
     """
-    sure = _ready(block, pred, eos) & (pred.prob > level)
+    sure = ready(block, pred, eos) & (pred.prob > level)
     enough = sure.sum(-1, keepdim=True) >= min_commit
     return torch.where(enough, sure, quota(block, pred, min_commit, score, eos))
 
@@ -86,16 +90,16 @@ def entropy_bound(block: Block, pred: Prediction, bound: float, score: Score = "
     The first is always accepted (EB-sampler, arXiv:2505.24857). With ``eos="confidence"`` an EOS is accepted only
     where every masked position of the row has an EOS candidate. Returns bool ``[row, pos]``.
     """
-    ready = _ready(block, pred, eos)
-    entropy = torch.where(ready, _needed(pred.entropy, "entropy"), torch.inf)
-    place = rank(order(score, block, pred), ready)
+    among = ready(block, pred, eos)
+    entropy = torch.where(among, needed(pred.entropy, "entropy"), torch.inf)
+    place = rank(order(score, block, pred), among)
     ordered = torch.empty_like(entropy).scatter(-1, place, entropy)
     # A shifted running sum, not "cumsum minus own": the rest of the row is infinite.
     previous = torch.cat([torch.zeros_like(ordered[:, :1]), ordered[:, :-1].cumsum(-1)], -1)
-    return ready & (previous.gather(-1, place) <= bound)
+    return among & (previous.gather(-1, place) <= bound)
 
 
-def _ready(block: Block, pred: Prediction, eos: Eos) -> Tensor:
+def ready(block: Block, pred: Prediction, eos: Eos) -> Tensor:
     """The masked positions that a threshold or a bound may accept; bool ``[row, pos]``."""
     if eos == "none":
         return block.masked
@@ -130,14 +134,24 @@ def even_split(n: Tensor, steps: Tensor, step: Tensor) -> tuple[Tensor, Tensor]:
     return base + (step < rest).long(), base * done + torch.minimum(done, rest)
 
 
-def _needed(value: Tensor | None, name: str) -> Tensor:
+def due(steps: int, block: Block) -> Tensor:
+    """int64 ``[row]``: how many positions this step fills under a budget of ``steps``, see :class:`Steps`; >= 1."""
+    _, total = even_split(block.size, share(steps, block), block.step)
+    return (total - block.visible.sum(-1)).clamp(min=1)
+
+
+def needed(value: Tensor | None, name: str) -> Tensor:
     if value is None:
         raise ValueError(f"this rule reads pred.{name}: add {name!r} to the policy's `needs`")
     return value
 
 
 class Fill(Piece):
-    """A rule that says which masked positions become tokens. Subclasses are frozen dataclasses."""
+    """Which masked positions become tokens. Subclasses are frozen dataclasses; a wrong option is a ValueError."""
+
+    def table(self) -> Tensor | None:
+        """A number for each id, see :meth:`dlmsample.policies.base.Policy.table`."""
+        return None
 
     @abstractmethod
     def choose(self, block: Block, pred: Prediction) -> Tensor:
@@ -162,9 +176,6 @@ class Quota(Fill):
         tokens_per_step: tokens, >= 1.
         score: what ranks the positions: confidence, margin, entropy or random.
         eos: ``confidence``: positions whose candidate is an EOS rank after all others, lower positions first.
-
-    Raises:
-        ValueError: an unknown option, or one out of range.
 
     Example:
         >>> Quota(2)
@@ -204,9 +215,6 @@ class Steps(Fill):
         score: what ranks the positions: confidence, margin, entropy or random.
         eos: as in :class:`Quota`.
 
-    Raises:
-        ValueError: an unknown option, or one out of range.
-
     Deviation: LLaDA never takes tokens back, so what follows a remask is ours.
     """
 
@@ -220,9 +228,7 @@ class Steps(Fill):
         return SCORE_NEEDS[self.score]
 
     def choose(self, block: Block, pred: Prediction) -> Tensor:
-        _, total = even_split(block.size, share(self.steps, block), block.step)
-        count = (total - block.visible.sum(-1)).clamp(min=1)
-        return quota(block, pred, count, self.score, self.eos)
+        return quota(block, pred, due(self.steps, block), self.score, self.eos)
 
     def max_steps(self, block: Block) -> Tensor:
         return torch.minimum(share(self.steps, block), block.size)
@@ -238,9 +244,6 @@ class Threshold(Fill):
         score: what ranks the positions where fewer than ``min_commit`` qualify.
         eos: ``confidence``: while a masked position has a candidate other than EOS, an EOS does not count as above the
             threshold, and it ranks after every other.
-
-    Raises:
-        ValueError: an unknown option, or one out of range.
 
     Deviation: the EOS rule is printed for ranked quotas only (arXiv:2606.01026, App. B.2); its meaning under a
     threshold is ours.
@@ -273,9 +276,6 @@ class EntropyBound(Fill):
         bound: nats, >= 0.
         score: what orders the positions; rising entropy, or another score.
         eos: as in :class:`Threshold`.
-
-    Raises:
-        ValueError: an unknown option, or one out of range.
 
     Source: arXiv:2505.24857. Deviation: as in :class:`Threshold`, the EOS rule is ours here.
     """

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from dlmsample.support.registry import unknown
+from dlmsample.support.registry import resolve, unknown
 
 #: For ``@dataclass(frozen=True, config=STRICT)`` over every piece.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
@@ -18,6 +18,15 @@ STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed
 Probability = Annotated[float, Field(strict=True, ge=0, le=1)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, ge=1)]
+
+
+#: Rules that stand in later modules: kind of piece -> rule -> where.
+LATER = {
+    "fill rule": {
+        "calibrated": "dlmsample.policies.zoo.pc_sampler:Calibrated",
+        "early_commit": "dlmsample.policies.zoo.prophet:EarlyCommit",
+    }
+}
 
 
 class Piece(ABC):
@@ -61,9 +70,10 @@ def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
 
     Args:
         kind: what the pieces are, for the error.
-        known: the classes a dump may name; a piece of another class is given as an object.
+        known: the classes a dump may name, beside those of :data:`LATER`; a piece of another class is given as an
+            object.
     """
-    classes = {cls.rule: cls for cls in known}
+    classes, later = {cls.rule: cls for cls in known}, LATER.get(kind, {})
 
     def read(value: Any) -> Any:
         if isinstance(value, str):
@@ -72,8 +82,10 @@ def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
             return value
         options = {str(name): option for name, option in value.items()}
         rule = options.pop("rule", None)
+        if rule in later:
+            return resolve(later[rule])(**options)
         if rule not in classes:
-            raise PieceError(str(unknown(kind, rule, classes)), ("rule",))
+            raise PieceError(str(unknown(kind, rule, (*classes, *later))), ("rule",))
         cls: Any = classes[rule]
         names = [field.name for field in fields(cls)]
         for option in options:

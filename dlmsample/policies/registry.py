@@ -26,6 +26,12 @@ POLICIES = Registry(
         "remdm": "dlmsample.policies.zoo.remdm:ReMDM",
         "tolerator": "dlmsample.policies.zoo.tolerator:Tolerator",
         "wino": "dlmsample.policies.zoo.wino:WINO",
+        "pc_sampler": "dlmsample.policies.zoo.pc_sampler:PCSampler",
+        "prophet": "dlmsample.policies.zoo.prophet:Prophet",
+        "klass": "dlmsample.policies.zoo.klass:KLASS",
+        "credit": "dlmsample.policies.zoo.credit:CreditDecoding",
+        "saber": "dlmsample.policies.zoo.saber:Saber",
+        "core": "dlmsample.policies.zoo.core:CoRe",
     },
 )
 

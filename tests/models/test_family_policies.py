@@ -14,6 +14,7 @@ import dlmsample as ds
 from dlmsample.decoding.arguments import row_keys
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.interface import ModuleInterface
+from tests import oracle_training_free
 from tests.models import checkpoints as tiny
 from tests.oracle import decode
 from tests.toys import EOS, VOCAB, random_model
@@ -30,7 +31,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "remdm": {"steps": 8, "eta": 0.3},
     "tolerator": {"steps": 5, "rounds": 4},
     "wino": {"draft_threshold": 0.2, "verify_threshold": 0.4},
+    "pc_sampler": {"steps": 6, "position_weight": 0.1},
+    "prophet": {"steps": 8, "early": 1.0, "mid": 0.5, "late": 0.3},
+    "klass": {"threshold": 0.1, "kl": 0.3, "history": 1},
+    "credit": {"threshold": 0.3, "fusion": 2.0},
+    "saber": {},
+    "core": {"steps": 9, "every": 1, "start": 0.0, "stop": 1.0, "candidates": 2, "protect": 0, "min_prob": 0.0},
 }
+assert oracle_training_free  # imported so that the oracle knows its rules
 #: None is empty: all masks alike give every position the same numbers, and rounding decides.
 PROMPTS = [[7, 9, 20], [5] * 11, list(range(10, 27)), [8]]
 

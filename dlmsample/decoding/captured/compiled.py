@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlmsample.decoding.step import Change, Rows, Settings, active_block, advance, tree_map
+from dlmsample.decoding.step import Change, Remembered, Rows, Settings, active_block, advance, tree_map
 from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.base import Features, Layout
 from dlmsample.models.fusion.compiling import compile_apart
@@ -35,8 +35,8 @@ def compiled_update(settings: Settings, width: int, one_prompt_block: bool, back
         >>> compiled_update(settings, 32, True) is compiled_update(settings._replace(policy=ds.T2T()), 32, True)
         True
     """
-    ids = tuple(None if t is None else (len(t), t.device) for t in (settings.eos_ids, settings.special))
-    fixed: Any = settings._replace(eos_ids=None, special=None)  # type: ignore[arg-type]
+    ids = tuple(None if t is None else (len(t), t.device) for t in (settings.eos_ids, settings.special, settings.table))
+    fixed: Any = settings._replace(eos_ids=None, special=None, table=None)  # type: ignore[arg-type]
     try:
         hash(settings.policy)
     except TypeError:  # a field of it is a list, or such
@@ -74,7 +74,7 @@ class Compiled:
 
         Of the change's block, ``step`` and ``key`` are not to be read: one is written over, the other not computed.
         """
-        given = (rows, layout.first, layout.length, features, settings.eos_ids, settings.special)
+        given = (rows, layout.first, layout.length, features, settings.eos_ids, settings.special, settings.table)
         if self._compiled is not None:
             _any_size(rows, layout, features)
             many = len(rows.start) > 1
@@ -93,9 +93,15 @@ class Compiled:
         return _change(*self._plain(*given))
 
 
-def with_state(rows: Rows, layout: Layout, settings: Settings) -> Rows:
-    """Rows that remember something of their policy, though nothing that is read: every block begins anew."""
-    return rows._replace(state=settings.policy.init(active_block(rows, layout, settings)))
+def with_state(rows: Rows, layout: Layout, settings: Settings, features: Features | None = None) -> Rows:
+    """Rows that remember something of their policy, though nothing that is read: every block begins anew.
+
+    ``features`` are of the first forward, for policies that need ``kl``.
+    """
+    state = settings.policy.init(active_block(rows, layout, settings))
+    if features is not None and "kl" in settings.policy.needs:
+        state = Remembered(state, features.logits)
+    return rows._replace(state=state)
 
 
 @lru_cache(KEPT)
@@ -112,10 +118,17 @@ def _change(
 
 def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callable[..., tuple[Any, ...]]:
     def update(
-        rows: Rows, first: Tensor, length: Tensor, features: Features, eos_ids: Tensor, special: Tensor | None
+        rows: Rows,
+        first: Tensor,
+        length: Tensor,
+        features: Features,
+        eos_ids: Tensor,
+        special: Tensor | None,
+        table: Tensor | None,
     ) -> tuple[Any, ...]:
         layout = Layout(first, length, width, one_prompt_block)
-        new, outcome, change = advance(rows, layout, features, settings._replace(eos_ids=eos_ids, special=special))
+        given = settings._replace(eos_ids=eos_ids, special=special, table=table)
+        new, outcome, change = advance(rows, layout, features, given)
         tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
         # named tuples made here cannot be returned by compilers before torch 2.12
         block, pred = change.block._replace(key=rows.key), change.pred

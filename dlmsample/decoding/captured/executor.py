@@ -93,7 +93,7 @@ class Captured:
             memory.write(rows, memory.layout)
             return outcome, change
         if memory.rows.state is None:
-            memory.write(with_state(memory.rows, memory.layout, settings), memory.layout)
+            memory.write(with_state(memory.rows, memory.layout, settings, features), memory.layout)
         result: Any = self._compiled(memory.rows, memory.layout, features, settings)
         return result
 
