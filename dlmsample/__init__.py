@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlmsample import tasks as tasks
+    from dlmsample.decoding.custom_generate import custom_generate as custom_generate
+    from dlmsample.decoding.hub_generate import push_custom_generate as push_custom_generate
     from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.denoiser import Denoiser as Denoiser
     from dlmsample.models.loading import load as load
@@ -49,9 +51,11 @@ _EXPORTS = {
     "Sampler": "decoding.sampler",
     "Unmask": "policies.unmask",
     "Update": "types",
+    "custom_generate": "decoding.custom_generate",
     "list_policies": "policies.registry",
     "load": "models.loading",
     "policy": "policies.registry",
+    "push_custom_generate": "decoding.hub_generate",
     "chain": "policies.chain",
 }
 _MODULES = {"detect": "policies.detect", "edit": "policies.edit", "fill": "policies.fill", "tasks": "tasks"}

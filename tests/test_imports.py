@@ -52,6 +52,7 @@ ROOMS = {
         "slots",
         "loop",
         "captured",
+        "saved",
         "sampler",
     ),
     "models": ("embedded", "interface", "denoiser", "fusion", "attention"),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
 
@@ -134,17 +132,15 @@ def _shown(value: Any) -> str:
     return names[value] if value is None or isinstance(value, bool) else repr(value)
 
 
-#: Beside the weights of an adapter, a head or a checkpoint: the policy that it was trained for, as a grid names one.
-RECOMMENDED = "decoding_config.json"
 #: What stands in for ``--policy`` where it is not given, and where ``auto`` finds no recommendation.
 DEFAULT_POLICY, AUTO = "unmask", "auto"
 
 
 class ChosenPolicy(NamedTuple):
-    """A policy, the block length that comes with it, and what a user should know about the choice."""
+    """A policy, the options of the Sampler that come with it, and what a user should know about the choice."""
 
     policy: Any
-    block_length: int | Literal["all"] | None
+    options: dict[str, Any]
     note: str
 
 
@@ -164,62 +160,20 @@ def choose_policy(
         ValueError: no such policy, a wrong option, or a recommendation that cannot be read.
     """
     if name not in (None, AUTO):
-        return ChosenPolicy(make_policy(name, changed), None, "")
-    source, entry = "", {}
+        return ChosenPolicy(make_policy(name, changed), {}, "")
+    from dlmsample.decoding.saved import SavedDecoding, read
+
+    source, said = "", SavedDecoding(DEFAULT_POLICY, {}, {})
     with suppress(*() if name == AUTO else (ValueError,)):  # nobody asked for a recommendation: a damaged one is none
         source, entry = recommended(model, adapter, head)
-    trained_for = entry.pop("policy", DEFAULT_POLICY)
-    block_length = entry.pop("block_length", None)
+        if entry:
+            said = read(entry, f"{RECOMMENDED} of {source}")
     if name is None:
-        fits = trained_for == DEFAULT_POLICY
-        note = "" if fits else f"{source} was trained for --policy {trained_for}; --policy auto takes it"
-        return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), None, note)
-    policy = make_policy(trained_for, {**entry, **changed})
-    length = "" if block_length is None else f", block length {block_length}"
+        fits = said.policy == DEFAULT_POLICY
+        note = "" if fits else f"{source} was trained for --policy {said.policy}; --policy auto takes it"
+        return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), {}, note)
+    policy = make_policy(said.policy, {**said.policy_options, **changed})
+    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
     return ChosenPolicy(
-        policy, block_length, f"policy {policy!r}{length}, {'for ' + source if source else 'the default'}"
+        policy, said.options, f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"
     )
-
-
-def recommended(model: str, adapter: str | None, head: str | None) -> tuple[str, dict[str, Any]]:
-    """What recommends a policy, and the policy as a grid's entry; empty where nothing on this machine does.
-
-    An adapter's recommendation goes before a head's, and a head's before the checkpoint's own.
-
-    Raises:
-        ValueError: a recommendation that cannot be read.
-    """
-    from dlmsample.models.embedded import EMBEDDED, folder_of, shipped
-
-    base = folder_of(model) if model in EMBEDDED else _folder(model)
-    places = [("model", model, base)]
-    if head is not None:
-        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head)))
-    if adapter is not None:
-        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter)))
-    for kind, name, folder in places:
-        path = folder / RECOMMENDED
-        with suppress(OSError):
-            return f"{kind} {name}", _entry(path, path.read_bytes())
-    return "", {}
-
-
-def _folder(name: str) -> Path:
-    """Where a name would lie if it is a path; a hub id gives a folder that does not exist."""
-    try:
-        return Path(name or os.devnull).expanduser()
-    except RuntimeError:  # the home of a user that there is not
-        return Path(name)
-
-
-def _entry(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        entry = json.loads(data)
-    except ValueError as e:
-        raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a --policy") from e
-    if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):
-        raise ValueError(f'{str(path)!r} names no policy: write {{"policy": "t2m", ...}}, or name a --policy')
-    length = entry.get("block_length")
-    if not (length in (None, "all") or type(length) is int):
-        raise ValueError(f'{str(path)!r}: block_length is a number of tokens or "all": mend it, or name a --policy')
-    return entry

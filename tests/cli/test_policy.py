@@ -13,6 +13,7 @@ from dlmsample.cli import settings
 from dlmsample.cli.listing.policy import explained_policy
 from dlmsample.cli.main import run
 from dlmsample.models.embedded import folder_of, shipped
+from dlmsample.models.recommended import RECOMMENDED, recommended
 from tests.cli.conftest import Call, Terminal, is_mistake
 
 NANO = folder_of("nano")
@@ -47,11 +48,11 @@ def test_an_explanation_gives_ranges_and_defaults(call: Call) -> None:
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
     adapter, head = (name, None) if kind == "adapter" else (None, name)
-    source, entry = settings.recommended("nano", adapter, head)
+    source, entry = recommended("nano", adapter, head)
     assert source == f"{kind} {name}"
     chosen = settings.choose_policy("auto", "nano", adapter, head, {})
     assert chosen.policy.name == entry["policy"]
-    assert chosen.block_length == entry.get("block_length")
+    assert chosen.options.get("block_length") == entry.get("block_length")
 
 
 def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
@@ -63,7 +64,7 @@ def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
 
 
 def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
-    file = tmp_path / settings.RECOMMENDED
+    file = tmp_path / RECOMMENDED
     file.write_text('{"policy": "t2m", "threshold": 0.2}')
     assert settings.choose_policy("auto", "nano", str(tmp_path), None, {}).policy == dlmsample.T2M(threshold=0.2)
     assert settings.choose_policy("auto", str(tmp_path), None, None, {}).policy.name == "t2m"
