@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dlmsample import tasks as tasks
     from dlmsample.ablate.run import run as ablate
+    from dlmsample.decoding.custom_generate import custom_generate as custom_generate
+    from dlmsample.decoding.hub_generate import push_custom_generate as push_custom_generate
     from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.denoiser import Denoiser as Denoiser
     from dlmsample.models.embedded import list_models as list_models
@@ -73,9 +75,11 @@ _EXPORTS = {
     "Unmask": "policies.unmask",
     "Update": "types",
     "list_models": "models.embedded",
+    "custom_generate": "decoding.custom_generate",
     "list_policies": "policies.registry",
     "load": "models.loading",
     "policy": "policies.registry",
+    "push_custom_generate": "decoding.hub_generate",
     "chain": "policies.chain",
     "CoRe": "policies.zoo.core",
     "CreditDecoding": "policies.zoo.credit",
@@ -122,6 +126,7 @@ __all__ = [
     "Update",
     "ablate",
     "chain",
+    "custom_generate",
     "detect",
     "edit",
     "fill",
@@ -129,6 +134,7 @@ __all__ = [
     "list_policies",
     "load",
     "policy",
+    "push_custom_generate",
     "tasks",
     "train",
 ]

@@ -25,6 +25,7 @@ STAGE = {
     "policies": 2,
     "objectives": 2,
     "diagnose": 4,
+    "evaluation": 4,
     "decoding": 3,
     "train": 4,
     "ablate": 5,
@@ -32,7 +33,7 @@ STAGE = {
     "__main__": 7,
 }
 #: Entry points: what is run and never imported stands behind every stage, wherever its file lies.
-ENTRIES = {"__main__.py", "train/__main__.py"}
+ENTRIES = {"__main__.py", "train/__main__.py", "evaluation/__main__.py"}
 #: Pairs of stages that must not know each other at all, though their numbers would allow it.
 APART = {
     ("policies", "models"),
@@ -52,6 +53,7 @@ ROOMS = {
         "slots",
         "loop",
         "captured",
+        "saved",
         "sampler",
     ),
     "models": ("embedded", "interface", "denoiser", "fusion", "attention"),

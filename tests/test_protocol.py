@@ -103,7 +103,7 @@ def block_and_prediction(rows: int = 3, width: int = 8) -> tuple[Block, Predicti
         eos_ids=torch.tensor([EOS]),
         mask_id=MASK,
     )
-    p = torch.rand(7, rows, width, generator=g)
+    p = torch.rand(8, rows, width, generator=g)
     pred = Prediction(torch.randint(3, 9, (rows, width), generator=g), p[0], 1 / p[0] - 1, p[1], 1 / p[1] - 1, *p[2:6])
     more = {"gap": 5 * p[6], "kl": p[7], "asked": torch.rand(rows, width, width, generator=g).log()}
     return block, pred._replace(**more)

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlmsample
-from dlmsample.cli import ablate, diagnose, generate, options, report, train
+from dlmsample.cli import ablate, diagnose, eval, generate, options, report, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
 from dlmsample.cli.options import command
@@ -108,6 +108,7 @@ app.command("generate")(command(generate.GenerateOptions, generate.generate))
 app.command("train")(command(train.TrainOptions, train.train))
 app.command("diagnose")(command(diagnose.DiagnoseOptions, diagnose.diagnose))
 app.command("ablate")(command(ablate.AblateOptions, ablate.ablate))
+app.command("eval")(command(eval.EvalOptions, eval.evaluate))
 app.command("report")(command(report.ReportOptions, report.report))
 
 

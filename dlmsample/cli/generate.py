@@ -88,15 +88,19 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         ),
     ] = None
     temperature: Annotated[
-        float, typer.Option(metavar="T", help="How random the tokens are; 0 always takes the most probable one.")
-    ] = 0.0
+        float | None,
+        typer.Option(
+            metavar="T", help="How random the tokens are; 0 always takes the most probable one.  [default: 0]"
+        ),
+    ] = None
     top_p: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="P",
-            help="Draw from the most probable tokens that together have this probability, above 0 and up to 1.",
+            help="Draw from the most probable tokens that together have this probability, above 0 and up to 1.  "
+            "[default: 1]",
         ),
-    ] = 1.0
+    ] = None
     top_k: Annotated[
         int | None, typer.Option(metavar="K", help="Draw from the K most probable tokens only.  [default: all]")
     ] = None
@@ -161,7 +165,10 @@ def generate(given: GenerateOptions) -> None:
     if given.show and given.as_json:
         raise ValueError("--show steps is for people and --json for machines: give one of them")
     _check_source(given)
-    block_length = settings.block_length(given.block_length)
+    asked = {
+        "block_length": settings.block_length(given.block_length),
+        **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")},
+    }
     changed = settings.parse_settings(given.settings)
     screen.check_writable(given.output)
     screen.check_writable(given.trace, _TRACE)
@@ -176,11 +183,8 @@ def generate(given: GenerateOptions) -> None:
     sampler = dlmsample.Sampler(
         model,
         chosen.policy,
-        chosen.block_length if block_length is None else block_length,
-        given.temperature,
-        given.top_p,
-        given.top_k,
-        given.batch_size,
+        **{**chosen.options, **{name: value for name, value in asked.items() if value is not None}},
+        batch_size=given.batch_size,
         cache=settings.cache(given.cache),
         refresh=given.refresh,
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
@@ -160,10 +158,10 @@ DEFAULT_POLICY, AUTO = "unmask", "auto"
 
 
 class ChosenPolicy(NamedTuple):
-    """A policy, the block length that comes with it, and what a user should know about the choice."""
+    """A policy, the options of the Sampler that come with it, and what a user should know about the choice."""
 
     policy: Any
-    block_length: int | Literal["all"] | None
+    options: dict[str, Any]
     note: str
 
 
@@ -189,87 +187,20 @@ def choose_policy(
         ValueError: no such policy, a wrong option, or a recommendation that cannot be read.
     """
     if name not in (None, AUTO):
-        return ChosenPolicy(make_policy(name, changed), None, "")
-    source, entry = "", {}
+        return ChosenPolicy(make_policy(name, changed), {}, "")
+    from dlmsample.decoding.saved import SavedDecoding, read
+
+    source, said = "", SavedDecoding(DEFAULT_POLICY, {}, {})
     with suppress(*() if name == AUTO else (ValueError,)):  # nobody asked for a recommendation: a damaged one is none
         source, entry = recommended(model, adapter, head, revision, local=name is None)
-    trained_for = entry.pop("policy", DEFAULT_POLICY)
-    block_length = entry.pop("block_length", None)
+        if entry:
+            said = read(entry, f"{RECOMMENDED} of {source}")
     if name is None:
-        fits = trained_for == DEFAULT_POLICY
-        note = "" if fits else f"{source} was trained for --policy {trained_for}; --policy auto takes it"
-        return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), None, note)
-    policy = make_policy(trained_for, {**entry, **changed})
-    length = "" if block_length is None else f", block length {block_length}"
+        fits = said.policy == DEFAULT_POLICY
+        note = "" if fits else f"{source} was trained for --policy {said.policy}; --policy auto takes it"
+        return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), {}, note)
+    policy = make_policy(said.policy, {**said.policy_options, **changed})
+    more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
     return ChosenPolicy(
-        policy, block_length, f"policy {policy!r}{length}, {'for ' + source if source else 'the default'}"
+        policy, said.options, f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"
     )
-
-
-def recommended(
-    model: str, adapter: str | None, head: str | None, revision: str | None = None, local: bool = False
-) -> tuple[str, dict[str, Any]]:
-    """What recommends a policy, and the policy as a grid's entry; empty where nothing does.
-
-    An adapter's recommendation goes before a head's, and a head's before the checkpoint's own. Each is a short name
-    of what ships with the model, a folder, or a hub id.
-
-    Args:
-        model: embedded model, folder or hub id.
-        adapter: attached to it, or None.
-        head: attached to it, or None.
-        revision: of the model on the hub.
-        local: fetch nothing from the hub, but read what is there from an earlier time.
-
-    Raises:
-        ValueError: a recommendation that cannot be read.
-    """
-    from dlmsample.models.embedded import EMBEDDED, RECOMMENDED, folder_of, shipped
-
-    base = folder_of(model) if model in EMBEDDED else _folder(model)
-    places = [("model", model, base, revision)]
-    if head is not None:
-        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head), None))
-    if adapter is not None:
-        places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter), None))
-    for kind, name, folder, at in places:
-        path: Path | None = folder / RECOMMENDED
-        if not folder.exists():
-            path = _of_hub(name, RECOMMENDED, at, local)
-        with suppress(OSError):
-            if path is not None:
-                return f"{kind} {name}", _entry(path, path.read_bytes())
-    return "", {}
-
-
-def _of_hub(name: str, file: str, revision: str | None, local: bool) -> Path | None:
-    """A file of a hub id; None: it has none, or there is no telling, of which loading the weights will complain."""
-    if name.count("/") != 1 or name.startswith((".", "~", "/")):
-        return None
-    from huggingface_hub import hf_hub_download
-
-    try:
-        return Path(hf_hub_download(name, file, revision=revision, local_files_only=local))
-    except Exception:  # the HTTP client has errors of its own
-        return None
-
-
-def _folder(name: str) -> Path:
-    """Where a name would lie if it is a path; a hub id gives a folder that does not exist."""
-    try:
-        return Path(name or os.devnull).expanduser()
-    except RuntimeError:  # the home of a user that there is not
-        return Path(name)
-
-
-def _entry(path: Path, data: bytes) -> dict[str, Any]:
-    try:
-        entry = json.loads(data)
-    except ValueError as e:
-        raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a --policy") from e
-    if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):
-        raise ValueError(f'{str(path)!r} names no policy: write {{"policy": "t2m", ...}}, or name a --policy')
-    length = entry.get("block_length")
-    if not (length in (None, "all") or type(length) is int):
-        raise ValueError(f'{str(path)!r}: block_length is a number of tokens or "all": mend it, or name a --policy')
-    return entry

@@ -20,6 +20,7 @@ from dlmsample.decoding.arguments import (
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
 from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
+from dlmsample.decoding.saved import Pretrained
 from dlmsample.decoding.stopping import Stops
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
@@ -29,7 +30,7 @@ from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
 
 
-class Sampler:
+class Sampler(Pretrained):
     """Decode prompts, or the masks inside texts, with a checkpoint under a policy.
 
     Order of operations, for each batch:

@@ -13,7 +13,8 @@ import dlmsample
 from dlmsample.cli import settings
 from dlmsample.cli.listing.policy import explained_policy
 from dlmsample.cli.main import run
-from dlmsample.models.embedded import RECOMMENDED, folder_of, shipped
+from dlmsample.models.embedded import folder_of, shipped
+from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.objectives.base import OBJECTIVES
 from tests.cli.conftest import Call, Terminal, is_mistake
 
@@ -49,11 +50,11 @@ def test_an_explanation_gives_ranges_and_defaults(call: Call) -> None:
 @pytest.mark.parametrize(("kind", "name"), MEMBERS)
 def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
     adapter, head = (name, None) if kind == "adapter" else (None, name)
-    source, entry = settings.recommended("nano", adapter, head)
+    source, entry = recommended("nano", adapter, head)
     assert source == f"{kind} {name}"
     chosen = settings.choose_policy("auto", "nano", adapter, head, {})
     assert chosen.policy.name == entry["policy"]
-    assert chosen.block_length == entry.get("block_length")
+    assert chosen.options.get("block_length") == entry.get("block_length")
 
 
 def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:

@@ -1,0 +1,71 @@
+"""lm-eval's own command line, with our model in it.
+
+lm-eval finds models in a table of its own and knows no entry points, so :func:`register` puts ours there, in the
+process that then runs lm-eval.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from dlmsample.evaluation.harness import HarnessModel
+
+#: What ``--model`` of lm-eval is given.
+NAME = "dlmsample"
+
+
+def register() -> type:
+    """Make ``--model dlmsample`` known to lm-eval, in this process; its class.
+
+    Raises:
+        ValueError: lm-eval is not installed.
+    """
+    try:
+        registry = import_module("lm_eval.api.registry").model_registry
+    except ImportError:
+        raise ValueError("this needs lm-eval: pip install 'dlmsample[eval]'") from None
+    known = registry.get(NAME, None)
+    if known is None:
+        known = type("DlmSampleLM", (HarnessModel, import_module("lm_eval.api.model").LM), {})
+        registry.register(NAME, target=known)
+    return known
+
+
+def main(words: Sequence[str], model_args: Mapping[str, Any] | None = None) -> int:
+    """lm-eval's own command line, with our model in its table.
+
+    Args:
+        words: what would follow ``lm_eval``.
+        model_args: arguments of the model, in place of those in ``--model_args``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ValueError: lm-eval is not installed, or refuses a task.
+    """
+    if not sys.stderr.isatty():
+        os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
+    register()
+    if (
+        not any(word.partition("=")[0] == "--device" for word in words)
+        and not import_module("torch").cuda.is_available()
+    ):
+        words = [*words, "--device", "cpu"]  # lm-eval's own default is cuda:0
+    before, sys.argv = sys.argv, ["lm_eval", *words]
+    try:
+        import_module("lm_eval.utils").setup_logging()
+        commands = import_module("lm_eval._cli").HarnessCLI()
+        given = commands.parse_args()
+        if model_args is not None:
+            given.model_args = dict(model_args)
+        commands.execute(given)
+    except SystemExit as left:  # of its argument parser, which has said why
+        return int(left.code or 0) if not isinstance(left.code, str) else 2
+    finally:
+        sys.argv = before
+    return 0
