@@ -27,6 +27,7 @@ def predict(
     top_p: float = 1.0,
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
+    never: Tensor | None = None,
     needs: Collection[str] = (),
     error: Tensor | None = None,
 ) -> Prediction:
@@ -50,6 +51,7 @@ def predict(
         top_p: nucleus mass in (0, 1].
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
         excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
+        never: int64 ids ``[n]`` that are candidates in no row, like the mask id.
         needs: any of ``entropy``, ``margin``, ``error``.
         error: float ``[row, pos]`` error logit of the correction head.
 
@@ -62,7 +64,9 @@ def predict(
         >>> p.token.item(), round(p.prob.item(), 4), round(p.current_prob.item(), 4)
         (1, 0.8808, 0.1192)
     """
-    few = excluded is None or len(excluded[1]) <= _MOST_EXCLUDED
+    if never is not None and excluded is None:
+        excluded, never = (torch.ones_like(current[:, 0], dtype=torch.bool), never), None
+    few = never is None and (excluded is None or len(excluded[1]) <= _MOST_EXCLUDED)
     if top_p >= 1 and few and _has_kernel(logits):
         from dlmsample.kernels.vocabulary import reduce  # needs Triton
 
@@ -87,6 +91,7 @@ def predict(
             top_p=top_p,
             top_k=top_k,
             excluded=excluded,
+            never=never,
             needs=needs,
         )
     if "error" in needs and error is not None:
@@ -115,6 +120,7 @@ def plain(
     top_p: float = 1.0,
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
+    never: Tensor | None = None,
     needs: Collection[str] = (),
 ) -> Prediction:
     """:func:`predict` in plain torch, on any device: what it means, and what the kernel is tested against.
@@ -129,7 +135,9 @@ def plain(
     banned = (vocab == mask_id)[None]
     if excluded is not None:
         rows, ids = excluded
-        banned = banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))
+        banned = banned | (rows[:, None] & torch.isin(vocab, ids))
+    if never is not None:
+        banned = banned | torch.isin(vocab, never)
     logits = logits.float().nan_to_num(nan=-_LARGE, posinf=_LARGE, neginf=-_LARGE)
     logits = logits.masked_fill(banned[:, None], -torch.inf)
 

@@ -54,7 +54,7 @@ ROOMS = {
         "captured",
         "sampler",
     ),
-    "models": ("embedded", "interface", "denoiser", "fusion", "attention"),
+    "models": ("embedded", "text", "interface", "denoiser", "fusion", "attention"),
     "policies": ("piece", "select", "base", "detect", "edit", "fill", "chain"),
     "support": ("registry", "text"),
     "ablate": ("spec", "storage", "workers", "analysis", "report", "papers"),

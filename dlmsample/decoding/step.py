@@ -59,6 +59,8 @@ class Settings(NamedTuple):
     special: Tensor | None = None  #: int64 ``[k]``, ids that are no candidates at any step
     whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
     gaps: bool = False  #: between blocks to decode lie some with nothing to decode
+    vocabulary: int | None = None  #: ids from here on have no token and are not looked at; None: all have one
+    tokenless: Tensor | None = None  #: int64 ``[k]``, ids below that have no token either
 
 
 class Change(NamedTuple):
@@ -114,7 +116,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     """One policy update for every row that needs one, from one forward.
 
     1. Rows entering a block get a fresh policy state.
-    2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
+    2. ``predict`` reduces the logits; ids without a token, and those the policy excludes, are no candidates.
     3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
     4. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
     5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
@@ -131,15 +133,17 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     if rows.state is not None:
         state = _choose(rows.entering, state, rows.state)
 
+    logits, current = _with_tokens(features.logits, block.tokens, settings)
     pred = predict(
-        features.logits,
-        block.tokens,
+        logits,
+        current,
         settings.mask_id,
         key=block.key,
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
         excluded=_excluded(policy, state, block, settings),
+        never=settings.tokenless,
         needs=policy.needs,
         error=features.error,
     )
@@ -188,6 +192,13 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
     return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info)
+
+
+def _with_tokens(logits: Tensor, current: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
+    """The logits of ids that can have a token, and the current ids. A given id beyond them is never read."""
+    if settings.vocabulary is None:
+        return logits, current
+    return logits[..., : settings.vocabulary], current.clamp(max=settings.vocabulary - 1)
 
 
 def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:

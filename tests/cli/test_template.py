@@ -143,8 +143,28 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "no content": (C, b'[{"role": "user"}]', "lacks its role or its content"),
     "a bad line": (C, b'[{"role": "user", "content": "x"}]\n[5]', "line 2 of standard input"),
     "not UTF-8": (C, b"\xff", "give a JSON file"),
-    "a mask": (("generate", "a <|mask|> b"), b"", "--template"),
-    "a mask mark": (("generate", "a [MASK] b"), b"", "--template"),
+    "a picture": (
+        C,
+        b'[{"role": "user", "content": [{"type": "image", "url": "a.png"}]}]',
+        "a part of type 'image', and only parts of type 'text' are read",
+    ),
+    "text and chat": ((*C, "--text"), b"[]", "--text takes a PROMPT or --template"),
+    "text and raw": (("generate", "x", "--text", "--raw"), b"", "--raw and --text exclude each other"),
+    "nothing to continue": (("generate", "x", "--continue"), b"", "--continue goes on with the last message of --chat"),
+    "the user's turn": ((*C, "--continue"), b'[{"role": "user", "content": "x"}]', "one of the assistant's"),
+    "an argument and raw": (("generate", "x", "--raw", "--template-arg", "a=1"), b"", "--template-arg is for a chat"),
+    "no argument": (("generate", "x", "--template-arg", "tools"), b"", "--template-arg takes KEY=VALUE"),
+    "an argument twice": (
+        ("generate", "x", "--template-arg", "a=1", "--template-arg", "a=2"),
+        b"",
+        "--template-arg a is given twice",
+    ),
+    "no value": (("generate", "x", "--template-arg", "a=[1"), b"", "no JSON and no YAML"),
+    "an unknown argument": (
+        ("generate", "x", "--template-arg", "enable_thinkin=false"),
+        b"",
+        "unknown argument of the chat template of nano 'enable_thinkin'",
+    ),
 }
 
 

@@ -31,7 +31,8 @@ def test_ids_come_from_the_tokenizer(bert: Path) -> None:
     assert (model.mask_id, model.eos_ids) == (WORDS.index("[MASK]"), (WORDS.index("[SEP]"),))
     assert (model.attention, model.block_alignment) == ("bidirectional", "prompt")
     ids = model.encode("the capital")
-    assert ids == [WORDS.index(w) for w in ("[CLS]", "the", "capital", "[SEP]")]
+    assert ids == [WORDS.index(w) for w in ("[CLS]", "the", "capital")]
+    assert model.closing == [WORDS.index("[SEP]")], "which comes behind the answer"
     assert model.decode(ids) == "the capital"
     with pytest.raises(ValueError, match="no chat template"):
         model.encode([{"role": "user", "content": "the capital"}])

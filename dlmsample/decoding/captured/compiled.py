@@ -35,8 +35,8 @@ def compiled_update(settings: Settings, width: int, one_prompt_block: bool, back
         >>> compiled_update(settings, 32, True) is compiled_update(settings._replace(policy=ds.T2T()), 32, True)
         True
     """
-    ids = tuple(None if t is None else (len(t), t.device) for t in (settings.eos_ids, settings.special))
-    fixed: Any = settings._replace(eos_ids=None, special=None)  # type: ignore[arg-type]
+    ids = tuple(None if t is None else (len(t), t.device) for t in _tensors(settings))
+    fixed: Any = settings._replace(eos_ids=None, special=None, tokenless=None)  # type: ignore[arg-type]
     try:
         hash(settings.policy)
     except TypeError:  # a field of it is a list, or such
@@ -74,7 +74,7 @@ class Compiled:
 
         Of the change's block, ``step`` and ``key`` are not to be read: one is written over, the other not computed.
         """
-        given = (rows, layout.first, layout.length, features, settings.eos_ids, settings.special)
+        given = (rows, layout.first, layout.length, features, *_tensors(settings))
         if self._compiled is not None:
             _any_size(rows, layout, features)
             many = len(rows.start) > 1
@@ -112,10 +112,17 @@ def _change(
 
 def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callable[..., tuple[Any, ...]]:
     def update(
-        rows: Rows, first: Tensor, length: Tensor, features: Features, eos_ids: Tensor, special: Tensor | None
+        rows: Rows,
+        first: Tensor,
+        length: Tensor,
+        features: Features,
+        eos_ids: Tensor,
+        special: Tensor | None,
+        tokenless: Tensor | None,
     ) -> tuple[Any, ...]:
         layout = Layout(first, length, width, one_prompt_block)
-        new, outcome, change = advance(rows, layout, features, settings._replace(eos_ids=eos_ids, special=special))
+        whole = settings._replace(eos_ids=eos_ids, special=special, tokenless=tokenless)
+        new, outcome, change = advance(rows, layout, features, whole)
         tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
         # named tuples made here cannot be returned by compilers before torch 2.12
         block, pred = change.block._replace(key=rows.key), change.pred
@@ -123,6 +130,10 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         return outcome, tuple(block), change.after, tuple(pred), change.start, change.step, info
 
     return update
+
+
+def _tensors(settings: Settings) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    return settings.eos_ids, settings.special, settings.tokenless
 
 
 def _any_size(rows: Rows, layout: Layout, features: Features) -> None:

@@ -89,6 +89,8 @@ def _capturable(config: DecodingConfig) -> bool:
     device = config.device
     if config.cache in APPROXIMATIONS or device.type != "cuda" or torch.is_autocast_enabled("cuda"):
         return False
+    if config.segmentation.equal_lengths:  # captured forwards have few lengths, to which rows are padded
+        return False
     here = device.index in (None, torch.cuda.current_device())
     return here and config.model.on_one_device
 
