@@ -111,3 +111,21 @@ def test_an_error_logit_becomes_a_probability() -> None:
 def test_an_infinite_logit_wins() -> None:
     found = predict(torch.tensor([[[0.0, torch.inf, 5.0, 9.0]]]), torch.tensor([[0]]), 3)
     assert (found.token.item(), found.prob.item(), found.current_prob.item()) == (1, 1.0, 0.0)
+
+
+def test_ids_that_are_never_candidates() -> None:
+    """As if their logits were -inf, in every row; beside them ids that only some rows exclude."""
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(3, 4, 40, generator=generator) * 3
+    current, never = torch.full((3, 4), 7), torch.tensor([3, 9, 39, 11])
+    rows, ids = torch.tensor([True, False, True]), torch.tensor([1, 2])
+    low = logits.clone()
+    low[..., never] = -torch.inf
+    for excluded in (None, (rows, ids)):
+        for temperature in (0.0, 1.3):
+            options: dict[str, Any] = {"key": torch.arange(3), "temperature": temperature, "excluded": excluded}
+            found = predict(logits, current, 5, never=never, needs=("entropy", "margin"), **options)
+            wanted = predict(low, current, 5, needs=("entropy", "margin"), **options)
+            assert torch.equal(found.token, wanted.token)
+            assert torch.allclose(found.prob, wanted.prob)
+            assert not torch.isin(found.token, never).any()

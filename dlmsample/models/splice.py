@@ -30,22 +30,24 @@ def splice(model: Denoiser, pieces: Sequence[str], canvas: Sequence[int], places
         >>> splice(model, ["3 + 4 = ", "!"], [5, *seven, 6], [1])
         '3 + 4 = 7!'
     """
+    letter = model.tokenizer.encode("a", add_special_tokens=False)  # type: ignore[union-attr]
     text, run = pieces[0], []
     for number, (place, piece) in enumerate(zip(places, pieces[1:], strict=True), 1):
         run.append(canvas[place])
         if piece or number == len(places):
-            text += _read(model, run, text, piece, canvas[place + 1 : place + 1 + _NEAR]) + piece
+            text += _read(model, letter, run, text, piece, canvas[place + 1 : place + 1 + _NEAR]) + piece
             run = []
     return text
 
 
-def _read(model: Denoiser, run: list[int], left: str, right: str, behind: Sequence[int]) -> str:
-    """The text of a run between two texts, the second of which begins with the ids ``behind``."""
-    letter = model.tokenizer.encode("a", add_special_tokens=False)  # type: ignore[union-attr]
-    head = model.decode(letter)
-    text = _after(model.decode([*letter, *run]), head)
+def _read(model: Denoiser, letter: list[int], run: list[int], left: str, right: str, behind: Sequence[int]) -> str:
+    """The text of a run between two texts, the second of which begins with the ids ``behind``.
+
+    It is read behind a letter, for many decoders leave out the space of a first token.
+    """
+    text = _after(model.decode([*letter, *run]), model.decode(letter))
     if text is None:  # a decoder that does not read from left to right
-        text, letter, head = model.decode(run), [], ""
+        text, letter = model.decode(run), []
     if text[:1].isspace():
         bare = text[1:]
         if (left[-1:].isspace() and not bare[:1].isspace()) or _same(model, left[-_NEAR:], text, bare):
