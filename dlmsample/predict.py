@@ -28,6 +28,7 @@ def predict(
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
     divided: tuple[Tensor, Tensor] | None = None,
+    never: Tensor | None = None,
     needs: Collection[str] = (),
     error: Tensor | None = None,
     shadow: Tensor | None = None,
@@ -56,6 +57,7 @@ def predict(
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
         excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
         divided: (float ``[row]``, int64 ids ``[k]``): the logits of these ids are divided by the row's number.
+        never: int64 ids ``[n]`` that are candidates in no row, like the mask id.
         needs: any of ``entropy``, ``margin``, ``error``, ``loo_prob``, ``gap``, ``kl``.
         error: float ``[row, pos]`` error logit of the correction head.
         shadow: ``[row, pos, vocab]``, logits of each position that did not see the position's own token.
@@ -74,7 +76,9 @@ def predict(
     """
     if divided is not None:
         logits = _divide(logits, *divided)
-    few = excluded is None or len(excluded[1]) <= _MOST_EXCLUDED
+    if never is not None and excluded is None:
+        excluded, never = (torch.ones_like(current[:, 0], dtype=torch.bool), never), None
+    few = never is None and (excluded is None or len(excluded[1]) <= _MOST_EXCLUDED)
     if top_p >= 1 and few and _has_kernel(logits):
         from dlmsample.kernels.vocabulary import reduce  # needs Triton
 
@@ -99,33 +103,38 @@ def predict(
             top_p=top_p,
             top_k=top_k,
             excluded=excluded,
+            never=never,
             needs=needs,
         )
     more: dict[str, Tensor] = {}
     if "error" in needs and error is not None:
         more["error"] = torch.sigmoid(error.float())
     if "loo_prob" in needs and shadow is not None:
-        more["loo_prob"] = predict(shadow, current, mask_id, excluded=excluded, divided=divided).current_prob
+        more["loo_prob"] = predict(
+            shadow, current, mask_id, excluded=excluded, divided=divided, never=never
+        ).current_prob
     if asked is not None:
-        more["asked"] = _log_probs(logits, pred, asked, mask_id, excluded)
+        more["asked"] = _log_probs(logits, pred, asked, mask_id, excluded, never)
     if table is not None:
         more["listed"] = table[pred.token.clamp(max=len(table) - 1)]
     if "gap" in needs:
-        top2 = _cleaned(logits, mask_id, excluded).topk(2, dim=-1).values
+        top2 = _cleaned(logits, mask_id, excluded, never).topk(2, dim=-1).values
         more["gap"] = top2[..., 0] - top2[..., 1]
     if "kl" in needs and previous is not None:
-        log_p, log_q = (_cleaned(given, mask_id, excluded).log_softmax(-1) for given in (logits, previous))
+        log_p, log_q = (_cleaned(given, mask_id, excluded, never).log_softmax(-1) for given in (logits, previous))
         more["kl"] = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
     return pred._replace(**more)
 
 
-def _cleaned(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None) -> Tensor:
+def _cleaned(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None, never: Tensor | None) -> Tensor:
     """float32 logits, finite but for -inf at ids that are no candidates."""
     vocab = torch.arange(logits.shape[-1], device=logits.device)
     banned = (vocab == mask_id)[None]
     if excluded is not None:
         rows, ids = excluded
-        banned = banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))
+        banned = banned | (rows[:, None] & torch.isin(vocab, ids))
+    if never is not None:
+        banned = banned | torch.isin(vocab, never)
     return _finite(logits).masked_fill(banned[:, None], -torch.inf)
 
 
@@ -134,15 +143,23 @@ def _finite(logits: Tensor) -> Tensor:
 
 
 def _log_probs(
-    logits: Tensor, pred: Prediction, asked: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None
+    logits: Tensor,
+    pred: Prediction,
+    asked: Tensor,
+    mask_id: int,
+    excluded: tuple[Tensor, Tensor] | None,
+    never: Tensor | None,
 ) -> Tensor:
     """Log-probabilities ``[row, pos, k]`` of some ids, from the candidate's: no sum over the vocabulary is needed."""
-    found = _finite(logits.gather(-1, torch.cat([pred.token[..., None], asked], -1)))
+    last = logits.shape[-1] - 1
+    found = _finite(logits.gather(-1, torch.cat([pred.token[..., None], asked], -1).clamp(max=last)))
     log_p = found[..., 1:] - found[..., :1] - pred.odds.log1p()[..., None]
-    banned = asked == mask_id
+    banned = (asked == mask_id) | (asked > last)  # ids beyond the logits have no token
     if excluded is not None:
         rows, ids = excluded
-        banned = banned | (rows[:, None, None] & (asked[..., None] == ids).any(-1))
+        banned = banned | (rows[:, None, None] & torch.isin(asked, ids))
+    if never is not None:
+        banned = banned | torch.isin(asked, never)
     return log_p.masked_fill(banned, -torch.inf)
 
 
@@ -173,6 +190,7 @@ def plain(
     top_p: float = 1.0,
     top_k: int | None = None,
     excluded: tuple[Tensor, Tensor] | None = None,
+    never: Tensor | None = None,
     needs: Collection[str] = (),
 ) -> Prediction:
     """:func:`predict` in plain torch, on any device: what it means, and what the kernel is tested against.
@@ -183,7 +201,7 @@ def plain(
         >>> plain(torch.tensor([[[0.0, 2.0, 9.0]]]), torch.tensor([[0]]), mask_id=2).token.item()
         1
     """
-    logits = _cleaned(logits, mask_id, excluded)
+    logits = _cleaned(logits, mask_id, excluded, never)
     best = logits.amax(-1, keepdim=True)
     if temperature > 0:
         assert key is not None, "sampling needs a key per row"

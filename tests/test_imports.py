@@ -56,7 +56,7 @@ ROOMS = {
         "saved",
         "sampler",
     ),
-    "models": ("embedded", "interface", "denoiser", "fusion", "attention"),
+    "models": ("embedded", "text", "interface", "denoiser", "fusion", "attention"),
     "policies": (
         *("piece", "select", "base", "detect", "editing", "edit", "fill", "chain"),
         *("unmask", "t2t", "t2m", "d3im", "dsc", "zoo", "registry"),

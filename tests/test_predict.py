@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -142,3 +144,21 @@ def test_what_some_policies_ask_for(dtype: torch.dtype, temperature: float) -> N
     plainly = predict(logits, current, mask_id=7, **given)  # type: ignore[arg-type]
     assert (plainly.gap, plainly.kl, plainly.asked, plainly.listed) == (None,) * 4
     assert torch.equal(plainly.token, pred.token)
+
+
+def test_ids_that_are_never_candidates() -> None:
+    """As if their logits were -inf, in every row; beside them ids that only some rows exclude."""
+    generator = torch.Generator().manual_seed(5)
+    logits = torch.randn(3, 4, 40, generator=generator) * 3
+    current, never = torch.full((3, 4), 7), torch.tensor([3, 9, 39, 11])
+    rows, ids = torch.tensor([True, False, True]), torch.tensor([1, 2])
+    low = logits.clone()
+    low[..., never] = -torch.inf
+    for excluded in (None, (rows, ids)):
+        for temperature in (0.0, 1.3):
+            options: dict[str, Any] = {"key": torch.arange(3), "temperature": temperature, "excluded": excluded}
+            found = predict(logits, current, 5, never=never, needs=("entropy", "margin"), **options)
+            wanted = predict(low, current, 5, needs=("entropy", "margin"), **options)
+            assert torch.equal(found.token, wanted.token)
+            assert torch.allclose(found.prob, wanted.prob)
+            assert not torch.isin(found.token, never).any()

@@ -33,6 +33,7 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
       dlmsample generate --policy t2t --json --output answers.jsonl < prompts.txt
       dlmsample generate --template $'Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK].' --policy t2m
       dlmsample generate --chat conversation.json --stop $'\\n'
+      dlmsample generate --chat conversation.json --continue --template-arg enable_thinking=false
     """
 
     prompt: Annotated[
@@ -122,6 +123,26 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         ),
     ] = None
     raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")] = False
+    text: Annotated[
+        bool,
+        typer.Option(
+            "--text",
+            help="The prompt, or the text to fill, has been through a chat template already: take it exactly as it is, "
+            "with no special tokens added.",
+        ),
+    ] = False
+    go_on: Annotated[
+        bool, typer.Option("--continue", help="Go on with the last message of --chat, which is the assistant's.")
+    ] = False
+    template_arg: Annotated[
+        list[str],
+        typer.Option(
+            "--template-arg",
+            "--chat-template-arg",
+            metavar="KEY=VALUE",
+            help="Variable of the chat template, like enable_thinking=false, or tools=[...] as JSON; repeatable.",
+        ),
+    ] = field(default_factory=list)
     show: Annotated[
         str | None,
         typer.Option(
@@ -153,6 +174,11 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         ),
     ] = False
 
+    @property
+    def how(self) -> Any:
+        """How prompts become ids: the ``chat`` of the library."""
+        return False if self.raw else "text" if self.text else "continue" if self.go_on else None
+
 
 def generate(given: GenerateOptions) -> None:
     """Check what can be checked at once, then load, decode and write.
@@ -170,6 +196,7 @@ def generate(given: GenerateOptions) -> None:
         **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")},
     }
     changed = settings.parse_settings(given.settings)
+    arguments = settings.parse_template_args(given.template_arg)
     screen.check_writable(given.output)
     screen.check_writable(given.trace, _TRACE)
     if given.trace is not None and given.trace == given.output:
@@ -194,25 +221,25 @@ def generate(given: GenerateOptions) -> None:
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
         if length is None:
-            _check_masks(model, texts)
-            out = sampler.fill(texts, given.seed, record=record, progress=True)
+            _check_masks(model, texts, given.how)
+            out = sampler.fill(texts, given.seed, record=record, progress=True, chat=given.how)
         else:
-            chat = False if given.raw else None
-            out = sampler.generate(texts, length, given.seed, record=record, progress=True, chat=chat, stop=given.stop)
+            how = {"chat": given.how, "template_args": arguments}
+            out = sampler.generate(texts, length, given.seed, record=record, progress=True, stop=given.stop, **how)
             out = replace(out, decoded=[text.strip() for text in out.texts])
         with screen.sink(given.output) as stream:
             if given.as_json:
                 write_json(stream, texts, out)
             else:
-                write_text(screen.console(stream), texts, out, model, length, given.show is not None)
+                ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
+                write_text(screen.console(stream), texts, out, model, length, given.show is not None, ids)
         if given.trace is not None:
             from dlmsample.cli.answers import page
 
             wide = sampler.block_length if given.block_length or length else "all"
             told = page.run_settings(sampler, given.seed, length, given.stop, wide, out.cache)
-            rows = page.rows_of(
-                texts, out, [template_ids(model, text) if length is None else None for text in texts], length
-            )
+            ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
+            rows = page.rows_of(texts, out, ids, length)
             with screen.sink(given.trace, _TRACE) as stream:
                 stream.write(page.page(rows, model.tokenizer.decode, sampler.policy, told))
 
@@ -231,6 +258,16 @@ def _check_source(given: GenerateOptions) -> None:
         raise ValueError("--stop does not go with --template, whose masks are all filled: leave it out")
     if given.template and given.raw:
         raise ValueError("--raw does not go with --template, which has no chat template: leave it out")
+    if given.raw and given.text:
+        raise ValueError(
+            "--raw and --text exclude each other: --raw adds the tokenizer's special tokens, --text nothing"
+        )
+    if given.chat is not None and given.text:
+        raise ValueError("--text takes a PROMPT or --template that is templated already: leave out --chat or --text")
+    if given.chat is None and given.go_on:
+        raise ValueError("--continue goes on with the last message of --chat: give one, or leave it out")
+    if given.template_arg and (given.template or given.raw or given.text):
+        raise ValueError("--template-arg is for a chat template, which is left out here: leave it out, too")
     if given.chat is not None and given.raw:
         raise ValueError("--raw leaves out the chat template, which --chat needs: leave one of them out")
 
@@ -243,8 +280,8 @@ def _read(given: GenerateOptions) -> list[Any]:
     return prompts.read_prompts(given.prompt)
 
 
-def _check_masks(model: Any, templates: Sequence[str]) -> None:
+def _check_masks(model: Any, templates: Sequence[str], how: Any) -> None:
     """Every template has something to fill; the library gives the others back as they are."""
     for text in templates:
-        if None not in template_ids(model, text):
+        if None not in template_ids(model, text, how):
             raise ValueError(f'the template "{short(text, 60)}" holds no [MASK]: write one for every token to fill in')

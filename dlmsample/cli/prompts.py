@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dlmsample.models.text.messages import check_messages
+
 _ROLES = ("system", "user", "assistant", "tool")
 ChatMessages = list[dict[str, Any]]
 NOTHING = "nothing to answer: give a PROMPT, --template TEXT or --chat FILE"
@@ -112,8 +114,11 @@ def _messages(found: Any) -> ChatMessages:
     if not isinstance(found, list) or not found:
         raise ValueError("no list of messages")
     for message in found:
-        if not isinstance(message, dict) or not all(isinstance(message.get(k), str) for k in ("role", "content")):
+        if not isinstance(message, dict) or not isinstance(message.get("role"), str):
             raise ValueError("a message lacks its role or its content")
+        if not (message.get("tool_calls") or isinstance(message.get("content"), (str, list))):
+            raise ValueError("a message lacks its role or its content")
+        check_messages([message])
         if message["role"] not in _ROLES:
             raise ValueError(
                 f"a message has the role {message['role']!r}, not {', '.join(_ROLES[:-1])} or {_ROLES[-1]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Literal, NamedTuple
@@ -92,6 +93,38 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"--set {key}: give each option of a piece once, like edit.threshold=0.5")
         inside[last] = value
     return {key: whole[key] for key in dict.fromkeys(key.partition(".")[0] for key in flat)}
+
+
+def parse_template_args(given: Sequence[str]) -> dict[str, Any]:
+    """``["enable_thinking=false"]`` -> ``{"enable_thinking": False}``; a value is JSON, or YAML, or else a text.
+
+    Raises:
+        ValueError: no ``=``, no value, brackets that do not close, or the same key twice.
+
+    Example:
+        >>> parse_template_args(["enable_thinking=False", 'tools=[{"type": "function"}]', "date_string=26 Jul 2024"])
+        {'enable_thinking': False, 'tools': [{'type': 'function'}], 'date_string': '26 Jul 2024'}
+    """
+    from dlmsample.support import yamlfile
+
+    found: dict[str, Any] = {}
+    for argument in given:
+        key, equals, value = (part.strip() for part in argument.partition("="))
+        if not (key and equals and value):
+            raise ValueError(f"--template-arg takes KEY=VALUE, like enable_thinking=false, not {argument!r}")
+        if key in found:
+            raise ValueError(f"--template-arg {key} is given twice: keep one")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            try:
+                read = yamlfile.load(value, key)[0]
+            except ValueError as e:
+                if value[0] in "[{":
+                    raise ValueError(f"--template-arg {key}: the value is no JSON and no YAML: mend it") from e
+                read = value
+            found[key] = read if isinstance(read, (bool, int, float, list, dict, type(None))) else value
+    return found
 
 
 #: pydantic's error type -> what it means, in terms of its context.

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 from dlmsample import rng
 from dlmsample.decoding.stopping import texts
 from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.attention.shadow import takes_shadows
-from dlmsample.models.denoiser import Denoiser, Prompt
+from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.loading import load
-from dlmsample.models.template import MARK, encode_template
+from dlmsample.models.template import Template, open_template
+from dlmsample.models.text.chat import Chat, Prompt, is_framed
 from dlmsample.policies.base import Policy
 from dlmsample.policies.registry import policy as named
+
+T = TypeVar("T")
+R = TypeVar("R")
+_NOTHING_TO_SEE = (
+    "a canvas of masks alone gives no numbers with {} (its forward divides by the share of tokens that are no masks): "
+    "give at least one other token"
+)
 
 
 def integer(name: str, value: Any) -> int:
@@ -165,27 +173,76 @@ def listed(name: str, given: Any) -> list[Any]:
     return [prompts] if one else prompts
 
 
-def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) -> list[int]:
+def each(name: str, given: Sequence[T], read: Callable[[T], R]) -> list[R]:
+    """Read every row; an error of one of several names it.
+
+    Example:
+        >>> each("prompts", ["1", "b"], int)
+        Traceback (most recent call last):
+        ValueError: prompts[1]: invalid literal for int() with base 10: 'b'
+    """
+    return [at_row(name, number, row, read) if len(given) > 1 else read(row) for number, row in enumerate(given)]
+
+
+def at_row(name: str, number: int, row: T, read: Callable[[T], R]) -> R:
+    """Read one row; an error names it, counted from 0 as everywhere in Python and in ``--json``."""
+    try:
+        return read(row)
+    except ValueError as e:
+        raise ValueError(f"{name}[{number}]: {e}") from e
+
+
+class EncodedPrompt(NamedTuple):
+    """A prompt as ids; :meth:`~dlmsample.decoding.sampler.Sampler.generate` takes it for a prompt, too."""
+
+    before: list[int]  #: what precedes the answer
+    behind: list[int]  #: what follows it: the special tokens that a tokenizer puts behind any text
+
+    def canvas(self, new: Sequence[int]) -> list[int]:
+        """The whole canvas, given the masks of the answer."""
+        return [*self.before, *new, *self.behind]
+
+
+def encode_prompt(
+    model: Denoiser,
+    prompt: Prompt | EncodedPrompt,
+    chat: Chat,
+    new: int,
+    template_args: Mapping[str, Any] | None = None,
+) -> EncodedPrompt:
     """The ids of a prompt that leaves room for ``new`` tokens.
 
+    A text may hold the characters ``[MASK]`` where the tokenizer takes them for plain text: the mask id is what a
+    prompt must not hold.
+
     Raises:
-        ValueError: it holds a mask, is too long, or cannot be encoded.
+        ValueError: it holds the mask id, is too long, or cannot be encoded.
     """
-    ids = model.encode(prompt, chat)
-    # many tokenizers take [MASK] for plain text, nano even its own mask string; both mean a mask
-    marks = [mark for mark in (MARK, getattr(model.tokenizer, "mask_token", None)) if mark]
-    texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
-    if model.mask_id in ids or any(mark in text for mark in marks for text in texts):
+    if isinstance(prompt, EncodedPrompt):
+        ids, behind = prompt
+    else:
+        ids = model.encode(prompt, chat, template_args)
+        behind = model.closing if is_framed(model.tokenizer, prompt, chat) else []
+    if model.mask_id in ids:
         raise ValueError(
             "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
             "Sampler.fill (--template)"
         )
-    if len(ids) + new > model.context:
+    if len(ids) + len(behind) + new > model.context:
         raise ValueError(
-            f"a prompt of {len(ids)} tokens and {new} new ones exceed the context of {model.name} "
+            f"a prompt of {len(ids) + len(behind)} tokens and {new} new ones exceed the context of {model.name} "
             f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
         )
-    return ids
+    if model.interface.needs_text and not ids and not behind:
+        raise ValueError(_NOTHING_TO_SEE.format(model.name))
+    return EncodedPrompt(ids, behind)
+
+
+def prompt_reader(
+    model: Denoiser, chat: Chat, new: int, template_args: Mapping[str, Any] | None
+) -> Callable[[Prompt], EncodedPrompt]:
+    """:func:`encode_prompt` for the prompts of a call."""
+    return lambda prompt: encode_prompt(model, prompt, chat, new, template_args)
 
 
 def stop_strings(model: Denoiser, stop: Any) -> list[str]:
@@ -218,19 +275,23 @@ def stop_strings(model: Denoiser, stop: Any) -> list[str]:
     return kept
 
 
-def encode_text(model: Denoiser, text: Prompt) -> list[int]:
-    """The ids of a text with masks.
+def encode_text(
+    model: Denoiser, text: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None
+) -> Template:
+    """A text with masks as ids and in pieces.
 
     Raises:
         ValueError: it is too long, or cannot be encoded.
     """
-    ids = encode_template(model, text)
-    if len(ids) > model.context:
+    template = open_template(model, text, chat, template_args)
+    if len(template.ids) > model.context:
         raise ValueError(
-            f"a text of {len(ids)} tokens, masks included, exceeds the context of {model.name} ({model.context}): "
-            "shorten it"
+            f"a text of {len(template.ids)} tokens, masks included, exceeds the context of {model.name} "
+            f"({model.context}): shorten it"
         )
-    return ids
+    if model.interface.needs_text and template.ids and {*template.ids} == {model.mask_id}:
+        raise ValueError(_NOTHING_TO_SEE.format(model.name))
+    return template
 
 
 def new_tokens(model: Denoiser, count: Any) -> list[int]:

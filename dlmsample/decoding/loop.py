@@ -62,6 +62,13 @@ class _Queue:
         requests, self._next = self._next, []
         return requests
 
+    def chunk(self, count: int) -> list[Request]:
+        """The first requests of a batch, at most ``count``: any, or those as long as the first of them."""
+        if not self._segmentation.equal_lengths:
+            return self.take(count)
+        first = self.take(1)
+        return [*first, *self.fitting(count - 1, self.extent(first))] if first else []
+
     def fitting(self, count: int, extent: Extent) -> list[Request]:
         """The next requests, at most ``count``, up to the first that does not fit into ``extent``."""
         requests: list[Request] = []
@@ -101,7 +108,8 @@ def decode(
     """Decode every request; gives its number and the decoded row as soon as it is done.
 
     Requests are admitted in their order: ``size`` of them at first, then one wherever a row has left. A request that
-    does not fit into the slots waits until all of them are free.
+    does not fit into the slots waits until all of them are free. Where rows must not be padded, one of another length
+    does not fit.
 
     Args:
         requests: read no further than slots are free; what they raise is raised when all that came before is done.
@@ -113,7 +121,7 @@ def decode(
         on_tick: called after each forward with the number of rows it finished.
     """
     queue = _Queue(requests, config.segmentation, config.settings.mask_id)
-    while chunk := queue.take(size):
+    while chunk := queue.chunk(size):
         with open_slots(config, len(chunk), queue.extent(chunk)) as slots:
             yield from _Batch(slots, record, stops, on_tick).run(chunk, queue)
     if queue.error is not None:

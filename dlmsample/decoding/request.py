@@ -28,11 +28,13 @@ class Segmentation(NamedTuple):
 
     block_length: int | Literal["all"]
     prompt_block: bool  #: everything before the first mask is one block, and the answer's blocks are counted from there
+    equal_lengths: bool = False  #: a batch holds canvases of equal length only
 
     @classmethod
     def of(cls, model: Denoiser, block_length: int | Literal["all"]) -> Segmentation:
         """The model's own alignment; with "all", blocks count from the prompt's end whatever that is."""
-        return cls(block_length, block_length == "all" or model.block_alignment == "prompt")
+        prompt_block = block_length == "all" or model.block_alignment == "prompt"
+        return cls(block_length, prompt_block, model.interface.equal_lengths)
 
     def first_block(self, mask: int) -> int:
         """Where a row's first active block starts, given the position of its first mask."""
@@ -47,6 +49,7 @@ class Extent(NamedTuple):
 
     width: int  #: positions of a block
     length: int  #: positions of a canvas
+    equal: bool = False  #: every canvas has exactly this length: the module's rows must not be padded
 
     @property
     def capacity(self) -> int:
@@ -55,7 +58,8 @@ class Extent(NamedTuple):
 
     def holds(self, other: Extent) -> bool:
         """Whether rows that need ``other`` fit in."""
-        return self.width >= other.width and self.length >= other.length
+        fits = self.length == other.length if self.equal else self.length >= other.length
+        return fits and self.width >= other.width
 
 
 class DecodingConfig(NamedTuple):
@@ -83,6 +87,7 @@ class DecodingConfig(NamedTuple):
         candidates. ``sampling``: temperature, top-p, top-k."""
         device = model.device
         eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
+        vocabulary, tokenless = model.vocabulary
         whole = isinstance(segmentation.block_length, str)
         settings = Settings(
             policy,
@@ -94,6 +99,8 @@ class DecodingConfig(NamedTuple):
             whole=whole,
             gaps=filling and not whole,
             table=None if (table := policy.table()) is None else table.to(device),
+            vocabulary=None if vocabulary == model.vocab_size else vocabulary,
+            tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
         )
         return cls(model, device, settings, segmentation, cache, refresh)
 
@@ -155,13 +162,13 @@ def extent_of(canvases: Sequence[Sequence[int]], segmentation: Segmentation, mas
 
     Example:
         >>> extent_of([[7, 7, 0, 0, 0], [7, 0]], Segmentation("all", True), mask_id=0)
-        Extent(width=3, length=5)
+        Extent(width=3, length=5, equal=False)
     """
     longest = max(len(canvas) for canvas in canvases)
     if not isinstance(segmentation.block_length, str):
-        return Extent(segmentation.block_length, longest)
+        return Extent(segmentation.block_length, longest, segmentation.equal_lengths)
     widths = [len(canvas) - segmentation.first_block(canvas.index(mask_id)) for canvas in canvases]
-    return Extent(max(widths), longest)
+    return Extent(max(widths), longest, segmentation.equal_lengths)
 
 
 def open_rows(

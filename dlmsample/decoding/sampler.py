@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.decoding.answers import answer_of, output_of
-from dlmsample.decoding.arguments import (
-    RowKeys,
-    check_options,
-    encode_prompt,
-    encode_text,
-    listed,
-    new_tokens,
-    opened,
-    row_keys,
-    stop_strings,
-)
+from dlmsample.decoding import arguments
+from dlmsample.decoding.answers import answer_of, filled_of, output_of
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
 from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
@@ -24,7 +14,8 @@ from dlmsample.decoding.saved import Pretrained
 from dlmsample.decoding.stopping import Stops
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
-from dlmsample.models.denoiser import Denoiser, Prompt
+from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.text.chat import Chat, Prompt
 from dlmsample.policies.base import Policy
 from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
@@ -35,8 +26,8 @@ class Sampler(Pretrained):
 
     Order of operations, for each batch:
 
-    1. A canvas per row: the prompt's ids, then exactly ``max_new_tokens`` masks; or the ids of a text with masks. Rows
-       stand at their own offsets.
+    1. A canvas per row: the prompt's ids, then exactly ``max_new_tokens`` masks, then what the tokenizer puts behind a
+       text, like the [SEP] of a BERT; or the ids of a text with masks. Rows stand at their own offsets.
     2. One forward over the blocks before the first mask fills the cache (block-causal models).
     3. One forward over the active block of every unfinished row. Rows may stand at different blocks and steps.
     4. :func:`dlmsample.decoding.step.advance`: predict, policy step, bound, cache rule, EOS rule; tensors only.
@@ -87,8 +78,8 @@ class Sampler(Pretrained):
         refresh: int | None = None,
         graphs: bool = True,
     ) -> None:
-        model, policy = opened(model, policy)
-        check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
+        model, policy = arguments.opened(model, policy)
+        arguments.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
@@ -116,19 +107,23 @@ class Sampler(Pretrained):
         record: bool = False,
         progress: bool = False,
         *,
-        chat: bool | None = None,
+        chat: Chat = None,
+        template_args: Mapping[str, Any] | None = None,
         stop: Sequence[str] | None = None,
     ) -> Output:
         """Answer every prompt.
 
         Args:
-            prompts: texts, lists of chat messages, or lists of ids; or a single one of these.
+            prompts: texts, chats (messages with a text or parts of type "text" each), lists of ids; or one of these.
             max_new_tokens: answer positions of the canvas.
             seed: of all randomness (samples, random scores): one int, or one per prompt; with one int, repeated
                 prompts still differ.
             record: keep every event in ``out.trace``.
             progress: a progress bar on standard error when it is a terminal.
-            chat: None applies the tokenizer's chat template to texts if it has one, False never does.
+            chat: None applies the tokenizer's chat template to texts if it has one, False never; ``"text"`` takes texts
+                that have been through a template; ``"continue"`` goes on with the last message of a chat:
+                :meth:`dlmsample.models.denoiser.Denoiser.encode`.
+            template_args: variables of the chat template, such as ``{"enable_thinking": False}`` or ``tools``.
             stop: strings that end an answer, looked for in the text that ``texts`` shows. The text is cut before the
                 first one; ``tokens`` go up to and including the token in which that text ends (which may hold the stop
                 string's beginning). A row stops with the first block that completes a stop string.
@@ -137,18 +132,18 @@ class Sampler(Pretrained):
             :class:`~dlmsample.types.Output`: tokens, texts, statistics, events; in the prompts' order.
 
         Raises:
-            ValueError: a prompt that is too long, holds a mask (``[MASK]`` too), or cannot be encoded;
-                ``max_new_tokens`` below 1; a seed list of another length; a single stop string instead of a list, an
-                empty one, or any for a model without a tokenizer.
+            ValueError: a prompt that is too long, holds the mask id, or cannot be encoded (one of several is named); a
+                single stop string instead of a list, an empty one, or any for a model without a tokenizer;
+                ``max_new_tokens`` below 1; a seed list of another length.
         """
-        prompts = listed("prompts", prompts)
-        stops, new = self._stops(stop), new_tokens(self.model, max_new_tokens)
-        ids = [encode_prompt(self.model, prompt, chat, len(new)) for prompt in prompts]
-        results = self._run([p + new for p in ids], row_keys(seed, ids), False, record, progress, stops)
+        prompts = arguments.listed("prompts", prompts)
+        stops, new = self._stops(stop), arguments.new_tokens(self.model, max_new_tokens)
+        rows = arguments.each("prompts", prompts, arguments.prompt_reader(self.model, chat, len(new), template_args))
+        keys = arguments.row_keys(seed, [row.before for row in rows])
+        results = self._run([row.canvas(new) for row in rows], keys, False, record, progress, stops)
 
-        answers = [answer_of(self.model, result, len(p)) for result, p in zip(results, ids, strict=True)]
-        texts = None if self.model.tokenizer is None else [text or "" for _, text in answers]
-        return output_of(results, [tokens for tokens, _ in answers], texts, record, self.cache)
+        answers = [answer_of(self.model, r, len(row.before), len(new)) for r, row in zip(results, rows, strict=True)]
+        return output_of(results, answers, record, self.cache)
 
     def stream(
         self,
@@ -157,7 +152,8 @@ class Sampler(Pretrained):
         seed: int = 0,
         record: bool = False,
         *,
-        chat: bool | None = None,
+        chat: Chat = None,
+        template_args: Mapping[str, Any] | None = None,
         stop: Sequence[str] | None = None,
     ) -> Iterator[Answer]:
         """Answer prompts as they come; each answer as soon as it is done.
@@ -168,7 +164,7 @@ class Sampler(Pretrained):
 
         Args:
             prompts: any iterable, endless ones too.
-            max_new_tokens: as in :meth:`generate`, and so are ``seed``, ``record``, ``chat`` and ``stop``.
+            max_new_tokens: as in :meth:`generate`, and so is what follows.
 
         Returns:
             :class:`~dlmsample.types.Answer` by answer, in the order in which they are done.
@@ -185,18 +181,19 @@ class Sampler(Pretrained):
         """
         if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
             raise ValueError(f"stream takes an iterable of prompts, not {type(prompts).__name__}: wrap one in [ ]")
-        stops, new = self._stops(stop), new_tokens(self.model, max_new_tokens)
-        keys, lengths = RowKeys(seed), dict[int, int]()
+        stops, new = self._stops(stop), arguments.new_tokens(self.model, max_new_tokens)
+        read = arguments.prompt_reader(self.model, chat, len(new), template_args)
+        keys, lengths = arguments.RowKeys(seed), dict[int, int]()
 
         def requests() -> Iterator[Request]:
             for number, prompt in enumerate(prompts):
-                ids = encode_prompt(self.model, prompt, chat, len(new))
-                lengths[number] = len(ids)
-                yield Request(number, ids + new, keys.of(ids))
+                row = arguments.at_row("prompts", number, prompt, read)
+                lengths[number] = len(row.before)
+                yield Request(number, row.canvas(new), keys.of(row.before))
 
         def answers() -> Iterator[Answer]:
             for number, result in self._decode(requests(), False, record, stops, lambda finished: None):
-                tokens, text = answer_of(self.model, result, lengths.pop(number))
+                tokens, text = answer_of(self.model, result, lengths.pop(number), len(new))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
 
@@ -208,29 +205,36 @@ class Sampler(Pretrained):
         seed: int | Sequence[int] = 0,
         record: bool = False,
         progress: bool = False,
+        *,
+        chat: Chat = None,
+        template_args: Mapping[str, Any] | None = None,
     ) -> Output:
         """Decode the masks inside given texts; nothing else changes.
 
-        Given text before and behind a mask is context: seen as far as the model's attention reaches, never edited,
-        never counted. A budget of ``steps`` counts the masks. By default all of a text's masks are one block, which
-        reaches from the first mask to the text's end; with a ``block_length`` given, blocks without masks cost
-        nothing, or, where there is a cache, a forward that writes them. EOS stops nothing; special tokens are no
-        candidates.
+        What is placed is spliced into the given text, which comes back to the character
+        (:func:`dlmsample.models.splice.splice`). It is context before and behind a mask: seen as far as the model's
+        attention reaches, never edited, never counted. A budget of ``steps`` counts the masks. By default all of a
+        text's masks are one block, which reaches from the first mask to the text's end; with a ``block_length`` given,
+        blocks without masks cost nothing, or, where there is a cache, a forward that writes them. EOS stops nothing;
+        special tokens are no candidates.
 
         Args:
-            texts: texts with ``[MASK]`` or the tokenizer's own mask string (see
-                :func:`dlmsample.models.template.encode_template`; no chat template), chat messages with masks in
-                them, or lists of ids with the model's mask id.
+            texts: texts with ``[MASK]`` or the tokenizer's own mask string (no chat template), chat messages with masks
+                in them, or lists of ids with the model's mask id: :func:`dlmsample.models.template.open_template`.
             seed: of all randomness, as in :meth:`generate`.
             record: keep every event in ``out.trace``; positions number the masks of the text.
             progress: a progress bar on standard error when it is a terminal.
+            chat: ``"text"`` for texts that have been through a template; ``"continue"``: a chat's last turn stays open.
+            template_args: as in :meth:`generate`, for chats.
 
         Returns:
-            :class:`~dlmsample.types.Output`: ``texts`` whole, special tokens left out; ``tokens`` the ids placed
-            at the masks, in order. A text without a mask comes back as it is, at no cost.
+            :class:`~dlmsample.types.Output`: ``texts`` whole, of a chat with the separators of its template, of ids
+            without special tokens; ``tokens`` the ids placed at the masks, in order. A text without a mask comes back
+            as it is, at no cost.
 
         Raises:
-            ValueError: a text that is too long or cannot be encoded; a seed list of another length.
+            ValueError: a text that is too long or cannot be encoded (one of several is named); a seed list of another
+                length.
 
         Example:
             >>> import dlmsample as ds
@@ -238,20 +242,13 @@ class Sampler(Pretrained):
             >>> sampler.fill(["Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK]. So Ann has 7."]).texts
             ['Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = 7. So Ann has 7.']
         """
-        texts = listed("texts", texts)
+        texts = arguments.listed("texts", texts)
         model = self.model
-        ids = [encode_text(model, text) for text in texts]
-        results = self._run(ids, row_keys(seed, ids), True, record, progress)
-
-        placed = [
-            [new for old, new in zip(given, r.canvas, strict=True) if old == model.mask_id]
-            for given, r in zip(ids, results, strict=True)
-        ]
-        whole = None
-        if model.tokenizer is not None:
-            rows = zip(texts, placed, results, strict=True)
-            whole = [t if isinstance(t, str) and not new else model.decode(r.canvas) for t, new, r in rows]
-        return output_of(results, placed, whole, record, self.cache)
+        rows = arguments.each("texts", texts, lambda text: arguments.encode_text(model, text, chat, template_args))
+        ids = [row.ids for row in rows]
+        results = self._run(ids, arguments.row_keys(seed, ids), True, record, progress)
+        filled = [filled_of(model, row, result) for row, result in zip(rows, results, strict=True)]
+        return output_of(results, filled, record, self.cache)
 
     def release(self) -> None:
         """Give captured forwards and their memory back to torch, those of running calls as soon as these end.
@@ -263,7 +260,7 @@ class Sampler(Pretrained):
         self._pool.release()
 
     def _stops(self, stop: Sequence[str] | None) -> Stops:
-        return Stops(stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
+        return Stops(arguments.stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
 
     def _run(
         self,
@@ -280,6 +277,8 @@ class Sampler(Pretrained):
         # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
         segmentation = self._fill_segmentation if filling else self._segmentation
         todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, self.model.mask_id), reverse=True)
+        if segmentation.equal_lengths:
+            todo.sort(key=lambda i: len(canvases[i]), reverse=True)
         requests = (Request(i, canvases[i], keys[i]) for i in todo)
         with Progress(len(todo), progress) as bar:
             for i, result in self._decode(requests, filling, record, stops, bar.tick):

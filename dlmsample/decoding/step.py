@@ -67,6 +67,8 @@ class Settings(NamedTuple):
     whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
     gaps: bool = False  #: between blocks to decode lie some with nothing to decode
     table: Tensor | None = None  #: float32 ``[id]``, the policy's
+    vocabulary: int | None = None  #: ids from here on have no token and are not looked at; None: all have one
+    tokenless: Tensor | None = None  #: int64 ``[k]``, ids below that have no token either
 
 
 class Change(NamedTuple):
@@ -122,7 +124,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     """One policy update for every row that needs one, from one forward.
 
     1. Rows entering a block get a fresh policy state.
-    2. ``predict`` reduces the logits; ids the policy excludes are no candidates.
+    2. ``predict`` reduces the logits; ids without a token, and those the policy excludes, are no candidates.
     3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
     4. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
     5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
@@ -140,9 +142,13 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     if held is not None:
         state = _choose(rows.entering, state, held.policy if isinstance(held, Remembered) else held)
 
+    logits = features.logits[..., : settings.vocabulary]
+    shadow = None if features.shadow is None else features.shadow[..., : settings.vocabulary]
+    previous = logits if previous is None else previous[..., : settings.vocabulary]
+    current = block.tokens if settings.vocabulary is None else block.tokens.clamp(max=settings.vocabulary - 1)
     pred = predict(
-        features.logits,
-        block.tokens,
+        logits,
+        current,
         settings.mask_id,
         key=block.key,
         temperature=settings.temperature,
@@ -150,11 +156,12 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         top_k=settings.top_k,
         excluded=_excluded(policy, state, block, settings),
         divided=_divided(policy, state, block, settings),
+        never=settings.tokenless,
         needs=policy.needs,
         error=features.error,
-        shadow=features.shadow,
+        shadow=shadow,
         asked=policy.asks(state, block),
-        previous=features.logits if previous is None else previous,
+        previous=previous,
         table=settings.table,
     )
     if pred.kl is not None:

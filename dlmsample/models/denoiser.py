@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
@@ -12,17 +12,14 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from dlmsample.models.interface import DECODER, ModuleInterface, context_of
-from dlmsample.support.text import one_line
+from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_config
+from dlmsample.models.text.chat import NO_TOKENIZER, Chat, Prompt, Written, render, write
+from dlmsample.models.text.messages import Message, check_messages
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
-Prompt = str | Sequence[int] | Sequence[dict[str, str]]
 #: Special tokens that a config may name beside the mask, each as ``..._token_id``.
 _SPECIAL = ("pad", "bos", "eos", "cls", "sep")
-_PROMPT_FORMS = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
-#: In place of what a message says, to see whether a template shows it.
-_OTHER = {"content": "another text"}
 
 
 class ErrorHead(Protocol):
@@ -111,6 +108,19 @@ class Denoiser:
         return tuple(sorted(i for i in found if 0 <= i < self.vocab_size))
 
     @cached_property
+    def vocabulary(self) -> tuple[int, tuple[int, ...]]:
+        """Where the ids that have a token end, and those below without one: a vocabulary is often padded beyond them.
+
+        The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
+        """
+        known = getattr(self.tokenizer, "get_vocab", None)
+        if known is None:
+            return self.vocab_size, ()
+        tokens = {*known().values(), *getattr(self.tokenizer, "added_tokens_decoder", {}), self.mask_id, *self.eos_ids}
+        end = 1 + max(i for i in tokens if i < self.vocab_size)
+        return end, tuple(i for i in range(end) if i not in tokens)
+
+    @cached_property
     def block_length(self) -> int:
         """The block length that the checkpoint was trained for, in tokens."""
         return self.facts.block_length
@@ -128,12 +138,12 @@ class Denoiser:
     @property
     def context(self) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.module.config, self.interface)
+        return context_of(text_config(self.module), self.interface)
 
     @property
     def vocab_size(self) -> int:
         """Logits per position."""
-        return self.module.config.vocab_size
+        return text_config(self.module).vocab_size
 
     @property
     def device(self) -> torch.device:
@@ -168,69 +178,79 @@ class Denoiser:
         """
         return replace(self, head=head, head_name=name)
 
-    def encode(self, prompt: Prompt, chat: bool | None = None) -> list[int]:
+    def encode(self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None) -> list[int]:
         """Exactly the ids that ``generate`` puts in the canvas before the answer.
+
+        What the tokenizer puts behind any text, like the [SEP] of a BERT, comes behind the answer: :attr:`closing`.
 
         Args:
             prompt: text, chat messages, or ids (taken as they are).
-            chat: None applies the tokenizer's chat template to text if it has one; False never does.
+            chat: None applies the tokenizer's chat template to text if it has one, True always, False never: then the
+                tokenizer adds the special tokens that it adds to any text. ``"text"``: the text has been through a
+                template already and is taken as it is, nothing is added. ``"continue"``: messages whose last one, the
+                assistant's, is not over and goes on.
+            template_args: further variables of the chat template, such as ``{"enable_thinking": False}`` or
+                ``{"tools": [...]}``; only where it is applied.
 
         Raises:
-            ValueError: no tokenizer for a text, an id outside the vocabulary, or messages without a template.
-        """
-        if isinstance(prompt, str):
-            messages: Any = [{"role": "user", "content": prompt}]
-        elif not isinstance(prompt, Sequence) or isinstance(prompt, bytes):
-            raise ValueError(_PROMPT_FORMS + f", not {type(prompt).__name__} (tensors and arrays: .tolist())")
-        elif all(type(i) is int for i in prompt):
-            return self._checked(prompt)  # type: ignore[arg-type]
-        else:
-            messages = prompt
-        if not all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages):
-            raise ValueError(_PROMPT_FORMS)
-        tokenizer = self._tokenizer("encode text")
-        try:
-            "".join(m["content"] for m in messages).encode()
-        except UnicodeEncodeError as e:
-            raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
-        if isinstance(prompt, str) and (chat is False or (chat is None and not tokenizer.chat_template)):
-            return tokenizer.encode(prompt)
-        return tokenizer.encode(self.render(messages), add_special_tokens=False)
+            ValueError: no tokenizer for a text, an id outside the vocabulary, messages without a template or that it
+                refuses, an argument that it does not read, or a ``chat`` that does not fit the prompt.
 
-    def render(self, messages: Sequence[dict[str, str]], answer: bool = True) -> str:
+        Example:
+            >>> import dlmsample as ds
+            >>> model = ds.load("nano")
+            >>> model.decode(model.encode("3 + 4?")), model.decode(model.encode("3 + 4?", chat="text"))
+            ('Q: 3 + 4?\\nA:', '3 + 4?')
+        """
+        written = self.written(prompt, chat, template_args)
+        if written is None:
+            return self._checked(prompt)  # type: ignore[arg-type]
+        tokenizer = self._tokenizer("encode text")
+        if not written.framed:
+            return tokenizer.encode(written.text, add_special_tokens=False)
+        ids = tokenizer.encode(written.text)
+        if not ids or ids[-1] not in self.special_ids:
+            return ids
+        end = len(ids) - len(self.closing)
+        return ids[:end] if ids[end:] == self.closing else ids
+
+    def written(
+        self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None, answer: bool = True
+    ) -> Written | None:
+        """The text that :meth:`encode` encodes, see :func:`~dlmsample.models.text.chat.write`; None for ids."""
+        return write(self.name, self.tokenizer, prompt, chat, template_args, answer)
+
+    def render(
+        self, messages: Sequence[Message], answer: bool = True, template_args: Mapping[str, Any] | None = None
+    ) -> str:
         """Chat messages as one text, by the tokenizer's chat template.
 
         Args:
-            messages: dicts with ``role`` and ``content``.
+            messages: dicts with ``role`` and ``content``, a text or a list of parts of type "text".
             answer: end with the beginning of the next answer.
+            template_args: further variables of the template.
 
         Raises:
-            ValueError: there is no template, or it does not take these messages.
+            ValueError: there is no template, or it does not take these messages or arguments.
         """
-        tokenizer = self._tokenizer("encode text")
-        if not tokenizer.chat_template:
-            raise ValueError(f"{self.name} has no chat template: give the prompt as plain text (chat=False, --raw)")
-        from jinja2 import TemplateError
+        check_messages(messages)
+        ending = "answer" if answer else "closed"
+        return render(self.name, self._tokenizer("encode text"), messages, ending, template_args)
 
-        def rendered(messages: Sequence[dict[str, str]]) -> str:
-            return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=answer)
+    @cached_property
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The special tokens that the tokenizer puts before and behind any text; none without a tokenizer."""
+        if self.tokenizer is None:
+            return [], []
+        bare, framed = self.tokenizer.encode("a", add_special_tokens=False), self.tokenizer.encode("a")
+        found = (at for at in range(len(framed)) if bare and framed[at : at + len(bare)] == bare)
+        at = next(found, None)
+        return ([], []) if at is None else (framed[:at], framed[at + len(bare) :])
 
-        template, instead = f"the chat template of {self.name}", "give the prompt as plain text (chat=False, --raw)"
-        try:
-            text = rendered(messages)
-            said = messages[-1]["content"].strip() if messages else ""
-            lost = said not in text and text == rendered([*messages[:-1], {**messages[-1], **_OTHER}])
-        except TemplateError as e:
-            why = one_line(e)
-            raise ValueError(f"{template} refuses these messages: {why}; change their roles or order") from e
-        except Exception as e:  # a template is a program that comes with the checkpoint
-            why = " ".join(f"{type(e).__name__}: {e}".split())[:200]
-            raise ValueError(f"{template} fails ({why}): repair it, or {instead}") from e
-        if lost:
-            raise ValueError(
-                f"{template} leaves out what the last message says, as those do that take it in parts: {instead}"
-            )
-        return text
+    @property
+    def closing(self) -> list[int]:
+        """What the tokenizer puts behind any text. ``generate`` puts it behind the answer to a text."""
+        return self.frame[1]
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids to text, special tokens left out."""
@@ -238,7 +258,7 @@ class Denoiser:
 
     def _tokenizer(self, purpose: str) -> Any:
         if self.tokenizer is None:
-            raise ValueError(f"{self.name} has no tokenizer to {purpose}: give prompts as lists of ids, read `.tokens`")
+            raise ValueError(f"{self.name} has no tokenizer to {purpose}: {NO_TOKENIZER}")
         return self.tokenizer
 
     def _checked(self, ids: Sequence[int]) -> list[int]:

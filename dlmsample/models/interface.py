@@ -43,6 +43,8 @@ class ModuleInterface:
     kind: ModuleKind = "decoder"
     offset: int = 0  #: the position id of the first token; the RoBERTa family counts from the padding id + 1
     padding: bool = False  #: the module takes a padding mask ``[row, key]``
+    equal_lengths: bool = False  #: padding changes what a row gives: rows of one forward must be of equal length
+    needs_text: bool = False  #: a row of masks alone gives no numbers
 
     def body(self, module: Any) -> Any:
         """What is called like a decoder's body and returns ``last_hidden_state`` and, if asked, ``hidden_states``."""
@@ -72,6 +74,12 @@ _UNBOUNDED = 1 << 20
 def takes_padding(kind: ModuleKind, bidirectional: bool) -> bool:
     """Whether a module is given a padding mask."""
     return kind == "masked_lm" or (kind == "module" and bidirectional)
+
+
+def text_config(module: Any) -> Any:
+    """The part of a module's configuration that tells of texts: all of it, but where the module also reads images."""
+    config = module.config
+    return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def context_of(config: Any, interface: ModuleInterface) -> int:

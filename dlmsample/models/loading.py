@@ -45,6 +45,10 @@ def load(
     this project's trainer writes it. The section overrides what a family says. A folder without a tokenizer loads
     too: prompts then are lists of ids. Nothing goes over the network for a folder.
 
+    A masked LM, and foreign code that looks both ways, is probed: two forwards over at most 24 tokens tell whether
+    padding changes what a row gives (:func:`dlmsample.models.probe.probe_rows`). If it does, batches hold rows of equal
+    length; a module that is no function of its row is refused.
+
     An adapter is added to the weights, so ``module`` stays a stock transformers module. For that, a model of up to
     10⁹ parameters is loaded in float32 and cast afterwards, so that the sum is rounded once; a larger one is merged
     in the dtype it is asked for. Adapters trained on a family's published module names are renamed.
@@ -77,7 +81,7 @@ def load(
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
-            declared facts, an unknown dtype or device, or code that may not run.
+            declared facts, an unknown dtype or device, code that may not run, or rows that depend on their neighbours.
 
     Example:
         >>> model = load("nano")
@@ -90,6 +94,7 @@ def load(
     from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import open_config
     from dlmsample.models.fusion.fuse import fuse, is_spread
+    from dlmsample.models.probe import probe_rows
 
     check_weights(str(name), locate(str(name)), allow_pickle)  # the cheapest mistakes first
     opened = open_config(
@@ -131,14 +136,17 @@ def load(
         if is_spread(module):
             raise ValueError("compile fuses the layers of a model on one device: leave out compile or device_map")
         module = fuse(module)
+    interface = opened.interface(module.eval())
+    if interface.padding:
+        interface = probe_rows(name, module, interface, opened.facts.mask_id)
     model = Denoiser(
         name,
-        module.eval(),
+        module,
         opened.tokenizer,
         opened.facts,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
-        interface=opened.interface(module),
+        interface=interface,
     )
     if scorer_head is not None and spread is not None:
         scorer_head = attach.AtDevice(scorer_head.to(model.device), model.device)

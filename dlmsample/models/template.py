@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from dlmsample.models.denoiser import Denoiser, Prompt
+from dlmsample.models.text.chat import Chat
 
 MARK = "[MASK]"
 #: Texts after which a piece can be encoded as a continuation, if they keep their ids.
@@ -13,8 +15,17 @@ _ANCHORS = ("\n", ".", "0")
 _WORD_STARTS = ("▁", "Ġ")
 
 
-def encode_template(model: Denoiser, text: Prompt) -> list[int]:
-    """The ids of a text with masks, the whole canvas of ``Sampler.fill``.
+class Template(NamedTuple):
+    """A text with masks."""
+
+    ids: list[int]  #: the whole canvas, with the mask id at the masks
+    pieces: list[str] | None  #: the text before, between and behind the masks; None where ids were given
+
+
+def open_template(
+    model: Denoiser, text: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None
+) -> Template:
+    """A text with masks as ids, the whole canvas of ``Sampler.fill``, and in pieces.
 
     ``[MASK]`` and the tokenizer's own mask string are masks. A tokenizer that knows its mask string encodes the text as
     a whole, by its own rules about the space before it; else the pieces between the masks are encoded one by one,
@@ -26,9 +37,30 @@ def encode_template(model: Denoiser, text: Prompt) -> list[int]:
         model: the checkpoint.
         text: a text; chat messages, which the chat template makes into a text as they stand, without the beginning of
             an answer; or ids with the model's mask id, taken as they are.
+        chat: ``"text"``: a text as it is, without the special tokens that the tokenizer adds to any text;
+            ``"continue"``: messages whose last one is not over.
+        template_args: further variables of the chat template.
 
     Raises:
         ValueError: what :meth:`~dlmsample.models.denoiser.Denoiser.encode` refuses.
+
+    Example:
+        >>> import dlmsample as ds
+        >>> model = ds.load("nano")
+        >>> ids, pieces = open_template(model, "3 + [MASK] = 7")
+        >>> ids.count(model.mask_id), pieces
+        (1, ['3 + ', ' = 7'])
+    """
+    given = False if isinstance(text, str) and chat is None else chat
+    written = model.written(text, given, template_args, answer=False)
+    if written is None:
+        return Template(model.encode(text), None)
+    pieces = re.split("|".join(re.escape(mark) for mark in (MARK, _mask_string(model)) if mark), written.text)
+    return Template(_encode(model, pieces, written.framed), pieces)
+
+
+def encode_template(model: Denoiser, text: Prompt) -> list[int]:
+    """The ids of a text with masks, see :func:`open_template`.
 
     Example:
         >>> import dlmsample as ds
@@ -37,27 +69,23 @@ def encode_template(model: Denoiser, text: Prompt) -> list[int]:
         >>> ids.count(model.mask_id), model.decode(ids)
         (1, '3 +  = 7')
     """
-    plain = model.encode(text, chat=False)  # which refuses what is no prompt
-    if isinstance(text, str):
-        return _encode(model, text, special=True)
-    if text and isinstance(text[0], dict):
-        return _encode(model, model.render(text, answer=False), special=False)  # type: ignore[arg-type]
-    return plain
+    return open_template(model, text).ids
 
 
-def _encode(model: Denoiser, text: str, special: bool) -> list[int]:
+def _encode(model: Denoiser, pieces: list[str], framed: bool) -> list[int]:
     tokenizer: Any = model.tokenizer
     own = _mask_string(model)
-    pieces = re.split("|".join(re.escape(mark) for mark in (MARK, own) if mark), text)
-    if len(pieces) > 1 and own:
-        whole = tokenizer.encode(own.join(pieces), add_special_tokens=special)
+    if len(pieces) == 1:
+        return tokenizer.encode(pieces[0], add_special_tokens=framed)
+    if own:
+        whole = tokenizer.encode(own.join(pieces), add_special_tokens=framed)
         if whole.count(model.mask_id) == len(pieces) - 1:
             return whole
     first, *others = pieces
     ids = tokenizer.encode(first, add_special_tokens=False)
     for piece in others:
         ids += [model.mask_id, *_continuation(tokenizer, piece)]
-    before, after = _frame(tokenizer) if special else ([], [])
+    before, after = model.frame if framed else ([], [])
     return [*before, *ids, *after]
 
 
@@ -85,10 +113,3 @@ def _continuation(tokenizer: Any, piece: str) -> list[int]:
         if joined[: len(head)] == head:
             return joined[len(head) :]
     return bare
-
-
-def _frame(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """The special tokens that the tokenizer puts before and behind any text."""
-    bare, framed = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    at = next((i for i in range(len(framed)) if framed[i : i + len(bare)] == bare), 0)
-    return framed[:at], framed[at + len(bare) :]

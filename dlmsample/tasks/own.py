@@ -120,7 +120,7 @@ def _is_answer(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and not isinstance(value, bool) and str(value).strip() != ""
 
 
-def _scorer(scorer: Any, pattern: str | None, allow: bool) -> Scorer:
+def _scorer(scorer: Any, pattern: str | None, allow: bool) -> Any:
     if callable(scorer):
         return scorer
     if (scorer == "regex") != (pattern is not None):
@@ -133,7 +133,7 @@ def _scorer(scorer: Any, pattern: str | None, allow: bool) -> Scorer:
     return _from_file(file, function, allow) if file.endswith(".py") else SCORERS[scorer]
 
 
-def _from_file(file: str, function: str, allow: bool) -> Scorer:
+def _from_file(file: str, function: str, allow: bool) -> Any:
     if not allow:
         raise ValueError(f"scorer {file}:{function} runs code of yours: allow it with --allow-code-execution")
     path = Path(file).expanduser()

@@ -88,9 +88,9 @@ def test_raw_leaves_the_chat_template_out(call: Call, monkeypatch: pytest.Monkey
     chats: list[bool | None] = []
     encode = Denoiser.encode
 
-    def spy(self: Denoiser, prompt: Any, chat: bool | None = None) -> list[int]:
+    def spy(self: Denoiser, prompt: Any, chat: bool | None = None, template_args: Any = None) -> list[int]:
         chats.append(chat)
-        return encode(self, prompt, chat)
+        return encode(self, prompt, chat, template_args)
 
     monkeypatch.setattr(Denoiser, "encode", spy)
     call("generate", "x", *SHORT)

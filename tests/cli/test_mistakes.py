@@ -61,7 +61,6 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "block length negative": ((*G, "--block-length", "-8"), b"", '"all"'),
     "block length word": ((*G, "--block-length", "whole"), b"", '"all"'),
     "long prompt": ((*G, "--max-new-tokens", "100000"), b"", "shorten the prompt or lower"),
-    "mask in the prompt": (("generate", "a <|mask|> b"), b"", "fill"),
     "temperature": ((*G, "--temperature", "-1"), b"", "0 or more"),
     "temperature nan": ((*G, "--temperature", "nan"), b"", "0 or more"),
     "top-p": ((*G, "--top-p", "0"), b"", "(0, 1]"),

@@ -143,8 +143,28 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "no content": (C, b'[{"role": "user"}]', "lacks its role or its content"),
     "a bad line": (C, b'[{"role": "user", "content": "x"}]\n[5]', "line 2 of standard input"),
     "not UTF-8": (C, b"\xff", "give a JSON file"),
-    "a mask": (("generate", "a <|mask|> b"), b"", "--template"),
-    "a mask mark": (("generate", "a [MASK] b"), b"", "--template"),
+    "a picture": (
+        C,
+        b'[{"role": "user", "content": [{"type": "image", "url": "a.png"}]}]',
+        "a part of type 'image', and only parts of type 'text' are read",
+    ),
+    "text and chat": ((*C, "--text"), b"[]", "--text takes a PROMPT or --template"),
+    "text and raw": (("generate", "x", "--text", "--raw"), b"", "--raw and --text exclude each other"),
+    "nothing to continue": (("generate", "x", "--continue"), b"", "--continue goes on with the last message of --chat"),
+    "the user's turn": ((*C, "--continue"), b'[{"role": "user", "content": "x"}]', "one of the assistant's"),
+    "an argument and raw": (("generate", "x", "--raw", "--template-arg", "a=1"), b"", "--template-arg is for a chat"),
+    "no argument": (("generate", "x", "--template-arg", "tools"), b"", "--template-arg takes KEY=VALUE"),
+    "an argument twice": (
+        ("generate", "x", "--template-arg", "a=1", "--template-arg", "a=2"),
+        b"",
+        "--template-arg a is given twice",
+    ),
+    "no value": (("generate", "x", "--template-arg", "a=[1"), b"", "no JSON and no YAML"),
+    "an unknown argument": (
+        ("generate", "x", "--template-arg", "enable_thinkin=false"),
+        b"",
+        "unknown argument of the chat template of nano 'enable_thinkin'",
+    ),
 }
 
 
@@ -154,3 +174,30 @@ def test_mistake_is_one_line_with_the_remedy(case: str, call: Call) -> None:
     said = call(*args, stdin=stdin)
     is_mistake(said, remedy)
     assert len(said.err) < 300
+
+
+def test_text_that_was_templated_already(call: Call) -> None:
+    """Exactly as it is: the same as what the template would have made of it."""
+    templated = f"Q: {QUESTION}\nA:"
+    plain = call("generate", QUESTION, "--json", "--max-new-tokens", "24")
+    exact = call("generate", templated, "--text", "--json", "--max-new-tokens", "24")
+    assert json.loads(exact.out)["tokens"] == json.loads(plain.out)["tokens"]
+    filled = call("generate", "--template", f"{templated} 14 * 12 = [MASK][MASK][MASK]", "--text", "--json")
+    assert json.loads(filled.out)["text"] == f"{templated} 14 * 12 = 168"
+
+
+def test_a_turn_goes_on(call: Call) -> None:
+    begun = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": "14 * 12 ="}]
+    options = ("--json", "--max-new-tokens", "16")
+    said = call("generate", "--chat", "-", "--continue", *options, stdin=json.dumps(begun).encode())
+    same = call("generate", f"Q: {QUESTION}\nA: 14 * 12 =", "--text", *options)
+    assert json.loads(said.out)["tokens"] == json.loads(same.out)["tokens"]
+
+
+def test_content_in_parts(call: Call) -> None:
+    parts = [
+        {"role": "user", "content": [{"type": "text", "text": QUESTION[:9]}, {"type": "text", "text": QUESTION[9:]}]}
+    ]
+    options = ("--max-new-tokens", "16")
+    whole = call("generate", QUESTION, *options).out
+    assert call("generate", "--chat", "-", *options, stdin=json.dumps(parts).encode()).out == whole

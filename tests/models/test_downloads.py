@@ -138,12 +138,6 @@ def test_dtypes_that_nothing_computes_in(dtype: Any) -> None:
 TEMPLATES = {
     "{{ 1 / 0 }}": ("ZeroDivisionError", "--raw"),
     "{{ messages[0]['content'] + 1 }}": ("TypeError", "--raw"),
-    "{% for m in messages %}<{{ m['role'] }}>{{ m['content'][0]['text'] }}{% endfor %}": (
-        "leaves out",
-        "parts",
-        "--raw",
-    ),
-    "{% for m in messages %}{% for part in m['content'] %}{{ part.text }}{% endfor %}{% endfor %}": ("leaves out",),
     "nothing at all": ("leaves out", "chat=False"),
 }
 

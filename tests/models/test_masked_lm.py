@@ -31,7 +31,8 @@ def test_ids_come_from_the_tokenizer(bert: Path) -> None:
     assert (model.mask_id, model.eos_ids) == (WORDS.index("[MASK]"), (WORDS.index("[SEP]"),))
     assert (model.attention, model.block_alignment) == ("bidirectional", "prompt")
     ids = model.encode("the capital")
-    assert ids == [WORDS.index(w) for w in ("[CLS]", "the", "capital", "[SEP]")]
+    assert ids == [WORDS.index(w) for w in ("[CLS]", "the", "capital")]
+    assert model.closing == [WORDS.index("[SEP]")], "which comes behind the answer"
     assert model.decode(ids) == "the capital"
     with pytest.raises(ValueError, match="no chat template"):
         model.encode([{"role": "user", "content": "the capital"}])
@@ -81,3 +82,38 @@ def test_the_head_runs_on_the_block_alone(tmp_path: Path) -> None:
     ds.Sampler(model, ds.Unmask(), block_length=4).generate([[5] * 20], max_new_tokens=4)
     hook.remove()
     assert {shape[1] for shape in seen} == {4}
+
+
+def test_an_answer_stands_before_the_separator(bert: Path) -> None:
+    """[CLS] prompt answer [SEP], as a BERT reads a text; alone, in a batch, and as they come."""
+    model, seen = ds.load(bert), list[list[int]]()
+    hook = model.module.bert.register_forward_pre_hook(
+        lambda _m, _a, given: seen.append(given["input_ids"][0].tolist()), with_kwargs=True
+    )
+    sampler = ds.Sampler(model, ds.Unmask(tokens_per_step=9), block_length="all")
+    alone = sampler.generate(["the capital"], 3)
+    hook.remove()
+    separator = WORDS.index("[SEP]")
+    assert seen[0] == [*model.encode("the capital"), *[model.mask_id] * 3, separator]
+    for length in (None, 2, "all"):
+        sampler = ds.Sampler(model, ds.Unmask(), block_length=length)  # type: ignore[arg-type]
+        prompts = ["the capital", "rome is a", "a", ""]
+        out = sampler.generate(prompts, 5)
+        assert all(len(tokens) <= 5 and separator not in tokens for tokens in out.tokens)
+        assert out.tokens == [sampler.generate([prompt], 5).tokens[0] for prompt in prompts]
+        assert {a.number: a.tokens for a in sampler.stream(prompts, 5)} == dict(enumerate(out.tokens))
+    assert len(alone.tokens[0]) <= 3
+    room = model.context - len(model.encode("a")) - 1
+    sampler.generate(["a"], room)
+    with pytest.raises(ValueError, match="exceed the context"):
+        sampler.generate(["a"], room + 1)
+
+
+def test_masks_alone_give_no_numbers_with_esm(tmp_path: Path) -> None:
+    """It divides by the share of tokens that are no masks."""
+    sampler = ds.Sampler(tiny.opened("esm-rotary", tmp_path / "c"), ds.Unmask())
+    for call in (lambda: sampler.generate([[5], []], 4), lambda: sampler.fill([[5, tiny.MASK], [tiny.MASK] * 2])):
+        with pytest.raises(ValueError, match=r"\[1\]: a canvas of masks alone gives no numbers"):
+            call()
+    other = ds.Sampler(tiny.opened("bert", tmp_path / "d"), ds.Unmask())
+    assert other.generate([[]], 4).tokens

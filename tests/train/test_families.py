@@ -172,7 +172,7 @@ def test_what_cannot_be_trained_is_told(tmp_path: Path) -> None:
 
 
 def test_prompts_without_a_template_are_those_of_decoding(tmp_path: Path) -> None:
-    """BERT's stand between [CLS] and [SEP]."""
+    """BERT's stand behind [CLS]; [SEP] comes behind the answer."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -188,7 +188,7 @@ def test_prompts_without_a_template_are_those_of_decoding(tmp_path: Path) -> Non
     assert (model.mask_id, model.eos_ids) == (4, (3,))
     encoder = Encoder(folder, 3)
     assert encoder.prompts(["what is this", "is"]) == [model.encode("what is this"), model.encode("is")]
-    assert encoder.prompts(["is"]) == [[2, 6, 3]]
+    assert encoder.prompts(["is"]) == [[2, 6]]
     assert encoder.answers(["this"]) == [[7, 3]]
 
 

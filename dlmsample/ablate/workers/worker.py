@@ -16,7 +16,7 @@ from dlmsample import rng
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import Cell
 from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Reply, Unit, describe
-from dlmsample.decoding.arguments import encode_prompt
+from dlmsample.decoding.arguments import EncodedPrompt, at_row, encode_prompt
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.policies.registry import policy
 
@@ -37,7 +37,8 @@ class Worker:
         self._model: Any = None
         self._broken: dict[str, ValueError] = {}
         self._last: tuple[Cell, Sampler] | None = None  # a Sampler keeps what it captured
-        self._ids: dict[str, array[int]] = {}  # of the prompts, with the present checkpoint's tokenizer
+        # of the prompts, with the present checkpoint's tokenizer
+        self._ids: dict[str, tuple[array[int], list[int]]] = {}
         if threads is not None:
             torch.set_num_threads(threads)
 
@@ -59,15 +60,20 @@ class Worker:
         sampler = self._sampler(cell, len(unit.prompts))
         new = cell.settings.max_new_tokens
         began = time.perf_counter()
-        prompts = [self._encoded(prompt, new) for prompt in unit.prompts]
+        prompts: Any = [
+            at_row("example", index, prompt, lambda prompt: self._encoded(prompt, new))
+            for index, prompt in zip(unit.indices, unit.prompts, strict=True)
+        ]
         out = sampler.generate(prompts, new, seed=[row_seed(cell.seed, index) for index in unit.indices])
         return Answers(out.texts, [_figures(stats) for stats in out.stats], time.perf_counter() - began)
 
-    def _encoded(self, prompt: str, new: int) -> list[int]:
+    def _encoded(self, prompt: str, new: int) -> EncodedPrompt:
         """The ids of a prompt. They are kept, since every cell of a task needs them and a chat template is slow."""
         if prompt not in self._ids:
-            self._ids[prompt] = array("q", encode_prompt(self._model, prompt, None, new))
-        return self._ids[prompt].tolist()
+            before, behind = encode_prompt(self._model, prompt, None, new)
+            self._ids[prompt] = array("q", before), behind
+        before, behind = self._ids[prompt]
+        return EncodedPrompt(before.tolist(), behind)
 
     def _sampler(self, cell: Cell, rows: int) -> Sampler:
         model = self._checkpoint(cell)

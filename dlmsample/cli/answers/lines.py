@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dlmsample.cli import screen, settings
+from dlmsample.models.text.messages import text_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from dlmsample.types import Output, RowStats
 
 
-def template_ids(model: Any, text: str) -> list[int | None]:
-    """The ids of a text with masks, which are None."""
-    from dlmsample.models.template import encode_template
+def template_ids(model: Any, text: str, how: Any = None) -> list[int | None]:
+    """The ids of a text with masks, which are None. ``how``: the ``chat`` of the library."""
+    from dlmsample.models.template import open_template
 
-    return [None if token == model.mask_id else token for token in encode_template(model, text)]
+    return [None if token == model.mask_id else token for token in open_template(model, text, how).ids]
 
 
 def write_json(stream: TextIO, asked: Sequence[Any], out: Output) -> None:
@@ -31,10 +32,19 @@ def write_json(stream: TextIO, asked: Sequence[Any], out: Output) -> None:
         stream.write(json.dumps(row) + "\n")
 
 
-def write_text(page: Console, asked: Sequence[Any], out: Output, model: Any, length: int | None, steps: bool) -> None:
+def write_text(
+    page: Console,
+    asked: Sequence[Any],
+    out: Output,
+    model: Any,
+    length: int | None,
+    steps: bool,
+    given: Sequence[list[int | None] | None],
+) -> None:
     """For people: each text, then a dim line of statistics; several prompts are numbered and repeated.
 
     ``length``: answer positions; None: the prompts are texts with masks. ``steps``: before each text how it came about.
+    ``given``: the ids of each text with masks.
     """
     from rich.text import Text
 
@@ -42,14 +52,14 @@ def write_text(page: Console, asked: Sequence[Any], out: Output, model: Any, len
 
     for index, (prompt, text, stats) in enumerate(zip(asked, out.texts, out.stats, strict=True)):
         if len(asked) > 1:
-            said = prompt if isinstance(prompt, str) else prompt[-1]["content"]
+            said = prompt if isinstance(prompt, str) else text_of(prompt[-1])
             screen.say(page, f"{'' if index == 0 else chr(10)}[{index + 1}] {said}")
         if steps and out.trace is not None:
-            ids = None if length is not None else template_ids(model, prompt)
+            ids = given[index]
             places = length if ids is None else ids.count(None)
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), ids)
             screen.say(page, "")
-        screen.say(page, text.strip())
+        screen.say(page, text.strip() if length is not None else text)
         cache = f", cache {out.cache}" if settings.approximate(out.cache) else ""
         page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
 

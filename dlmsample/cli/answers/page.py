@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import dlmsample
 from dlmsample.cli.answers.steps import CanvasCell, CanvasFrame, amid, frames, on_one_line
+from dlmsample.models.text.messages import text_of
 from dlmsample.support.html import render
 from dlmsample.support.text import printable
 from dlmsample.types import Event, Output, RowStats
@@ -64,7 +65,7 @@ def rows_of(
     rows = []
     for prompt, text, stats, events, ids in zip(asked, out.texts, out.stats, out.trace or (), given, strict=True):
         places = length if ids is None else ids.count(None)
-        said = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {m['content']}" for m in prompt)
+        said = prompt if isinstance(prompt, str) else "\n".join(f"{m['role']}: {text_of(m)}" for m in prompt)
         rows.append(TracedAnswer(said, text, stats, events, places or 0, ids))
     return rows
 

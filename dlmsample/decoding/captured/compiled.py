@@ -35,8 +35,8 @@ def compiled_update(settings: Settings, width: int, one_prompt_block: bool, back
         >>> compiled_update(settings, 32, True) is compiled_update(settings._replace(policy=ds.T2T()), 32, True)
         True
     """
-    ids = tuple(None if t is None else (len(t), t.device) for t in (settings.eos_ids, settings.special, settings.table))
-    fixed: Any = settings._replace(eos_ids=None, special=None, table=None)  # type: ignore[arg-type]
+    ids = tuple(None if t is None else (len(t), t.device) for t in _tensors(settings))
+    fixed: Any = settings._replace(eos_ids=None, special=None, tokenless=None, table=None)  # type: ignore[arg-type]
     try:
         hash(settings.policy)
     except TypeError:  # a field of it is a list, or such
@@ -74,7 +74,7 @@ class Compiled:
 
         Of the change's block, ``step`` and ``key`` are not to be read: one is written over, the other not computed.
         """
-        given = (rows, layout.first, layout.length, features, settings.eos_ids, settings.special, settings.table)
+        given = (rows, layout.first, layout.length, features, *_tensors(settings))
         if self._compiled is not None:
             _any_size(rows, layout, features)
             many = len(rows.start) > 1
@@ -124,11 +124,12 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         features: Features,
         eos_ids: Tensor,
         special: Tensor | None,
+        tokenless: Tensor | None,
         table: Tensor | None,
     ) -> tuple[Any, ...]:
         layout = Layout(first, length, width, one_prompt_block)
-        given = settings._replace(eos_ids=eos_ids, special=special, table=table)
-        new, outcome, change = advance(rows, layout, features, given)
+        whole = settings._replace(eos_ids=eos_ids, special=special, tokenless=tokenless, table=table)
+        new, outcome, change = advance(rows, layout, features, whole)
         tree_map(lambda old, now: old if old is now else old.copy_(now), rows, new)
         # named tuples made here cannot be returned by compilers before torch 2.12
         block, pred = change.block._replace(key=rows.key), change.pred
@@ -136,6 +137,10 @@ def _updating(settings: Settings, width: int, one_prompt_block: bool) -> Callabl
         return outcome, tuple(block), change.after, tuple(pred), change.start, change.step, info
 
     return update
+
+
+def _tensors(settings: Settings) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+    return settings.eos_ids, settings.special, settings.tokenless, settings.table
 
 
 def _any_size(rows: Rows, layout: Layout, features: Features) -> None:

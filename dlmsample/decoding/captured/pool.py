@@ -77,8 +77,9 @@ class Pool:
 
 def _serves(slots: Slots, size: int, extent: Extent) -> bool:
     """Whether slots do for a batch of the same kind; blocks a little too wide cost less than to capture anew."""
-    width, length = slots.extent
-    return slots.size >= size and length >= extent.length and extent.width <= width <= extent.width * 5 // 4
+    have = slots.extent
+    wide = extent.width <= have.width <= extent.width * 5 // 4
+    return slots.size >= size and have.length >= extent.length and wide
 
 
 def _capturable(config: DecodingConfig) -> bool:
@@ -88,6 +89,8 @@ def _capturable(config: DecodingConfig) -> bool:
     """
     device = config.device
     if config.cache in APPROXIMATIONS or device.type != "cuda" or torch.is_autocast_enabled("cuda"):
+        return False
+    if config.segmentation.equal_lengths:  # captured forwards have few lengths, to which rows are padded
         return False
     here = device.index in (None, torch.cuda.current_device())
     return here and config.model.on_one_device

@@ -22,7 +22,7 @@ class Encoder:
 
     The template is rendered once for each sequence of roles and the texts are spliced in, which is several
     times faster than once per example. So a template that changes what a message says (beyond its ends) is
-    not followed. Without a template a prompt stands between the special tokens that the tokenizer puts around a text
+    not followed. Without a template a prompt stands behind the special tokens that the tokenizer puts before a text
     (none for most), as it does in decoding.
 
     Raises:
@@ -108,13 +108,13 @@ class Encoder:
                 span = form[-1]
                 assert isinstance(span, list)
                 span.append(marks.index(part) if part in marks else part)
-        return form if self.outer.chat_template else self._between_special_tokens(form, text)
+        return form if self.outer.chat_template else self._behind_special_tokens(form, text)
 
-    def _between_special_tokens(self, form: RenderedTemplate, text: str) -> RenderedTemplate:
+    def _behind_special_tokens(self, form: RenderedTemplate, text: str) -> RenderedTemplate:
         whole, inside = (self.outer.encode(text, add_special_tokens=special) for special in (True, False))
         starts = range(len(whole) - len(inside) + 1)
         start = next((at for at in starts if whole[at : at + len(inside)] == inside), 0)
-        return [*whole[:start], *form, *whole[start + len(inside) :]]
+        return [*whole[:start], *form]
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.fast.encode_batch_fast(list(texts), add_special_tokens=False)]

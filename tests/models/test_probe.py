@@ -1,0 +1,118 @@
+"""Rows are independent for any masked LM of transformers, or their lengths are kept equal, or it is refused by name."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import CONFIG_MAPPING, AutoModelForMaskedLM
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+
+import dlmsample as ds
+from dlmsample.models.families import open_config
+from tests.models import checkpoints as tiny
+
+MASK, EOS, VOCAB = 32, 2, 40
+#: What makes a configuration small, where it has the field.
+SIZES: dict[str, Any] = {
+    "vocab_size": VOCAB,
+    **dict.fromkeys(("hidden_size", "d_model", "dim", "emb_dim", "embedding_size", "d_latents"), 32),
+    **dict.fromkeys(("intermediate_size", "encoder_ffn_dim", "decoder_ffn_dim", "hidden_dim", "d_inner"), 48),
+    **dict.fromkeys(("num_hidden_layers", "n_layers", "encoder_layers", "decoder_layers", "num_layers"), 2),
+    **dict.fromkeys(("num_attention_heads", "n_heads", "encoder_attention_heads", "decoder_attention_heads"), 4),
+    "num_key_value_heads": 4,
+    "max_position_embeddings": 96,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": EOS,
+    "cls_token_id": 1,
+    "sep_token_id": 2,
+}
+#: What else a family needs to be small or to be built at all.
+OWN: dict[str, dict[str, Any]] = {
+    "big_bird": {"max_position_embeddings": 256, "block_size": 8},
+    "convbert": {"conv_kernel_size": 3},
+    "esm": {"mask_token_id": MASK, "token_dropout": True, "position_embedding_type": "rotary"},
+    "fnet": {"tpu_short_seq_length": 96},
+    "longformer": {"attention_window": [8, 8]},
+    "mobilebert": {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16, "num_attention_heads": 4},
+    "nystromformer": {"segment_means_seq_len": 64, "num_landmarks": 64},
+    "reformer": {
+        "is_decoder": False,
+        "axial_pos_shape": [8, 12],
+        "axial_pos_embds_dim": [16, 16],
+        "attn_layers": ["local", "lsh"],
+        "attention_head_size": 8,
+        "feed_forward_size": 48,
+        "local_attn_chunk_length": 8,
+        "lsh_attn_chunk_length": 8,
+        "num_buckets": 4,
+    },
+    "roformer": {"embedding_size": 32},
+    "squeezebert": {"embedding_size": 32},
+    "xmod": {"languages": ["en_XX"], "default_language": "en_XX"},
+}
+FAMILIES = sorted(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
+#: Those whose rows must not be padded, and those that are refused, with a word of why.
+EQUAL = {"fnet", "mobilebert", "nystromformer"}
+REFUSED = {
+    "big_bird": "original_full",
+    "perceiver": "PerceiverForMaskedLM gives logits of",
+    "reformer": "ReformerForMaskedLM",
+}
+
+
+def build(family: str) -> Any:
+    """A tiny module of random weights; None: a default configuration with a few smaller sizes cannot be built."""
+    kind = CONFIG_MAPPING[family]
+    taken = inspect.signature(kind).parameters
+    options = {**{k: v for k, v in SIZES.items() if k in taken}, **OWN.get(family, {})}
+    try:
+        return tiny._random(AutoModelForMaskedLM.from_config(kind(**options)), 0.2)
+    except Exception:
+        return None
+
+
+def refused(folder: Path) -> str:
+    with pytest.raises(ValueError, match=r".") as caught:
+        ds.load(folder, mask_id=MASK, eos_ids=[EOS], ignore_config=unknown_keys(folder))
+    return str(caught.value)
+
+
+def unknown_keys(folder: Path) -> tuple[str, ...]:
+    return open_config(folder, mask_id=MASK, eos_ids=[EOS], refuse_unknown=False).keys.unknown
+
+
+def outcome(module: Any, folder: Path) -> str:
+    """ "refused: why", or how rows go through a forward, when they come out as they do alone."""
+    module.save_pretrained(folder)
+    try:
+        model = ds.load(folder, mask_id=MASK, eos_ids=[EOS], ignore_config=unknown_keys(folder))
+    except ValueError as e:
+        return f"refused: {e}"
+    prompts = [[5, 6, 7], list(range(5, 25)), [9], [8, 7, 6], list(range(10, 27)), [30]]
+    for length in (5, "all"):
+        sampler = ds.Sampler(model, ds.T2M(threshold=0.2), block_length=length, batch_size=4)  # type: ignore[arg-type]
+        together = sampler.generate(prompts, max_new_tokens=9).tokens
+        streamed = {answer.number: answer.tokens for answer in sampler.stream(prompts, max_new_tokens=9)}
+        alone = [sampler.generate([p], max_new_tokens=9).tokens[0] for p in prompts]
+        assert together == alone == [streamed[number] for number in range(len(prompts))]
+    return "equal" if model.interface.equal_lengths else "rows"
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_are_those_of_a_batch(family: str, tmp_path: Path) -> None:
+    """Every architecture that AutoModelForMaskedLM builds."""
+    module = build(family)
+    if module is None:
+        pytest.skip("not built from a configuration of a few sizes")
+    found = outcome(module, tmp_path / "c")
+    if family in EQUAL:
+        assert found == "equal"
+    elif family in REFUSED:
+        assert found.startswith("refused")
+        assert REFUSED[family] in found
+    if found.startswith("refused"):
+        assert "\n" not in found
