@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 FAMILIES = sorted(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 #: Those whose rows must not be padded, and those that are refused, with a word of why.
-EQUAL = {"fnet", "mobilebert", "nystromformer"}
+EQUAL = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
 REFUSED = {
     "big_bird": "original_full",
     "perceiver": "PerceiverForMaskedLM gives logits of",
@@ -168,5 +169,25 @@ def test_rows_are_those_of_a_batch(family: str, tmp_path: Path) -> None:
     elif family in REFUSED:
         assert found.startswith("refused")
         assert REFUSED[family] in found
+    elif not module.config.is_encoder_decoder:
+        assert found == "rows"
     if found.startswith("refused"):
         assert "\n" not in found
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "expected"),
+    [
+        (
+            "nystromformer",
+            {"segment_means_seq_len": 96, "num_landmarks": 8},
+            "refused: .* fails on a text of 11 tokens",
+        ),
+        ("big_bird", {"attention_type": "original_full"}, "rows"),
+    ],
+)
+def test_what_a_config_changes(
+    family: str, options: dict[str, Any], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OWN, family, {**OWN[family], **options})
+    assert re.match(expected, outcome(build(family), tmp_path / "c"))
