@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 
 import torch
 
 from dlmsample.decoding.arguments import integer
 from dlmsample.diagnose import calibration, detection
 from dlmsample.diagnose.canvas import Canvas
-from dlmsample.diagnose.examples import Given, encode
+from dlmsample.diagnose.examples import Given, Gold, encode
 from dlmsample.diagnose.intervals import shares
 from dlmsample.diagnose.report import Diagnosis, Stress, Stuck, TokenShare
 from dlmsample.diagnose.stress import Tallies, stress
@@ -84,8 +85,7 @@ def diagnose(
     masked = {rate: [] for rate in mask_rates}
     scored = []
     with Progress(len(rows), progress, "diagnosing", "batches") as bar, torch.no_grad():
-        for first in range(0, len(rows), batch_size):
-            batch = rows[first : first + batch_size]
+        for batch in _batches(rows, batch_size, model.interface.equal_lengths):
             canvas = Canvas(model, batch, seed)
             tallies.append(stress(canvas, model.mask_id, rates, epsilon, edit_threshold))
             for rate, parts in masked.items():
@@ -113,6 +113,14 @@ def diagnose(
         calibration=tuple(calibration.summarise(rate, parts) for rate, parts in masked.items()),
         detection=detection.summarise(scored) if scored else None,
     )
+
+
+def _batches(rows: Sequence[Gold], size: int, equal: bool) -> Iterator[Sequence[Gold]]:
+    """Rows in batches; ``equal``: of one length each, for a module whose rows must not be padded."""
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: row.length)] if equal else [rows]
+    for group in groups:
+        for first in range(0, len(group), size):
+            yield group[first : first + size]
 
 
 def _shares(counts: Tallies, key: int) -> dict[str, TokenShare]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from transformers import CONFIG_MAPPING, AutoModelForMaskedLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
@@ -38,6 +40,18 @@ OWN: dict[str, dict[str, Any]] = {
     "fnet": {"tpu_short_seq_length": 96},
     "longformer": {"attention_window": [8, 8]},
     "mobilebert": {"embedding_size": 16, "true_hidden_size": 16, "intra_bottleneck_size": 16, "num_attention_heads": 4},
+    "modernvbert": {
+        "text_config": {
+            "model_type": "modernbert",
+            **{key: SIZES[key] for key in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers")},
+            **{key: SIZES[key] for key in ("num_attention_heads", "max_position_embeddings", "pad_token_id")},
+        },
+        "vision_config": {
+            **{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2},
+            **{"image_size": 16, "patch_size": 8},
+        },
+        "image_token_id": 39,
+    },
     "nystromformer": {"segment_means_seq_len": 64, "num_landmarks": 64},
     "reformer": {
         "is_decoder": False,
@@ -56,7 +70,7 @@ OWN: dict[str, dict[str, Any]] = {
 }
 FAMILIES = sorted(MODEL_FOR_MASKED_LM_MAPPING_NAMES)
 #: Those whose rows must not be padded, and those that are refused, with a word of why.
-EQUAL = {"fnet", "mobilebert", "nystromformer"}
+EQUAL = {"convbert", "fnet", "funnel", "mobilebert", "nystromformer", "yoso"}
 REFUSED = {
     "big_bird": "original_full",
     "perceiver": "PerceiverForMaskedLM gives logits of",
@@ -102,6 +116,47 @@ def outcome(module: Any, folder: Path) -> str:
     return "equal" if model.interface.equal_lengths else "rows"
 
 
+@pytest.mark.parametrize("family", ["fnet", "bert"])
+def test_other_stages_do_not_pad_either(family: str, tmp_path: Path) -> None:
+    """diagnose batches equal lengths; training, whose rows are padded, refuses."""
+    from dlmsample.diagnose import diagnose
+    from dlmsample.train.config import TrainError
+    from dlmsample.train.model import build_model
+    from tests.train.test_families import config_of
+
+    build(family).save_pretrained(tmp_path / "c")
+    model = ds.load(tmp_path / "c", mask_id=MASK, eos_ids=[EOS])
+    rows = [([5, 6, 7][:n], list(range(8, 12 + n % 3))) for n in (1, 2, 3, 1, 3)]
+    reports = [diagnose(model, rows, mask_rates=[0.5], batch_size=size) for size in (1, 8)]
+    assert reports[0] == reports[1]
+    config = config_of("bert", tmp_path)
+    config = config.model_copy(update={"model": config.model.model_copy(update={"init": str(tmp_path / "c")})})
+    if family == "bert":
+        assert build_model(config)
+        return
+    with pytest.raises(TrainError, match="training pads the rows"):
+        build_model(config)
+
+
+def test_what_the_probe_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two forwards over at most 24 tokens; a third where padding matters."""
+    for family, forwards in (("bert", 2), ("fnet", 3)):
+        build(family).save_pretrained(tmp_path / family)
+        shapes: list[torch.Size] = []
+        embeddings = torch.nn.Embedding.forward
+
+        def spy(self: Any, ids: Any, seen: Any = shapes, forward: Any = embeddings) -> Any:
+            if self.num_embeddings == VOCAB:
+                seen.append(ids.shape)
+            return forward(self, ids)
+
+        monkeypatch.setattr(torch.nn.Embedding, "forward", spy)
+        ds.load(tmp_path / family, mask_id=MASK, eos_ids=[EOS])
+        monkeypatch.undo()
+        assert len(shapes) == forwards
+        assert max(shape[-1] for shape in shapes) <= 24
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_rows_are_those_of_a_batch(family: str, tmp_path: Path) -> None:
     """Every architecture that AutoModelForMaskedLM builds."""
@@ -114,5 +169,25 @@ def test_rows_are_those_of_a_batch(family: str, tmp_path: Path) -> None:
     elif family in REFUSED:
         assert found.startswith("refused")
         assert REFUSED[family] in found
+    elif not module.config.is_encoder_decoder:
+        assert found == "rows"
     if found.startswith("refused"):
         assert "\n" not in found
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "expected"),
+    [
+        (
+            "nystromformer",
+            {"segment_means_seq_len": 96, "num_landmarks": 8},
+            "refused: .* fails on a text of 11 tokens",
+        ),
+        ("big_bird", {"attention_type": "original_full"}, "rows"),
+    ],
+)
+def test_what_a_config_changes(
+    family: str, options: dict[str, Any], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OWN, family, {**OWN[family], **options})
+    assert re.match(expected, outcome(build(family), tmp_path / "c"))

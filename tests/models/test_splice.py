@@ -79,6 +79,7 @@ def random_text(draw: random.Random) -> str:
     return "".join(draw.choice([*PARTS, "[MASK]", " [MASK] "]) for _ in range(draw.randrange(1, 14)))
 
 
+@pytest.mark.filterwarnings("ignore:This sequence already has")  # ByT5, of a text that ends in </s>
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_changes_outside_the_masks(kind: str, full: bool) -> None:
     """10³ random texts over all kinds, as many for each kind in a full run."""

@@ -11,7 +11,7 @@ STOCK = Family(
 )
 MASKED_LM = Family(
     name="masked_lm",
-    summary="any masked LM of transformers: BERT, RoBERTa, ModernBERT, ESM, antibody models",
+    summary="masked LMs of transformers that keep rows apart: BERT, RoBERTa, ModernBERT, ESM, antibody models",
     model="AutoModelForMaskedLM",
     only={"position_embedding_type": ("absolute",), "inner_group_num": (1,), "hidden_act": ("gelu",)},
     harmless=frozenset(
