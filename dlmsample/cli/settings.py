@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import parse_json
 
 
 def block_length(given: str | None) -> int | Literal["all"] | None:
@@ -264,7 +264,7 @@ def _folder(name: str) -> Path:
 
 def _entry(path: Path, data: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(data)
+        entry = parse_json(data)
     except ValueError as e:
         raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a --policy") from e
     if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):

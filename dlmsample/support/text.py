@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # Controls (all but newline and tab), marks that reorder or hide text, surrogates and what no document may hold.
 _HIDDEN = re.compile(
@@ -38,6 +40,25 @@ def one_line(said: object, limit: int | None = None) -> str:
     """
     text = printable(" ".join(str(said).split())) or type(said).__name__
     return text if limit is None else text[:limit]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """A JSON document of unknown origin.
+
+    Raises:
+        ValueError: it is none, or nested more deeply than can be read.
+
+    Example:
+        >>> parse_json('{"a": 1}')
+        {'a': 1}
+        >>> parse_json("[" * 100_000)
+        Traceback (most recent call last):
+        ValueError: it is nested too deeply
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def short(text: str, length: int) -> str:

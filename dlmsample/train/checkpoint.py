@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from dlmsample.support.text import one_line
+from dlmsample.support.text import one_line, parse_json
 from dlmsample.train.config import TrainError
 
 MARKER = "COMPLETE"
@@ -183,7 +183,7 @@ def state(folder: Path) -> dict[str, Any]:
     """
     path = folder / _STATE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
     if not isinstance(found, dict) or not found.keys() >= {"step", "seconds", "config", "record"}:
