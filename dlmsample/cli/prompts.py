@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.text.messages import check_messages
+from dlmsample.support.text import parse_json
 
 _ROLES = ("system", "user", "assistant", "tool")
 ChatMessages = list[dict[str, Any]]
@@ -95,14 +96,14 @@ def read_chats(file: str) -> list[ChatMessages]:
     except (OSError, ValueError) as e:  # a name with a null byte; bytes that are not UTF-8
         raise ValueError(f"cannot read {name} (--chat): {getattr(e, 'strerror', None) or e}; give a JSON file") from e
     try:
-        return [_messages(json.loads(text))]
+        return [_messages(parse_json(text, once=True))]
     except ValueError as e:
         if getattr(e, "msg", "") != "Extra data":  # of a JSON value, when another line follows
             raise ValueError(f"{name} (--chat) is no conversation: {_reason(e)}; {_CHAT}") from e
     chats = []
     for number, line in enumerate(text.split("\n"), 1):
         try:
-            chats += [_messages(json.loads(line))] if line.strip() else []
+            chats += [_messages(parse_json(line, once=True))] if line.strip() else []
         except ValueError as e:
             raise ValueError(f"line {number} of {name} (--chat) is no conversation: {_reason(e)}; {_CHAT}") from e
     return chats

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from dlmsample.heads.correction import CorrectionHead, HeadConfig
+from dlmsample.support.text import parse_json
 
 _Module = TypeVar("_Module", bound=nn.Module)
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "training.json"
@@ -110,7 +111,7 @@ def cast(module: _Module, dtype: torch.dtype) -> _Module:
 def _config(folder: Path) -> HeadConfig:
     path = folder / CONFIG
     try:
-        return HeadConfig(**json.loads(path.read_text(encoding="utf-8")))
+        return HeadConfig(**parse_json(path.read_text(encoding="utf-8")))
     except ValidationError as e:
         wrong = "; ".join(f"{'.'.join(map(str, x['loc'])) or 'head'}: {x['msg']}" for x in e.errors())
         raise ValueError(f"{str(path)!r} describes no correction head ({wrong}): give a folder of save_head") from e

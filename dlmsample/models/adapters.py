@@ -98,7 +98,7 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     grads = {key: p.requires_grad for key, p in module.named_parameters()}
     try:
         config = PeftConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, KeyError, TypeError) as e:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
         raise ValueError(f"cannot read adapter_config.json of adapter {name!r}: {_line(e)}; save it again") from e
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise ValueError(f"adapter {name!r} is of type {config.peft_type}, which has no weights to merge: train a LoRA")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.models.weight_files import check_pointers
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import parse_json
 
 
 def locate(name: str) -> str:
@@ -67,7 +67,7 @@ def read_config(name: str, where: str, revision: str | None = None) -> dict[str,
     path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
     check_pointers(name, path.parent, [path.name])
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
         raise ValueError(f"cannot read the configuration of {name!r}: {path.name} is no valid JSON file ({e})") from e
     if not isinstance(raw, dict):

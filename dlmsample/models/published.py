@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from dlmsample.models.families.base import Family, Rename, Split, Stack
+from dlmsample.support.text import parse_json
 
 _PREFIX = "base_model.model."
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -35,7 +36,7 @@ def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterato
 
     try:
         tensors = load_file(folder / _WEIGHTS) if family.weights else {}
-        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8")) if family.weights else {}
+        config = parse_json((folder / _CONFIG).read_text(encoding="utf-8")) if family.weights else {}
     except (OSError, ValueError, SafetensorError) as e:
         raise ValueError(f"cannot read adapter {name!r}: {e}; save it again") from e
     renamed, origins = rename_factors(tensors, name, family, module)

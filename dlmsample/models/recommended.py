@@ -6,13 +6,13 @@ Sampler. Here it is only found and read; :mod:`dlmsample.decoding.saved` says wh
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlmsample.models.embedded import EMBEDDED, RECOMMENDED, folder_of, shipped
+from dlmsample.support.text import parse_json
 
 
 class Recommendation(NamedTuple):
@@ -69,7 +69,7 @@ def parse(path: Path, data: bytes) -> dict[str, Any]:
         ValueError: no JSON object, or one that names no policy.
     """
     try:
-        entry = json.loads(data)
+        entry = parse_json(data)
     except ValueError as e:
         raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a policy (--policy)") from e
     if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
+
+from dlmsample.support.text import parse_json
 
 _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 #: How a file begins that stands for another one in a store of large files.
@@ -71,7 +72,7 @@ def _indexed(name: str, folder: Path) -> list[str]:
     """The files that an index names, all of which are there."""
     check_pointers(name, folder, [_INDEX])
     try:
-        index = json.loads((folder / _INDEX).read_text(encoding="utf-8"))
+        index = parse_json((folder / _INDEX).read_text(encoding="utf-8"))
         shards = sorted({str(shard) for shard in index["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"cannot read {_INDEX} in {name!r}: download it again") from e

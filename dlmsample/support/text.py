@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 # Controls (all but newline and tab), marks that reorder or hide text, surrogates and what no document may hold.
 _HIDDEN = re.compile(
@@ -38,6 +40,38 @@ def one_line(said: object, limit: int | None = None) -> str:
     """
     text = printable(" ".join(str(said).split())) or type(said).__name__
     return text if limit is None else text[:limit]
+
+
+def parse_json(text: str | bytes, once: bool = False) -> Any:
+    """A JSON document of unknown origin.
+
+    Args:
+        text: of the document.
+        once: refuse an object that has a key twice: which of the two was meant cannot be told.
+
+    Raises:
+        ValueError: it is none, nested more deeply than can be read, or has a key twice.
+
+    Example:
+        >>> parse_json('{"a": 1}')
+        {'a': 1}
+        >>> parse_json("[" * 100_000)
+        Traceback (most recent call last):
+        ValueError: it is nested too deeply
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_distinct if once else None)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} is there twice: keep one of them")
+    return found
 
 
 def short(text: str, length: int) -> str:

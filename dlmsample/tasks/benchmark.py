@@ -146,7 +146,7 @@ def read_rows(path: Path) -> list[Row]:
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from error
     except _TwiceError as error:
         raise ValueError(f"{where}: the key {error} is there twice; keep one of them") from error

@@ -6,10 +6,13 @@ deleted; its last one says that it is complete, so that a run may go on from it.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +22,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from dlmsample.support.text import one_line
+from dlmsample.support.text import one_line, parse_json
 from dlmsample.train.config import TrainError
 
 MARKER = "COMPLETE"
 _OWN = "DLMSAMPLE"
+#: What the system says of a disk that takes nothing more.
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 _PREFIX, _STATE = "checkpoint-", "state.json"
 
 
@@ -101,12 +106,27 @@ def save(out: Path, step: int, saved: Saved, keep: int) -> Path:
 
     Raises:
         TrainError: a folder of that name, or one to be removed, was not written by a run.
+        OSError, SafetensorError: it cannot be written; nothing of it is left.
     """
     folder = out / f"{_PREFIX}{step}"
     if (folder / MARKER).exists():
         return folder
     if folder.exists():
         remove(folder)
+    try:
+        _write(folder, saved)
+    except (OSError, SafetensorError):  # a full disk gets the room back
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    for path in (folder / MARKER, folder, out):
+        sync(path)
+    for old in complete(out)[:-keep]:
+        remove(old)
+    return folder
+
+
+def _write(folder: Path, saved: Saved) -> None:
+    """All files of a checkpoint, the marker last."""
     folder.mkdir(parents=True)
     (folder / _OWN).touch()
     save_file(saved.model, folder / "model.safetensors")
@@ -117,11 +137,26 @@ def save(out: Path, step: int, saved: Saved, keep: int) -> Path:
     for path in (*folder.iterdir(), folder):
         sync(path)
     (folder / MARKER).touch()
-    for path in (folder / MARKER, folder, out):
-        sync(path)
-    for old in complete(out)[:-keep]:
-        remove(old)
-    return folder
+
+
+@contextmanager
+def told_where_it_stops(out: Path) -> Iterator[None]:
+    """Tell that a run's folder cannot be written, and what of the run is safe.
+
+    Raises:
+        TrainError: the disk is full, or has become unwritable.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        found = re.search(r"os error (\d+)", str(error))
+        number = error.errno if isinstance(error, OSError) else int(found[1]) if found else None
+        if number not in _UNWRITABLE:
+            raise
+        kept = complete(out)
+        goes_on = "is safe and the same command goes on from it"
+        safe = f"{kept[-1].name} {goes_on}" if kept else "no checkpoint was written yet"
+        raise TrainError(f"cannot write into {out}: {os.strerror(number)}; {safe}: free the disk") from None
 
 
 def remove(folder: Path) -> None:
@@ -183,7 +218,7 @@ def state(folder: Path) -> dict[str, Any]:
     """
     path = folder / _STATE
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _damaged(path, error) from None
     if not isinstance(found, dict) or not found.keys() >= {"step", "seconds", "config", "record"}:

@@ -167,5 +167,5 @@ def _step(line: bytes) -> float:
     try:
         found = json.loads(line)
         return float(found["step"]) if found.keys() & {"loss", "text"} else 0.0
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return 0.0

@@ -102,12 +102,13 @@ class Trainer:
             Whether the run is finished; then ``out/final`` exists.
 
         Raises:
-            TrainError: another run has the folder by now, or the loss is no number any more.
+            TrainError: another run has the folder by now, the disk is full, or the loss is no number any more.
         """
         if self.folder is not None:
             self.folder.hold()
         try:
-            return self._run(stop_at, max_minutes)
+            with checkpoint.told_where_it_stops(self.out):
+                return self._run(stop_at, max_minutes)
         finally:
             self._release()
 

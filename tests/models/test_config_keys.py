@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 import dlmsample as ds
 from dlmsample.models.explain import explain
 from dlmsample.models.families import FAMILIES, family, open_config
-from dlmsample.models.families.registry import recognises
+from dlmsample.models.families.config.keys import sort_keys
+from dlmsample.models.families.registry import published, recognises
 from tests.models import checkpoints as tiny
 from tests.models.test_families import IDS, edit, fails
 
@@ -297,22 +298,45 @@ ALBERT: dict[str, Any] = {
     "num_memory_blocks": 0,
 }
 MULTILINGUAL_BERT = {**BERT, **_POOLER, "vocab_size": 119547}
+#: As the makers' training code ships it (inclusionAI/dFactory, configs/model_configs, commit c29d72c): no eos_token_id,
+#: no use_qk_norm, no sliding_window, and a key that the published checkpoints do not have.
+DFACTORY: dict[str, Any] = {
+    **{key: value for key, value in LLADA2.items() if key not in ("eos_token_id", "use_qk_norm", "sliding_window")},
+    "max_position_embeddings": 16384,
+    "max_window_layers": 28,
+    "model_type": "llada2_moe_veomni",
+    "transformers_version": "4.52.3",
+    "using_split_qkv_in_self_attention": False,
+}
+_FLASH: dict[str, Any] = {
+    "hidden_size": 4096,
+    "intermediate_size": 9216,
+    "moe_intermediate_size": 1024,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 32,
+}
 #: Published config.json files (facts alone, typed by hand) -> the family they are of.
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "llada-8b": ("llada", LLADA),
     "llada-8b-base": ("llada", {**LLADA, "vocab_size": 126464, "transformers_version": "4.38.2"}),
     "llada2.0-mini": ("llada2", LLADA2),
-    "llada2.0-flash": (
-        "llada2",
-        {**LLADA2, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32, "intermediate_size": 9216},
-    ),
+    "llada-1.5": ("llada", {**LLADA, "transformers_version": "4.49.0"}),
+    "llada2.0-flash": ("llada2", {**LLADA2, **_FLASH}),
+    "llada2.1-flash": ("llada2", {**LLADA2, **_FLASH, "num_nextn_predict_layers": 0}),
+    "llada2-mini to be trained": ("llada2", DFACTORY),
+    "llada2-flash to be trained": ("llada2", {**DFACTORY, **_FLASH}),
     "llada2.1-mini": (
         "llada2",
         {**LLADA2, "model_type": "llada2_moe", "num_nextn_predict_layers": 0, "dtype": "bfloat16"},
     ),
     "dream": ("dream", DREAM),
     "diffucoder": ("dream", {**DREAM, "max_window_layers": 28, "transformers_version": "4.52.1"}),
+    "dream-coder": ("dream", {**DREAM, "max_position_embeddings": 32768, "attention_bias": False}),
     "sdar": ("sdar", SDAR),
+    "sdar 4b": (
+        "sdar",
+        {**SDAR, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
+    ),
     "sdar with its block length": ("sdar", {**SDAR, "block_size": 16}),
     "bert": ("masked_lm", BERT),
     "multilingual bert": ("masked_lm", MULTILINGUAL_BERT),
@@ -362,6 +386,32 @@ def test_any_other_key_is_refused_by_name(name: str, key: str, tmp_path: Path) -
     assert open_config(folder, mask_id=3, ignore_config=(key,)).keys.unknown == (key,)
 
 
+OURS = [name for name in FAMILIES if family(name).fields]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_keys_of_other_families_are_foreign_too(name: str) -> None:
+    """A key that one family's code computes with is not taken for known in another's config."""
+    kind, raw = PUBLISHED[name]
+    own = family(kind)
+    if not own.fields:
+        pytest.skip("what transformers itself declares is read")
+    read = {key.name for key in own.fields.values()} | {key.fallback for key in own.fields.values()}
+    known = read | own.only.keys() | own.harmless | {own.block_key, "partial_rotary_factor", "rope_theta"}
+    others = {key.name for other in OURS for key in family(other).fields.values()}
+    others |= {key for other in OURS for key in family(other).only}
+    for key in sorted(others - known - {""}):
+        assert key in sort_keys({**raw, key: "x"}, own).unknown, key
+
+
+def test_experts_of_llada_are_told_by_their_architecture() -> None:
+    """Its config.json has the model type of the dense model."""
+    for architecture in ("LLaDAMoEModel", "LLaDAMoEModelLM"):
+        found = published({"architectures": [architecture], "model_type": "llada"})
+        assert found is not None
+        assert found.name == "llada_moe"
+
+
 def test_a_key_that_asks_for_nothing_is_none(tmp_path: Path) -> None:
     asked = dict.fromkeys(FOREIGN) | {"pruned_heads": {}, "layers_to_skip": []}
     assert open_config(written(tmp_path, {**DREAM, **asked})).keys.unknown == ()
@@ -403,6 +453,7 @@ def test_explain_lists_three_groups(tmp_path: Path) -> None:
     [
         ("llada", {"clip_qkv": 8.0}, ("clip_qkv=8.0", "only null")),
         ("llada", {"layer_norm_with_affine": False}, ("layer_norm_with_affine",)),
+        ("llada2", {"using_split_qkv_in_self_attention": True}, ("using_split_qkv_in_self_attention", "only False")),
         ("llada2", {"router_dtype": "bf16"}, ("router_dtype", "'fp32'")),
         ("dream", {"layer_types": ["full_attention", "sliding_attention"]}, ("layer_types", "full_attention")),
         ("dream", {"use_mrope": True}, ("use_mrope",)),

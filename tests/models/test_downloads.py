@@ -160,3 +160,61 @@ def test_a_template_may_change_what_is_said(nano_folder: Path) -> None:
         "{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}"
     )
     assert ds.load(nano_folder).encode("") is not None
+
+
+# ---- any file, with anything in it
+
+
+JUNK = {
+    "empty": b"",
+    "null": b"null",
+    "list": b"[]",
+    "number": b"7",
+    "text": b'"x"',
+    "half": b'{"a": ',
+    "bytes": b"\xff\xfe\x00\x01",
+    "object": b"{}",
+    "nested": b'{"a":' * 3000,
+    "page": b"<!DOCTYPE html><html>log in</html>",
+    "pointer": POINTER.encode(),
+}
+FILES = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"]
+FILES += ["generation_config.json", "chat_template.jinja", "model.safetensors", INDEX, "vocab.json", "merges.txt"]
+
+
+def said_of(folder: Path, **options: Any) -> str:
+    """What loading and encoding say of a folder; nothing where they succeed."""
+    try:
+        ds.load(**{"name": folder, **options}).encode("pens")
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_whatever_a_file_holds_is_one_line(file: str, nano_folder: Path, full: bool) -> None:
+    """Empty, cut, of another kind, a page that asks to log in: nothing but a ValueError comes out."""
+    own = FILES.index(file)
+    for number, (kind, junk) in enumerate(JUNK.items()):
+        if full or kind == "nested" or (number + own) % 3 == 0:
+            before = (nano_folder / file).read_bytes() if (nano_folder / file).exists() else None
+            (nano_folder / file).write_bytes(junk)
+            said = said_of(nano_folder)
+            assert "\n" not in said
+            assert said or file not in ("config.json", "tokenizer.json", "model.safetensors"), kind
+            assert not said or str(nano_folder) in said or "chat template" in said, said
+            (nano_folder / file).unlink() if before is None else (nano_folder / file).write_bytes(before)
+
+
+@pytest.mark.parametrize(("kind", "part"), [("adapter", "scope"), ("head", "fca")])
+def test_whatever_an_adapter_or_head_holds_is_one_line(kind: str, part: str, tmp_path: Path) -> None:
+    source = NANO / f"{kind}s" / part
+    prefix = "adapter_" if kind == "adapter" else ""
+    for file in (f"{prefix}config.json", f"{prefix}model.safetensors"):
+        for name in ("empty", "list", "nested", "page"):
+            folder = tmp_path / f"{file} {name}"
+            shutil.copytree(source, folder)
+            (folder / file).write_bytes(JUNK[name])
+            said = said_of(folder, name="nano", **{kind: str(folder)})
+            assert str(folder) in said
+            assert "\n" not in said

@@ -77,6 +77,9 @@ def rows_of(batch: list[MicroBatch]) -> dict[int, tuple[Any, ...]]:
 GOOD = lines([pair(1)]).encode()
 MISTAKES: dict[str, tuple[bytes, int, str]] = {
     "no JSON": (GOOD + b"{oops\n", 2, "not JSON"),
+    "a key twice": (GOOD + b'{"prompt": "x", "answer": "y", "answer": "z"}\n', 2, "the key 'answer' is there twice"),
+    "a key twice inside": (b'{"messages": [{"role": "user", "role": "assistant"}]}\n', 1, "key 'role' is there twice"),
+    "nested without end": (GOOD + b'{"a":' * 3000 + b"\n", 2, "not JSON (it is nested too deeply)"),
     "a list": (b"[1, 2]\n", 1, "a JSON list, not an object"),
     "a number": (b"\n\n3\n", 3, "a JSON number, not an object"),
     "no answer": (GOOD + b'{"prompt": "x", "reply": "y"}\n', 2, "field 'answer' is missing (fields: prompt, reply)"),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from dlmsample.train import checkpoint
@@ -119,6 +124,39 @@ def test_the_only_checkpoint_damaged_means_to_start_anew(copied: tuple[Path, Pat
     (copied[1] / "checkpoint-4" / "state.json").write_text("{}")
     with pytest.raises(TrainError, match="remove that folder to start anew: there is no checkpoint before it"):
         Trainer(load(str(copied[0])), copied[1])
+
+
+@pytest.mark.parametrize("kind", ["weights", "log"])
+def test_a_full_disk_says_what_is_safe(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, no half-written checkpoint, and the same command ends where an undisturbed run does."""
+    config = load(str(recipe(tmp_path / "r")), ["steps=4", "checkpoint_every=2", "log_every=1"])
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert Trainer(config, whole).run()
+    assert not Trainer(config, out).run(stop_at=2)
+    with monkeypatch.context() as full:
+        if kind == "weights":
+            said = "Error while serializing: I/O error: No space left on device (os error 28)"
+            full.setattr(checkpoint, "save_file", _raising(SafetensorError(said)))
+        else:
+            error = OSError(errno.ENOSPC, "No space left on device")
+            full.setattr("dlmsample.train.report.RunLog.log", _raising(error))
+        with pytest.raises(TrainError) as caught:
+            Trainer(config, out).run()
+    assert str(caught.value) == (
+        f"cannot write into {out}: No space left on device; checkpoint-2 is safe and the same command goes on from it: "
+        "free the disk"
+    )
+    assert [folder.name for folder in sorted(out.glob("checkpoint-*"))] == ["checkpoint-2"]
+    assert Trainer(config, out).run()
+    a, b = (load_file(folder / "final" / "model.safetensors") for folder in (whole, out))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def fail(*args: Any, **options: Any) -> None:
+        raise error
+
+    return fail
 
 
 def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:

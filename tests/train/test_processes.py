@@ -44,6 +44,12 @@ def assert_close(one: Path, two: Path, step: int) -> None:
         [json.loads(line)["loss"] for line in (out / "metrics.jsonl").read_text().splitlines()] for out in (one, two)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    texts = [(out / "metrics.jsonl").read_text() for out in (one, two)]
+    lines = [[json.loads(line) for line in text.split("\n") if line] for text in texts]
+    for a, b in zip(*lines, strict=True):
+        kept = a.keys() - {"seconds", "tokens_per_s", "peak_gib"}
+        assert kept == b.keys() - {"seconds", "tokens_per_s", "peak_gib"}
+        assert {key: a[key] for key in kept} == pytest.approx({key: b[key] for key in kept}, rel=1e-4, abs=1e-5)
     names = [{str(f.relative_to(out / "final")) for f in (out / "final").rglob("*")} for out in (one, two)]
     assert names[0] == names[1]
 

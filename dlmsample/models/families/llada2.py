@@ -58,6 +58,7 @@ FAMILY = Family(
         "moe_router_enable_expert_bias": (True,),
         "num_nextn_predict_layers": (0,),
         "use_fp8_experts": (False,),
+        "using_split_qkv_in_self_attention": (False,),  # the published weights are fused
     },
     harmless=frozenset(
         {

@@ -13,12 +13,12 @@ becomes of rows that say nothing is decided in :mod:`dlmsample.train.data.corpus
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlmsample.support.text import parse_json
 from dlmsample.train.config import TrainError
 from dlmsample.train.config.sections import DataSection
 
@@ -150,9 +150,10 @@ def _read_jsonl(path: Path, section: DataSection, mistakes: Mistakes) -> Iterato
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            mistakes.add(where, f"not JSON ({error}); every line must be one object")
+            row = parse_json(line, once=True)
+        except ValueError as error:
+            said = f"not JSON ({error}); every line must be one object"
+            mistakes.add(where, str(error) if "there twice" in str(error) else said)
             continue
         yield from _record(where, row, section, mistakes)
 
