@@ -64,25 +64,9 @@ def test_lm_eval_runs_offline(
     tasks: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], nano: ds.Denoiser
 ) -> None:
     pytest.importorskip("lm_eval", reason="pip install 'dlmsample[eval]' to run lm-eval itself")
-    words = [
-        "eval",
-        "--tasks",
-        "written,chosen,whole",
-        "--policy",
-        "t2t",
-        "--samples",
-        "8",
-        "--set",
-        "fill_threshold=0.9",
-    ]
-    rest = [
-        "--include_path",
-        str(tasks),
-        "--apply_chat_template",
-        "--output_path",
-        str(tmp_path / "out"),
-        "--log_samples",
-    ]
+    words = ["eval", "--tasks", "written,chosen,whole", "--policy", "t2t", "--set", "fill_threshold=0.9"]
+    rest = ["--include_path", str(tasks), "--apply_chat_template", "--log_samples"]
+    out_folder = tmp_path / "out"
     before = list(sys.argv)
     assert run([*words, "--samples", "8", "--", *rest, "--output_path", str(out_folder)]) == 0
     assert sys.argv == before
