@@ -9,6 +9,8 @@ EXTRA ?= dev
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# What only tests of other people's tools need, and is too heavy for the demo.
+TOOLS := $(VENV)/.tools
 NEWEST := CONSTRAINTS= UPGRADE="--upgrade --upgrade-strategy eager"
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
@@ -20,10 +22,10 @@ OUTWARD := tests/models tests/train tests/cli
 demo: $(STAMP)
 	$(BIN)/python examples/demo.py
 
-test: $(STAMP) lint
+test: $(STAMP) $(TOOLS) lint
 	$(PYTEST) --durations=10
 
-test-full: $(STAMP) lint
+test-full: $(STAMP) $(TOOLS) lint
 	$(PYTEST) --full --durations=20
 
 # The stamp goes first: what is newest changes by itself.
@@ -68,6 +70,10 @@ $(STAMP): pyproject.toml Makefile $(CONSTRAINTS)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) $(TORCH)
 	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[$(EXTRA)]'
+	touch $@
+
+$(TOOLS): $(STAMP)
+	$(PIP) install $(UPGRADE) $(if $(CONSTRAINTS),-c $(CONSTRAINTS)) -e '.[eval,tensorboard]'
 	touch $@
 
 clean:

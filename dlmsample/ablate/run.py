@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import dlmsample
+from dlmsample.ablate.live import LiveFigures
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
 from dlmsample.ablate.storage import environment, lock
@@ -65,6 +66,7 @@ def run(
     command: str | None = None,
     isolate: bool = False,
     accept_versions: bool = False,
+    report_to: Sequence[str] = (),
 ) -> Summary:
     """Run what has no result yet and write the report. The same call again continues where the last one stopped.
 
@@ -89,6 +91,7 @@ def run(
         accept_versions: count results that other versions of dlmsample, torch or transformers, or other kinds of
             devices have left in the folder as results of this run. Without it they are kept, the report shows them
             apart, and their examples are run again in the present environment.
+        report_to: names of experiment trackers that are told of every batch and cell.
 
     Raises:
         ValueError: a mistake in the grid, a folder in use, or a damaged store. What goes wrong inside a cell is
@@ -141,7 +144,9 @@ def run(
                     device=f"a Ray cluster, {device or 'cpu'}" if engine == "ray" else local.describe(where),
                     **{name: metadata.version(name) for name in ("torch", "transformers")},
                 )
-            ran = _collect(store, resolved, units, source, progress)
+            done = sum(cell.done for cell in store.cells())
+            with LiveFigures(report_to, folder, store.grid(), done) as live:
+                ran = _collect(store, resolved, units, source, progress, live)
             written = _report(folder, grid.baseline, store) if report else []
             return _summary(store, grid.name, ran, time.perf_counter() - began, written)
 
@@ -182,7 +187,9 @@ def outstanding(store: Store, resolved: ResolvedGrid) -> list[Unit]:
     return cut(resolved.cells, missing, resolved.examples, resolved.grid.batch_size)
 
 
-def _collect(store: Store, resolved: ResolvedGrid, units: list[Unit], source: Outcomes, progress: bool) -> int:
+def _collect(
+    store: Store, resolved: ResolvedGrid, units: list[Unit], source: Outcomes, progress: bool, live: LiveFigures
+) -> int:
     """Store each outcome; this process is the only one that writes."""
     left = Counter({cell.key: 0 for cell in resolved.cells})
     for unit in units:
@@ -201,7 +208,9 @@ def _collect(store: Store, resolved: ResolvedGrid, units: list[Unit], source: Ou
                 count = left[key]
             count = min(count, left[key])
             left[key] -= count
-            bar.advance(count, int(count > 0 and left[key] == 0))
+            over = count > 0 and left[key] == 0
+            bar.advance(count, int(over))
+            live.batch(len(results) if error is None else 0, unit.cell if over else None, store)
     return ran
 
 

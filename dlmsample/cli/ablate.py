@@ -14,13 +14,14 @@ import typer
 from dlmsample.cli import interrupt, options, screen, threads
 from dlmsample.cli.report import write_tables
 from dlmsample.support.text import one_line
+from dlmsample.support.trackers import tracker_names
 
 if TYPE_CHECKING:
     from dlmsample.ablate.estimate import Estimate
     from dlmsample.ablate.run import Summary
 
 #: Options that say how a run is made and not what its results are: the recorded command leaves them out.
-_PASSING = ("resume", "retry", "dry_run", "as_json", "threads")
+_PASSING = ("resume", "retry", "dry_run", "as_json", "threads", "report_to")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,7 @@ class AblateOptions(threads.ThreadOptions):
         bool, typer.Option("--allow-code-execution", help="Let humaneval and mbpp run generated code, in a sandbox.")
     ] = False
     accept_versions: options.AcceptVersions = False
+    report_to: options.ReportTo = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count cells and forwards, time a few examples; write nothing.")
     ] = False
@@ -106,6 +108,7 @@ def ablate(given: AblateOptions) -> int:
         raise ValueError("--address is that of a Ray cluster: add --engine ray")
     from dlmsample.ablate.spec.grid import read
 
+    tracker_names(given.report_to or ())
     read(given.grid)  # mistakes in the file are told before anything heavy is imported
     _import()
     threads.use(given.threads)
@@ -191,6 +194,7 @@ def _run(given: AblateOptions) -> int:
         progress=True,
         command=_command(given),
         isolate=True,
+        report_to=tracker_names(given.report_to or ()),
         **_changes(given),
     )
     if given.as_json:

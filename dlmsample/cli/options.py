@@ -34,6 +34,14 @@ IgnoreConfig = Annotated[
 TrustRemoteCode = Annotated[
     bool, typer.Option("--trust-remote-code", help="Run modelling code that comes with the checkpoint.")
 ]
+ReportTo = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report-to",
+        metavar="NAME",
+        help="Also send the numbers to wandb, trackio, tensorboard or mlflow; repeatable, or with commas.",
+    ),
+]
 AcceptVersions = Annotated[
     bool,
     typer.Option(

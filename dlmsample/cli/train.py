@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dlmsample.cli import interrupt, threads
+from dlmsample.cli import interrupt, options, threads
 from dlmsample.cli.screen import silence
 from dlmsample.support.text import printable
+from dlmsample.support.trackers import tracker_names
 
 if TYPE_CHECKING:
     from dlmsample.train.config import TrainConfig
@@ -66,6 +67,7 @@ class TrainOptions(threads.ThreadOptions):
     max_minutes: Annotated[
         float | None, typer.Option(metavar="M", help="Stop after so many minutes, with a checkpoint.")
     ] = None
+    report_to: options.ReportTo = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print what would be trained and how much memory it takes; train nothing.")
     ] = False
@@ -90,6 +92,8 @@ def train(given: TrainOptions) -> int:
         raise ValueError("--json is for --dry-run and --list: a run writes metrics.jsonl into --out")
     if given.max_minutes is not None and not given.max_minutes > 0:
         raise ValueError(f"--max-minutes must be more than 0 (got {given.max_minutes:g})")
+    if given.report_to:
+        tracker_names(given.report_to)  # a mistake is told before any data is read
     config = compose(given.recipe, given.objective, given.model, given.data, given.settings)
     if given.out is None and not given.dry_run:
         raise ValueError("give --out DIR: checkpoints and the result go there (or --dry-run for the plan alone)")
@@ -133,7 +137,7 @@ def _train(given: TrainOptions, config: TrainConfig, out: Path) -> int:
     source = make_source(config)  # before any weights: a mistake in the data costs no waiting
     if _main():
         sys.stderr.writelines(f"data: {line}\n" for line in source.summary)
-    trainer = Trainer(config, out, given.recipe or "", source)
+    trainer = Trainer(config, out, given.recipe or "", source, given.report_to and tracker_names(given.report_to))
     done = trainer.run(given.stop_at, given.max_minutes)
     if _main():
         where = f"finished: {out / 'final'}" if done else "stopped; the same command goes on"

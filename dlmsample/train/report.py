@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from dlmsample.support.trackers import Trackers
 
 _OVER = {"positive_rate": "visible"}
 """Metrics over a position set that their names do not tell."""
@@ -87,10 +89,20 @@ def _count(name: str, found: Mapping[str, float]) -> str:
 
 
 class RunLog:
-    """Writes ``metrics.jsonl`` (and TensorBoard's files, if it is installed) and shows progress: a bar on a
-    terminal, else one plain line per entry."""
+    """Writes ``metrics.jsonl`` and shows progress: a bar on a terminal, else one plain line per entry.
 
-    def __init__(self, out: Path, start: int, total: int, enabled: bool = True) -> None:
+    The same numbers go to the trackers that ``report_to`` names; None: TensorBoard, if it is installed.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        start: int,
+        total: int,
+        enabled: bool = True,
+        report_to: Sequence[str] | None = None,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         self.enabled, self.total, self.bar = enabled, total, None
         if not enabled:
             return
@@ -98,7 +110,8 @@ class RunLog:
         for path in (out / "metrics.jsonl", self.samples):
             trim(path, start)
         self.file = (out / "metrics.jsonl").open("a", encoding="utf-8")
-        self.board = tensorboard(out / "tensorboard", start)
+        self.board = tensorboard(out / "tensorboard", start) if report_to is None else None
+        self.trackers = Trackers(report_to or (), out, config or {}, start)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress
@@ -116,6 +129,7 @@ class RunLog:
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
+        self.trackers.log(values, step)
         text = f"loss {values['loss']:.4f}  lr {values['lr']:.2e}  {values['tokens_per_s']:,.0f} tokens/s"
         if self.bar:
             self.bar.update(self.task, completed=step, description=text)
@@ -127,14 +141,17 @@ class RunLog:
         with self.samples.open("a", encoding="utf-8") as file:
             for answer in answers:
                 file.write(json.dumps({"step": step, **answer}, ensure_ascii=False) + "\n")
+        text = "\n\n".join(f"    {a['text']!r}" for a in answers)
         if self.board is not None:
-            self.board.add_text("samples", "\n\n".join(f"    {a['text']!r}" for a in answers), step)
+            self.board.add_text("samples", text, step)
+        self.trackers.log({"samples": text}, step)
 
     def close(self) -> None:
         if self.enabled:
             self.file.close()
             if self.board is not None:
                 self.board.close()
+            self.trackers.close()
             if self.bar:
                 self.bar.stop()
 

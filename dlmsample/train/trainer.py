@@ -12,6 +12,7 @@ import contextlib
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +47,22 @@ class Trainer:
         out: its folder, created if missing.
         recipe: how the recipe was named, for the record.
         source: its rows, where they are read already.
+        report_to: names of trackers that get the metrics too; None: TensorBoard's files, where it is installed.
 
     Raises:
         TrainError: another process trains into the folder; it holds a run with another configuration or other data, a
             damaged checkpoint, or what no run wrote; or the model or data cannot be built.
     """
 
-    def __init__(self, config: TrainConfig, out: Path, recipe: str = "", source: RowSource | None = None) -> None:
-        self.config, self.out, self.recipe = config, out, recipe
+    def __init__(
+        self,
+        config: TrainConfig,
+        out: Path,
+        recipe: str = "",
+        source: RowSource | None = None,
+        report_to: Sequence[str] | None = None,
+    ) -> None:
+        self.config, self.out, self.recipe, self.report_to = config, out, recipe, report_to
         self.begun = time.monotonic()
         self.folder: RunFolder | None = None
         # Without cpu=True, accelerate would not join CPU processes that torchrun started.
@@ -115,7 +124,9 @@ class Trainer:
     def _run(self, stop_at: int | None, max_minutes: float | None) -> bool:
         goal = min(self.config.steps, stop_at or self.config.steps)
         limit = math.inf if max_minutes is None else 60 * max_minutes
-        report = RunLog(self.out, self.step, self.config.steps, self.main)
+        report = RunLog(
+            self.out, self.step, self.config.steps, self.main, self.report_to, self.config.model_dump(mode="json")
+        )
         self.model.train()
         if (device := self.accelerator.device).type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)  # of the training: loading may take more for a moment

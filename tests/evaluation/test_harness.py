@@ -89,14 +89,19 @@ def test_whole_texts_count_every_token_once(model: HarnessModel, nano: ds.Denois
         )
 
 
-def test_long_prompts_lose_their_beginning(model: HarnessModel, nano: ds.Denoiser) -> None:
-    long = "Ann had 3 pens. " * 300
-    assert len(nano.encode(long, chat=False)) > nano.context
+def test_long_prompts_lose_their_beginning(
+    model: HarnessModel, nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.model.module.config, "max_position_embeddings", 192)
+    long = "Ann had 3 pens. " * 60
+    assert len(nano.encode(long, chat=False)) > model.model.context == 192
     (found,) = model.generate_until([asked(long, {"max_gen_toks": 16})])
-    kept = nano.encode(long, chat=False)[-(nano.context - 16) :]
+    kept = nano.encode(long, chat=False)[-(192 - 16) :]
     assert found == ds.Sampler(nano, ds.T2T()).generate([kept], 16).texts[0]
+    ((value, _),) = model.loglikelihood([asked(long, "Ann")])
+    assert value < 0
     with pytest.raises(ValueError, match="leaves no room"):
-        model.generate_until([asked("x", {"max_gen_toks": nano.context})])
+        model.generate_until([asked("x", {"max_gen_toks": 192})])
 
 
 def test_special_stop_strings_end_answers(nano: ds.Denoiser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,28 +12,19 @@ import pytest
 
 import dlmsample as ds
 from dlmsample.cli.main import run
+from tests.docs.pages import ROOT, blocks
 
-ROWS = [
-    {"question": "Ann had 3 pens and bought 2 more. How many pens does Ann have?", "right": 0},
-    {"question": "Tom had 9 pens and bought 2 more. How many pens does Tom have?", "right": 1},
-]
+PAGE = ROOT / "docs" / "how-to" / "lm-eval.md"
 TASK = """
 dataset_path: json
-dataset_kwargs: {{data_files: {{test: {data}}}}}
+dataset_kwargs: {data_files: {test: pens.jsonl}}
 test_split: test
-"""
-WRITTEN = """task: written
-output_type: generate_until
-doc_to_text: "{{question}}"
-doc_to_target: "5"
-generation_kwargs: {until: ["Q:"], max_gen_toks: 48, do_sample: false}
-metric_list: [{metric: exact_match, aggregation: mean, higher_is_better: true}]
 """
 CHOSEN = """task: chosen
 output_type: multiple_choice
 doc_to_text: "Q: {{question}}\\nA:"
 doc_to_choice: [" 3 + 2 = 5", " 9 + 2 = 11"]
-doc_to_target: right
+doc_to_target: "{{['5', '11'].index(answer)}}"
 metric_list: [{metric: acc, aggregation: mean, higher_is_better: true}]
 """
 WHOLE = """task: whole
@@ -44,61 +36,45 @@ metric_list: [{metric: bits_per_byte, aggregation: bits_per_byte, higher_is_bett
 
 
 @pytest.fixture
-def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three tasks in a folder, and lm-eval without a network or a cache of its own."""
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """The page's task and two more in the working directory, and lm-eval without a network or a cache of its own."""
     for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    data = tmp_path / "rows.jsonl"
-    data.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    folder = tmp_path / "tasks"
-    folder.mkdir()
-    for task in (WRITTEN, CHOSEN, WHOLE):
-        name = task.splitlines()[0].removeprefix("task: ")
-        (folder / f"{name}.yaml").write_text(task + TASK.format(data=json.dumps(str(data))))
-    return folder
+    monkeypatch.chdir(tmp_path)
+    (data,), (task,) = blocks(PAGE, "json"), blocks(PAGE, "yaml")
+    (tmp_path / "pens.jsonl").write_text(data)
+    (tmp_path / "pens.yaml").write_text(task)
+    for name, text in (("chosen", CHOSEN), ("whole", WHOLE)):
+        (tmp_path / f"{name}.yaml").write_text(text + TASK)
+    return [json.loads(line) for line in data.splitlines()]
 
 
 @pytest.mark.filterwarnings("default")  # of the packages that lm-eval brings
-def test_lm_eval_runs_offline(
-    tasks: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], nano: ds.Denoiser
+def test_the_page_s_command_runs_offline(
+    rows: list[dict[str, str]], tmp_path: Path, capfd: pytest.CaptureFixture[str], nano: ds.Denoiser
 ) -> None:
     pytest.importorskip("lm_eval", reason="pip install 'dlmsample[eval]' to run lm-eval itself")
-    words = [
-        "eval",
-        "--tasks",
-        "written,chosen,whole",
-        "--policy",
-        "t2t",
-        "--samples",
-        "8",
-        "--set",
-        "fill_threshold=0.9",
-    ]
-    rest = [
-        "--include_path",
-        str(tasks),
-        "--apply_chat_template",
-        "--output_path",
-        str(tmp_path / "out"),
-        "--log_samples",
-    ]
+    (line,) = (
+        line for block in blocks(PAGE, "sh") for line in block.splitlines() if "--tasks pens --model nano" in line
+    )
+    words = shlex.split(line.replace("--tasks pens", "--tasks pens,chosen,whole --samples 8"))[1:]
     before = list(sys.argv)
-    assert run([*words, "--samples", "8", "--", *rest, "--output_path", str(out_folder)]) == 0
+    assert run(words) == 0
     assert sys.argv == before
     out = capfd.readouterr().out
     assert "exact_match" in out
     assert "bits_per_byte" in out
-    (results,) = out_folder.rglob("results_*.json")
+    (results,) = (tmp_path / "runs" / "eval").rglob("results_*.json")
     said: dict[str, Any] = json.loads(results.read_text())
     assert said["results"]["chosen"]["acc,none"] == 1.0
     assert said["results"]["whole"]["bits_per_byte,none"] > 0
     assert said["config"]["policy"].startswith("T2T(fill_threshold=0.9")
     assert said["config"]["likelihood_mean_standard_error"] > 0
-    (logged,) = out_folder.rglob("samples_written_*.jsonl")
+    (logged,) = (tmp_path / "runs" / "eval").rglob("samples_pens_*.jsonl")
     answers = [json.loads(line)["resps"][0][0] for line in logged.read_text().splitlines()]
     sampler = ds.Sampler(nano, ds.T2T(fill_threshold=0.9))
-    assert answers == sampler.generate([row["question"] for row in ROWS], 48, stop=["Q:"]).texts
+    assert answers == sampler.generate([row["question"] for row in rows], 48, stop=["Q:"]).texts
 
 
 def test_mistakes_are_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,20 @@
+"""The benchmark's two sides agree, on a tiny model; no time is looked at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks import evaluation
+
+
+def test_both_sides_agree(tmp_path: Path) -> None:
+    small = ["--rows", "3", "--batch-size", "4", "--prompt-tokens", "12", "--new-tokens", "8", "--answer-tokens", "3"]
+    shape = ["--width", "32", "--layers", "1", "--vocabulary", "64", "--block-length", "4"]
+    evaluation.main([*small, *shape, "--samples", "64", "--repeats", "1", "--json", str(tmp_path / "out.json")])
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["same_answers"] == "3 of 3"
+    assert found["likelihoods_apart_in_standard_errors_at_most"] < 5
+    assert set(found["rows_per_second"]) == {
+        f"{part}_{way}" for part in ("answers", "likelihoods") for way in ("one_by_one", "in_batches")
+    }
