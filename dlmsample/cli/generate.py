@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-import dlmsample
 from dlmsample.cli import interrupt, options, prompts, screen, settings, threads
 from dlmsample.cli.answers.lines import template_ids, write_json, write_text
 from dlmsample.support.registry import unknown
@@ -163,8 +162,7 @@ def generate(given: GenerateOptions) -> None:
     _check_source(given)
     block_length = settings.block_length(given.block_length)
     changed = settings.parse_settings(given.settings)
-    screen.check_writable(given.output)
-    screen.check_writable(given.trace, _TRACE)
+    screen.check_writable({screen.OUTPUT: given.output, _TRACE: given.trace})
     if given.trace is not None and given.trace == given.output:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
     texts = _read(given)
@@ -172,8 +170,10 @@ def generate(given: GenerateOptions) -> None:
     chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed)
     screen.silence()
     threads.use(given.threads)
+    from dlmsample.decoding.sampler import Sampler
+
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})
-    sampler = dlmsample.Sampler(
+    sampler = Sampler(
         model,
         chosen.policy,
         chosen.block_length if block_length is None else block_length,
@@ -194,7 +194,8 @@ def generate(given: GenerateOptions) -> None:
             out = sampler.fill(texts, given.seed, record=record, progress=True)
         else:
             chat = False if given.raw else None
-            out = sampler.generate(texts, length, given.seed, record=record, progress=True, chat=chat, stop=given.stop)
+            stop = given.stop or None
+            out = sampler.generate(texts, length, given.seed, record=record, progress=True, chat=chat, stop=stop)
             out = replace(out, decoded=[text.strip() for text in out.texts])
         with screen.sink(given.output) as stream:
             if given.as_json:

@@ -9,7 +9,7 @@ from operator import index
 from typing import Any
 
 from dlmsample import rng
-from dlmsample.decoding.stopping import texts
+from dlmsample.decoding.answers import texts
 from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.models.template import MARK, encode_template
@@ -145,7 +145,7 @@ def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) 
     # many tokenizers take [MASK] for plain text, nano even its own mask string; both mean a mask
     marks = [mark for mark in (MARK, getattr(model.tokenizer, "mask_token", None)) if mark]
     texts = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
-    if model.mask_id in ids or any(mark in text for mark in marks for text in texts):
+    if model.facts.mask_id in ids or any(mark in text for mark in marks for text in texts):
         raise ValueError(
             "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
             "Sampler.fill (--template)"
@@ -156,6 +156,19 @@ def encode_prompt(model: Denoiser, prompt: Prompt, chat: bool | None, new: int) 
             f"({model.context}): shorten the prompt or lower max_new_tokens (--max-new-tokens)"
         )
     return ids
+
+
+def encode_prompts(
+    model: Denoiser, prompts: Any, chat: bool | None, max_new_tokens: Any, seed: int | Sequence[int]
+) -> tuple[list[list[int]], list[int], list[int]]:
+    """The ids of every prompt, the masks that follow each of them, and a key per prompt.
+
+    Raises:
+        ValueError: as :func:`listed`, :func:`new_tokens`, :func:`encode_prompt` and :func:`row_keys`.
+    """
+    prompts, new = listed("prompts", "prompt", prompts), new_tokens(model, max_new_tokens)
+    ids = [encode_prompt(model, prompt, chat, len(new)) for prompt in prompts]
+    return ids, new, row_keys(seed, ids)
 
 
 def stop_strings(model: Denoiser, stop: Any) -> list[str]:
@@ -212,4 +225,4 @@ def new_tokens(model: Denoiser, count: Any) -> list[int]:
     count = integer("max_new_tokens", count)
     if count < 1:
         raise ValueError(f"max_new_tokens must be 1 or more, not {count}")
-    return [model.mask_id] * count
+    return [model.facts.mask_id] * count

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.decoding.answers import answer_of, output_of
+from dlmsample.decoding.answers import Decoded, Stops, answer_of, answers_of, output_of
 from dlmsample.decoding.arguments import (
     RowKeys,
     check_options,
     encode_prompt,
+    encode_prompts,
     encode_text,
     listed,
     new_tokens,
@@ -18,13 +19,12 @@ from dlmsample.decoding.arguments import (
 )
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
-from dlmsample.decoding.stopping import Stops
+from dlmsample.decoding.request import DecodingConfig, Request, Segmentation, extent_of
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
 from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.policies.base import Policy
-from dlmsample.support.progress import Progress
+from dlmsample.support.progress import shown
 from dlmsample.types import Answer, CacheKind, Output
 
 
@@ -87,10 +87,10 @@ class Sampler:
     ) -> None:
         check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
-        length = model.block_length if block_length is None else block_length
+        length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
         self._segmentation = Segmentation.of(model, self.block_length)
-        self._fill_segmentation = Segmentation.of(model, "all" if block_length is None else self.block_length)
+        self._fill_segmentation = Segmentation("all", True) if block_length is None else self._segmentation
         self.temperature, self.top_p = float(temperature), float(top_p)
         self.top_k = None if top_k is None else int(top_k)
         self.batch_size, self.refresh = int(batch_size), None if refresh is None else int(refresh)
@@ -136,15 +136,10 @@ class Sampler:
                 instead of a list; ``max_new_tokens`` below 1; a seed list of another length; a single stop string
                 instead of a list, an empty one, or any for a model without a tokenizer.
         """
-        prompts = listed("prompts", "prompt", prompts)
         stops = self._stops(stop)
-        new = new_tokens(self.model, max_new_tokens)
-        ids = [encode_prompt(self.model, prompt, chat, len(new)) for prompt in prompts]
-        results = self._run([p + new for p in ids], row_keys(seed, ids), False, record, progress, stops)
-
-        answers = [answer_of(self.model, result, len(p)) for result, p in zip(results, ids, strict=True)]
-        texts = None if self.model.tokenizer is None else [text or "" for _, text in answers]
-        return output_of(results, [tokens for tokens, _ in answers], texts, record, self.cache)
+        ids, new, keys = encode_prompts(self.model, prompts, chat, max_new_tokens, seed)
+        results = self._run([p + new for p in ids], keys, False, record, progress, stops)
+        return answers_of(self.model, results, [len(p) for p in ids], record, self.cache)
 
     def stream(
         self,
@@ -192,7 +187,7 @@ class Sampler:
                 yield Request(number, ids + new, keys.of(ids))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(requests(), False, record, stops, lambda finished: None):
+            for number, result in self._decode(requests(), False, record, stops, None):
                 tokens, text = answer_of(self.model, result, lengths.pop(number))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
@@ -260,8 +255,9 @@ class Sampler:
         """
         self._pool.release()
 
-    def _stops(self, stop: Sequence[str] | None) -> Stops:
-        return Stops(stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
+    def _stops(self, stop: Sequence[str] | None) -> Stops | None:
+        strings = None if stop is None else stop_strings(self.model, stop)
+        return Stops(strings, self.model.decode, self.model.facts.eos_ids) if strings else None
 
     def _run(
         self,
@@ -274,13 +270,14 @@ class Sampler:
     ) -> list[Decoded]:
         """Every canvas decoded; in the order given."""
         results = [Decoded(canvas) for canvas in canvases]
-        todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
+        mask_id = self.model.facts.mask_id
+        todo = [i for i, canvas in enumerate(canvases) if mask_id in canvas]
         # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
         segmentation = self._fill_segmentation if filling else self._segmentation
-        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, self.model.mask_id), reverse=True)
-        requests = (Request(i, canvases[i], keys[i]) for i in todo)
-        with Progress(len(todo), progress) as bar:
-            for i, result in self._decode(requests, filling, record, stops, bar.tick):
+        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
+        requests = [Request(i, canvases[i], keys[i]) for i in todo]
+        with shown(len(todo), progress) as bar:
+            for i, result in self._decode(requests, filling, record, stops, None if bar is None else bar.tick):
                 results[i] = result
         return results
 
@@ -290,7 +287,7 @@ class Sampler:
         filling: bool,
         record: bool,
         stops: Stops | None,
-        on_tick: Callable[[int], None],
+        on_tick: Callable[[int], None] | None,
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
         segmentation = self._fill_segmentation if filling else self._segmentation

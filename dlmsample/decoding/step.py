@@ -59,6 +59,7 @@ class Settings(NamedTuple):
     special: Tensor | None = None  #: int64 ``[k]``, ids that are no candidates at any step
     whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
     gaps: bool = False  #: between blocks to decode lie some with nothing to decode
+    needs: frozenset[str] | None = None  #: the policy's; None: asked of it at every step
 
 
 class Change(NamedTuple):
@@ -140,7 +141,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         top_p=settings.top_p,
         top_k=settings.top_k,
         excluded=_excluded(policy, state, block, settings),
-        needs=policy.needs,
+        needs=policy.needs if settings.needs is None else settings.needs,
         error=features.error,
     )
     next_state, update = policy.step(state, block, pred)
@@ -175,8 +176,9 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         eos=rows.counts.eos | (ends & is_eos),
     )
     row = torch.arange(len(tokens), device=tokens.device)[:, None]
+    place = rows.start[:, None] + torch.arange(layout.width, device=tokens.device)
     after = rows._replace(
-        canvas=rows.canvas.index_put((row, layout.window(rows.start)), tokens),
+        canvas=rows.canvas.index_put((row, place), tokens),
         start=start,
         step=torch.where(moves, 0, rows.step + updating),
         entering=moves,

@@ -44,6 +44,10 @@ class ModuleInterface:
     offset: int = 0  #: the position id of the first token; the RoBERTa family counts from the padding id + 1
     padding: bool = False  #: the module takes a padding mask ``[row, key]``
 
+    def parts(self, module: Any) -> tuple[Any, Callable[[Tensor], Tensor]]:
+        """:meth:`body` and :meth:`head`."""
+        return self.body(module), self.head(module)
+
     def body(self, module: Any) -> Any:
         """What is called like a decoder's body and returns ``last_hidden_state`` and, if asked, ``hidden_states``."""
         if self.kind == "decoder":
@@ -76,8 +80,8 @@ def takes_padding(kind: ModuleKind, bidirectional: bool) -> bool:
 
 def context_of(config: Any, interface: ModuleInterface) -> int:
     """Positions a canvas may have, in tokens."""
-    sizes = (getattr(config, name, None) for name in _CONTEXT)
-    return next((size for size in sizes if isinstance(size, int)), _UNBOUNDED) - interface.offset
+    sizes = [size for name in _CONTEXT if isinstance(size := getattr(config, name, None), int)]
+    return (sizes[0] if sizes else _UNBOUNDED) - interface.offset
 
 
 def interface_of(kind: ModuleKind, module: Any, bidirectional: bool) -> ModuleInterface:

@@ -17,13 +17,12 @@ from torch import Tensor
 from dlmsample.policies import detect
 from dlmsample.policies.base import Stateless
 from dlmsample.policies.detect import Detector, LowProb, disagrees
-from dlmsample.policies.piece import STRICT, Count, Piece, Positive, Probability, reader
+from dlmsample.policies.piece import STRICT, Count, Piece, Positive, Probability, from_dump
 from dlmsample.policies.select import lowest, rank
-from dlmsample.types import Block, Prediction
+from dlmsample.types import Block, EditInfo, Prediction, Update
 
-_REMASKS_PER_POSITION = (
-    4  # after 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K
-)
+#: After 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K.
+_REMASKS_PER_POSITION = 4
 
 
 def settled(
@@ -85,6 +84,16 @@ class Edit(Piece):
     def init(self, block: Block) -> Any:
         """The state of a row on entering ``block``: a NamedTuple of tensors whose first axis is the row."""
         return Stateless()
+
+    def revise(
+        self, state: Any, post: Tensor, post_steps: int, block: Block, pred: Prediction, filled: Tensor
+    ) -> tuple[Any, Tensor, Update]:
+        """Fill and edits together: the next state and ``post`` (see :func:`settled`), and the update."""
+        state, (replace, remask, score) = self.step(state, block, pred, filled)
+        tokens = apply(block, filled if replace is None else filled | replace, pred.token, remask)
+        edited = ((tokens != block.tokens) & ~filled).any(-1)
+        done, post = settled(block, tokens, edited, post, post_steps, enabled=post_steps > 0)
+        return state, post, Update(tokens, done, None if score is None else EditInfo(0, score))
 
     @abstractmethod
     def step(self, state: Any, block: Block, pred: Prediction, filled: Tensor) -> tuple[Any, Edits]:
@@ -286,5 +295,6 @@ class BufferedRemask(Edit):
         return block.size * (_REMASKS_PER_POSITION if self.max_per_step else 0)
 
 
-#: Makes an edit rule from its dump.
-read = reader("edit rule", (Keep, Replace, Remask, BufferedRemask))
+def read(value: Any) -> Any:
+    """Makes an edit rule from its dump."""
+    return from_dump("edit rule", (Keep, Replace, Remask, BufferedRemask), value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
@@ -43,22 +43,19 @@ class Piece(ABC):
         return {"rule": self.rule, **plain}
 
 
-def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
-    """A validator that makes a piece from its dump, and lets everything else through.
+def from_dump(kind: str, known: Iterable[type[Piece]], value: Any) -> Any:
+    """A piece made from its dump; everything else is let through.
 
     Args:
         kind: what the pieces are, for the error.
         known: the classes a dump may name; a piece of another class is given as an object.
+        value: a dump, or anything.
     """
+    if not isinstance(value, Mapping):
+        return value
     classes = {cls.rule: cls for cls in known}
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        options = {str(name): option for name, option in value.items()}
-        rule = options.pop("rule", None)
-        if rule not in classes:
-            raise unknown(kind, rule, classes)
-        return classes[rule](**options)
-
-    return read
+    options = {str(name): option for name, option in value.items()}
+    rule = options.pop("rule", None)
+    if rule not in classes:
+        raise unknown(kind, rule, classes)
+    return classes[rule](**options)
