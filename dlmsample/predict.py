@@ -7,8 +7,8 @@ from collections.abc import Collection
 import torch
 from torch import Tensor
 
-from dlmsample import rng
 from dlmsample.kernels.support import DTYPES, runs_kernels
+from dlmsample.rng import fold, gumbel
 from dlmsample.types import Prediction
 
 # First counter folded into a step key: which draw it is. Policies use the later ones.
@@ -253,5 +253,5 @@ def _sample(logits: Tensor, key: Tensor, temperature: float, top_p: float, top_k
         logits = logits.masked_fill(drop, -torch.inf)
     positions = torch.arange(logits.shape[1], device=logits.device)[:, None]
     vocab = torch.arange(logits.shape[-1], device=logits.device)
-    noise = rng.gumbel(rng.fold(key[:, None, None], SAMPLE, positions, vocab))
+    noise = gumbel(fold(key[:, None, None], SAMPLE, positions, vocab))
     return (logits + noise).argmax(-1)

@@ -305,8 +305,8 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("(allowed - ordinary.long())", "allowed"),
         ("torch.minimum(torch.maximum(a, b), c)", "c"),
         ("torch.where(members, self.canvas, torch.iinfo(torch.int64).max)", "self.canvas"),
-        ("key = fold(draws.keys[:, 0], DRAFT)", "key = draws.keys[:, 0]"),
-        ("fold(self.keys, kind, self.canvas)", "fold(self.keys, kind)"),
+        ("key = fold(draws.keys, DRAFT)", "key = draws.keys"),
+        ("draw(self.keys[:, None], kind, self.canvas", "draw(self.keys[:, None], kind"),
     ],
     ("batch.py step.py", _BATCH): [
         (

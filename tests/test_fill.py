@@ -183,7 +183,7 @@ def _bound(policy: Policy, ids: list[int], sampler: ds.Sampler) -> int:
     batch = open_rows([ids], [0], sampler._fill_segmentation, MASK, torch.device("cpu"))
     settings = Settings(policy, MASK, torch.tensor([], dtype=torch.long), 0.0, 1.0, None, False)
     total = 0
-    for start in batch.starts(cached=False)[0]:
+    for start in [batch.first[0] + block * batch.layout.width for block in batch.masked[0]]:
         rows = batch.rows._replace(start=torch.tensor([start]))
         total += int(policy.max_steps(active_block(rows, batch.layout, settings)))
     return total

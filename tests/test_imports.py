@@ -44,7 +44,6 @@ APART = {
 #: The same rule inside a room: its folders and modules in their order. Modules that are not named stand behind all.
 ROOMS = {
     "decoding": (
-        "stopping",
         "step",
         "request",
         "answers",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.decoding.stopping import Cut, Stops
+from dlmsample.decoding.answers import Cut, Stops
 from dlmsample.policies.base import Policy
 from dlmsample.types import Event
 from tests.test_protocol import CASES, PROMPTS

@@ -10,8 +10,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import dlmsample as ds
+from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.arguments import stop_strings
-from dlmsample.decoding.stopping import Stops
 from tests.toys import random_model
 
 

@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dlmsample
 from dlmsample.ablate.live import LiveFigures
@@ -24,6 +24,9 @@ from dlmsample.ablate.workers import local, ray
 from dlmsample.ablate.workers.progress import GridProgress
 from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut, score_reply
 from dlmsample.support.registry import unknown
+
+if TYPE_CHECKING:  # a report is written at the end, and may be left out
+    from dlmsample.ablate.analysis.results import Results
 
 ENGINES = ("local", "ray")
 
@@ -42,10 +45,13 @@ class Summary:
     errors: dict[str, str] = field(default_factory=dict)  #: failed cells: "task, checkpoint, policy, seed n" -> error
     report: list[str] = field(default_factory=list)  #: files written
     apart: int = 0  #: answers of other environments, which are kept and not counted
+    results: Results | None = field(default=None, repr=False, compare=False)  #: what the report says
 
     def asdict(self) -> dict[str, Any]:
-        """As a plain dict."""
-        return asdict(self)
+        """As a plain dict, without ``results``."""
+        plain = asdict(replace(self, results=None))
+        del plain["results"]
+        return plain
 
 
 def run(
@@ -147,8 +153,8 @@ def run(
             done = sum(cell.done for cell in store.cells())
             with LiveFigures(report_to, folder, store.grid(), done) as live:
                 ran = _collect(store, resolved, units, source, progress, live)
-            written = _report(folder, grid.baseline, store) if report else []
-            return _summary(store, grid.name, ran, time.perf_counter() - began, written)
+            results, written = _report(folder, grid.baseline, store) if report else (None, [])
+            return _summary(store, grid.name, ran, time.perf_counter() - began, results, written)
 
 
 @contextmanager
@@ -214,13 +220,15 @@ def _collect(
     return ran
 
 
-def _report(folder: Path, baseline: str | None, store: Store) -> list[str]:
+def _report(folder: Path, baseline: str | None, store: Store) -> tuple[Results | None, list[str]]:
+    """What the report says, and its files."""
     if find_spec("dlmsample.ablate.report.write") is None:
-        return []
-    return [str(path) for path in import_module("dlmsample.ablate.report.write").write(folder, baseline, store)]
+        return None, []
+    results, paths = import_module("dlmsample.ablate.report.write").build(folder, baseline, store)
+    return results, [str(path) for path in paths]
 
 
-def _summary(store: Store, name: str, ran: int, seconds: float, written: list[str]) -> Summary:
+def _summary(store: Store, name: str, ran: int, seconds: float, results: Results | None, written: list[str]) -> Summary:
     cells = store.cells()
     failed = [cell for cell in cells if cell.status == "failed"]
     return Summary(
@@ -234,4 +242,5 @@ def _summary(store: Store, name: str, ran: int, seconds: float, written: list[st
         errors={f"{c.task}, {c.checkpoint}, {c.policy}, seed {c.seed}": c.error or "" for c in failed},
         report=written,
         apart=sum(cell.done for cell in store.apart()),
+        results=results,
     )

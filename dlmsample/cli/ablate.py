@@ -180,7 +180,6 @@ def _estimate_lines(found: Estimate) -> list[str]:
 
 
 def _run(given: AblateOptions) -> int:
-    from dlmsample.ablate.report.write import build
     from dlmsample.ablate.run import run
 
     found = run(
@@ -202,9 +201,9 @@ def _run(given: AblateOptions) -> int:
     else:
         page = screen.console(sys.stdout)
         screen.say(page, "\n".join(_run_lines(found)))
-        if found.report:
+        if found.results is not None:
             screen.say(page, "")
-            write_tables(page, build(Path(given.out or ""), accept_versions=given.accept_versions)[0])
+            write_tables(page, found.results)
     return 0 if found.done == found.cells else 1
 
 

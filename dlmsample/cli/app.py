@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from typing import Annotated, Any
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from typer.core import TyperGroup
@@ -12,8 +15,8 @@ import dlmsample
 from dlmsample.cli import ablate, diagnose, eval, generate, options, report, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
-from dlmsample.cli.options import command
 
+T = TypeVar("T")
 #: What the command-line library raises for a wrong word; typer exports it under no name of its own.
 UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
@@ -43,6 +46,44 @@ app = typer.Typer(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def command(declared: type[T], run: Callable[[T], int | None]) -> Callable[..., None]:
+    """What typer takes as a command: it reads the options of a dataclass and hands them to a function.
+
+    The class's own fields come first in the help, then those of its groups.
+
+    Args:
+        declared: a dataclass whose fields are annotated with ``typer.Option`` or ``typer.Argument``.
+        run: what the command does; it returns the exit code, or None for 0.
+    """
+    hints = get_type_hints(declared, include_extras=True)
+    inherited = [field.name for base in declared.__mro__[1:-1] for field in fields(base)]  # type: ignore[arg-type]
+    ordered = sorted(fields(declared), key=lambda field: field.name in inherited)  # type: ignore[arg-type]
+
+    def call(**given: Any) -> None:
+        raise typer.Exit(run(declared(**given)) or 0)
+
+    parameters = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=hints[field.name],
+            default=_default(field),
+        )
+        for field in ordered
+    ]
+    call.__doc__ = declared.__doc__
+    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return call
+
+
+def _default(field: Field[Any]) -> Any:
+    """A field's default, as a signature has it."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def call(args: list[str]) -> int:

@@ -83,7 +83,7 @@ def diagnose(given: DiagnoseOptions) -> None:
     Raises:
         ValueError: anything the user can put right.
     """
-    screen.check_writable(given.output)
+    screen.check_writable({screen.OUTPUT: given.output})
     changed = settings.parse_settings(given.settings)
     if given.data_dir is not None:
         changed["data_dir"] = given.data_dir

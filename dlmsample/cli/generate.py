@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-import dlmsample
 from dlmsample.cli import interrupt, options, prompts, screen, settings, threads
 from dlmsample.cli.answers.lines import template_ids, write_json, write_text
 from dlmsample.support.registry import unknown
@@ -197,8 +196,7 @@ def generate(given: GenerateOptions) -> None:
     }
     changed = settings.parse_settings(given.settings)
     arguments = settings.parse_template_args(given.template_arg)
-    screen.check_writable(given.output)
-    screen.check_writable(given.trace, _TRACE)
+    screen.check_writable({screen.OUTPUT: given.output, _TRACE: given.trace})
     if given.trace is not None and given.trace == given.output:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
     texts = _read(given)
@@ -206,8 +204,10 @@ def generate(given: GenerateOptions) -> None:
     chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
     screen.silence()
     threads.use(given.threads)
+    from dlmsample.decoding.sampler import Sampler
+
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})
-    sampler = dlmsample.Sampler(
+    sampler = Sampler(
         model,
         chosen.policy,
         **{**chosen.options, **{name: value for name, value in asked.items() if value is not None}},
@@ -224,8 +224,8 @@ def generate(given: GenerateOptions) -> None:
             _check_masks(model, texts, given.how)
             out = sampler.fill(texts, given.seed, record=record, progress=True, chat=given.how)
         else:
-            how = {"chat": given.how, "template_args": arguments}
-            out = sampler.generate(texts, length, given.seed, record=record, progress=True, stop=given.stop, **how)
+            how = {"chat": given.how, "template_args": arguments, "stop": given.stop or None}
+            out = sampler.generate(texts, length, given.seed, record=record, progress=True, **how)
             out = replace(out, decoded=[text.strip() for text in out.texts])
         with screen.sink(given.output) as stream:
             if given.as_json:

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -35,11 +36,7 @@ def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]
         signal.signal(signal.SIGINT, before)
 
 
-def leaving_at_once() -> Any:
-    """For the time of imports, which can swallow a KeyboardInterrupt or print its traceback."""
-    return _handling(_leave)
-
-
-def raising() -> Any:
-    """For decoding and writing: KeyboardInterrupt, so that the progress bar and temporary files go away."""
-    return _handling(signal.default_int_handler)
+#: For the time of imports, which can swallow a KeyboardInterrupt or print its traceback.
+leaving_at_once = partial(_handling, _leave)
+#: For decoding and writing: KeyboardInterrupt, so that the progress bar and temporary files go away.
+raising = partial(_handling, signal.default_int_handler)

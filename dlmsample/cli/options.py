@@ -8,14 +8,10 @@ docstring of the class is the help of the command. Options that several commands
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, TypeVar, get_type_hints
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any
 
 import typer
-
-T = TypeVar("T")
 
 Device = Annotated[str | None, typer.Option(metavar="D", help="Torch device.  [default: cpu]")]
 OutputFile = Annotated[str | None, typer.Option(metavar="FILE", help="Write there what would go to standard output.")]
@@ -103,44 +99,6 @@ class CheckpointOptions:
             if not given[optional]:
                 del given[optional]
         return dlmsample.load(model, **given, **more)
-
-
-def command(declared: type[T], run: Callable[[T], int | None]) -> Callable[..., None]:
-    """What typer takes as a command: it reads the options of a dataclass and hands them to a function.
-
-    The class's own fields come first in the help, then those of its groups.
-
-    Args:
-        declared: a dataclass whose fields are annotated with ``typer.Option`` or ``typer.Argument``.
-        run: what the command does; it returns the exit code, or None for 0.
-    """
-    hints = get_type_hints(declared, include_extras=True)
-    inherited = [field.name for base in declared.__mro__[1:-1] for field in fields(base)]  # type: ignore[arg-type]
-    ordered = sorted(fields(declared), key=lambda field: field.name in inherited)  # type: ignore[arg-type]
-
-    def call(**given: Any) -> None:
-        raise typer.Exit(run(declared(**given)) or 0)
-
-    parameters = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=hints[field.name],
-            default=_default(field),
-        )
-        for field in ordered
-    ]
-    call.__doc__ = declared.__doc__
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    return call
-
-
-def _default(field: Field[Any]) -> Any:
-    """A field's default, as a signature has it."""
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def words(declared: Any, *without: str) -> list[str]:

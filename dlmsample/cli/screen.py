@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -69,20 +69,24 @@ def sink(path: str | None, option: str = OUTPUT) -> Iterator[TextIO]:
     _write(_checked(path, option), buffer.getvalue(), option)
 
 
-def check_writable(path: str | None, option: str = OUTPUT) -> None:
+def check_writable(files: Mapping[str, str | None]) -> None:
     """Find out now, before any work, that the file of an option cannot be written.
 
+    Args:
+        files: option -> its file, or None where it is not given.
+
     Raises:
-        ValueError: it cannot.
+        ValueError: one cannot.
     """
-    if path is None:
-        return
-    target = _checked(path, option)
-    if _replaceable(target):
-        try:
-            tempfile.TemporaryFile(dir=target.parent).close()
-        except OSError as e:
-            raise _unwritable(path, option, e.strerror or str(e)) from e
+    for option, path in files.items():
+        if path is None:
+            continue
+        target = _checked(path, option)
+        if _replaceable(target):
+            try:
+                tempfile.TemporaryFile(dir=target.parent).close()
+            except OSError as e:
+                raise _unwritable(path, option, e.strerror or str(e)) from e
 
 
 def _checked(path: str, option: str) -> Path:

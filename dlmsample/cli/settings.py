@@ -42,13 +42,6 @@ def cache(given: str | None) -> Any:
     return given != "none" and given
 
 
-def approximate(cache: str) -> bool:
-    """Whether a cache changes what comes out."""
-    from dlmsample.models.attention.approximate import APPROXIMATIONS
-
-    return cache in APPROXIMATIONS
-
-
 def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     """``["threshold=0.2"]`` -> ``{"threshold": 0.2}``; values are YAML scalars, a dot leads into a piece of a chain.
 

@@ -1,18 +1,120 @@
-"""From decoded rows to what a caller gets."""
+"""Where an answer ends, before its first EOS or stop string, and what a caller gets of decoded rows."""
 
 from __future__ import annotations
 
-from dlmsample.decoding.request import Decoded
-from dlmsample.decoding.stopping import until_eos
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from dlmsample.decoding.step import Counts
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.splice import splice
 from dlmsample.models.template import Template
-from dlmsample.types import CacheKind, Output
+from dlmsample.types import CacheKind, Event, Output, RowStats
+
+
+def until_eos(answer: Sequence[int], eos_ids: Sequence[int]) -> list[int]:
+    """The ids before the first EOS.
+
+    Example:
+        >>> until_eos([5, 6, 1, 7], [1])
+        [5, 6]
+    """
+    return list(answer[: next((i for i, token in enumerate(answer) if token in eos_ids), len(answer))])
+
+
+def texts(stop: Any) -> tuple[str, ...]:
+    """Stop strings as a caller gives them.
+
+    Raises:
+        ValueError: a single text instead of a list, what is no list of texts, or an empty string.
+
+    Example:
+        >>> texts(5)
+        Traceback (most recent call last):
+        ValueError: stop is a list of texts like ["####"], not 5
+    """
+    if isinstance(stop, (str, bytes)):
+        raise ValueError("stop is a list of texts: wrap a single one in [ ]")
+    strings = tuple(stop) if isinstance(stop, Iterable) else (stop,)
+    if wrong := [s for s in strings if not isinstance(s, str)]:
+        raise ValueError(f'stop is a list of texts like ["####"], not {wrong[0]!r:.40}')
+    if "" in strings:
+        raise ValueError("a stop string is empty: give some text, or leave it out")
+    return strings
+
+
+class Cut(NamedTuple):
+    """An answer before its stop string."""
+
+    tokens: int  #: up to and including the one in which the text ends
+    text: str
+
+
+class Stops:
+    """Looks for stop strings in the text of finished blocks; text only, so it costs nothing within a step.
+
+    Args:
+        strings: what ends an answer; the one that begins first counts.
+        decode: ids to the text that ``texts`` shows, special tokens left out.
+        eos_ids: what follows one of them is no answer.
+
+    Raises:
+        ValueError: a single text instead of a list, what is no list of texts, or an empty string.
+
+    Example:
+        >>> stops = Stops([";"], lambda ids: "".join(map(chr, ids)), [1])
+        >>> stops.cut([ord(c) for c in "a+b; c"])
+        Cut(tokens=3, text='a+b')
+    """
+
+    def __init__(self, strings: Sequence[str], decode: Callable[[Sequence[int]], str], eos_ids: Sequence[int]) -> None:
+        self._strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
+
+    def cut(self, answer: Sequence[int]) -> Cut | None:
+        """The answer before the first stop string in it; None: there is none before the first EOS."""
+        ids = until_eos(answer, self._eos_ids)
+        text = self._decode(ids)
+        found = [at for s in self._strings if (at := text.find(s)) >= 0]
+        if not found:
+            return None
+        before = text[: min(found)]
+        # the fewest tokens whose text begins with all of it; a token may hold the end of the text and the stop string
+        count = bisect_left(range(len(ids)), True, key=lambda n: self._decode(ids[:n]).startswith(before))
+        return Cut(count, before)
+
+
+class Decoded(NamedTuple):
+    """One row when it is finished; ``counts`` is None where there was nothing to decode."""
+
+    canvas: list[int]  #: all of it, with the masks that an early end left behind
+    counts: Sequence[int] | None = None  #: in the order of :class:`~dlmsample.decoding.step.Counts`
+    prefill: int = 0
+    events: Sequence[Event] = ()
+    cut: Cut | None = None  #: the answer before a stop string
+
+    def stats(self, tokens: int) -> RowStats:
+        """Its statistics, given how many tokens of output it has."""
+        counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
+        steps, nfe, fills, replaces, remasks, forced, eos = counts
+        return RowStats(
+            steps=steps,
+            nfe=nfe,
+            prefill=self.prefill,
+            tokens=tokens,
+            fills=fills,
+            replaces=replaces,
+            remasks=remasks,
+            edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
+            tokens_per_forward=tokens / max(nfe, 1),
+            forced=bool(forced),
+            finish_reason="stop" if self.cut is not None else "eos" if eos else "length",
+        )
 
 
 def answer_of(model: Denoiser, result: Decoded, prompt: int, new: int) -> tuple[list[int], str | None]:
     """Tokens and text of the ``new`` ones behind a prompt of so many tokens; the text is None without a tokenizer."""
-    tokens = until_eos(result.canvas[prompt : prompt + new], model.eos_ids)
+    tokens = until_eos(result.canvas[prompt : prompt + new], model.facts.eos_ids)
     if result.cut is not None:
         return tokens[: result.cut.tokens], result.cut.text
     return tokens, None if model.tokenizer is None else model.decode(tokens)

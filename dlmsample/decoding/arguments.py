@@ -9,7 +9,7 @@ from operator import index
 from typing import Any, NamedTuple, TypeVar
 
 from dlmsample import rng
-from dlmsample.decoding.stopping import texts
+from dlmsample.decoding.answers import texts
 from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.attention.shadow import takes_shadows
 from dlmsample.models.denoiser import Denoiser
@@ -223,7 +223,7 @@ def encode_prompt(
     else:
         ids = model.encode(prompt, chat, template_args)
         behind = model.closing if is_framed(model.tokenizer, prompt, chat) else []
-    if model.mask_id in ids:
+    if model.facts.mask_id in ids:
         raise ValueError(
             "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
             "Sampler.fill (--template)"
@@ -243,6 +243,24 @@ def prompt_reader(
 ) -> Callable[[Prompt], EncodedPrompt]:
     """:func:`encode_prompt` for the prompts of a call."""
     return lambda prompt: encode_prompt(model, prompt, chat, new, template_args)
+
+
+def encode_prompts(
+    model: Denoiser,
+    prompts: Any,
+    chat: Chat,
+    template_args: Mapping[str, Any] | None,
+    max_new_tokens: Any,
+    seed: int | Sequence[int],
+) -> tuple[list[EncodedPrompt], list[int], list[int]]:
+    """The ids of every prompt, the masks that follow each of them, and a key per prompt.
+
+    Raises:
+        ValueError: as :func:`listed`, :func:`new_tokens`, :func:`encode_prompt` and :func:`row_keys`.
+    """
+    prompts, new = listed("prompts", prompts), new_tokens(model, max_new_tokens)
+    rows = each("prompts", prompts, prompt_reader(model, chat, len(new), template_args))
+    return rows, new, row_keys(seed, [row.before for row in rows])
 
 
 def stop_strings(model: Denoiser, stop: Any) -> list[str]:
@@ -303,4 +321,4 @@ def new_tokens(model: Denoiser, count: Any) -> list[int]:
     count = integer("max_new_tokens", count)
     if count < 1:
         raise ValueError(f"max_new_tokens must be 1 or more, not {count}")
-    return [model.mask_id] * count
+    return [model.facts.mask_id] * count

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from dlmsample.decoding.answers import Cut, Decoded, Stops
 from dlmsample.decoding.request import (
-    Decoded,
     DecodingConfig,
     Extent,
     OpenedRows,
@@ -17,7 +17,6 @@ from dlmsample.decoding.request import (
 )
 from dlmsample.decoding.slots import Launched, Slots
 from dlmsample.decoding.step import FINISHED, MOVED, STAYS
-from dlmsample.decoding.stopping import Cut, Stops
 from dlmsample.decoding.trace import Tick, events
 from dlmsample.models.attention.base import RowPosition
 from dlmsample.types import Event
@@ -103,7 +102,7 @@ def decode(
     *,
     record: bool,
     stops: Stops | None,
-    on_tick: Callable[[int], None],
+    on_tick: Callable[[int], None] | None,
 ) -> Iterator[tuple[int, Decoded]]:
     """Decode every request; gives its number and the decoded row as soon as it is done.
 
@@ -117,8 +116,8 @@ def decode(
         size: rows in one forward.
         open_slots: gives the slots that rows are decoded in.
         record: keep every event.
-        stops: strings that end an answer.
-        on_tick: called after each forward with the number of rows it finished.
+        stops: strings that end an answer; None: there are none.
+        on_tick: called after each forward with the number of rows it finished, if at all.
     """
     queue = _Queue(requests, config.segmentation, config.settings.mask_id)
     while chunk := queue.chunk(size):
@@ -131,14 +130,14 @@ def decode(
 class _Batch:
     """The rows in a batch's slots, from the first forward until every slot is free."""
 
-    def __init__(self, slots: Slots, record: bool, stops: Stops | None, on_tick: Callable[[int], None]) -> None:
+    def __init__(self, slots: Slots, record: bool, stops: Stops | None, on_tick: Callable[[int], None] | None) -> None:
         self._slots, self._record, self._stops, self._on_tick = slots, record, stops, on_tick
         self._running: list[_Running | None] = []
 
     def run(self, requests: list[Request], queue: _Queue) -> Iterator[tuple[int, Decoded]]:
         slots = self._slots
         self._place(list(self._admitted(slots.open(requests), range(len(requests)), requests)))
-        ahead = slots.ahead and not self._stops  # a stop string must end a row before its next forward
+        ahead = slots.ahead and self._stops is None  # a stop string must end a row before its next forward
         before: tuple[Launched, list[_Running | None]] | None = None
         while live := [running for running in self._running if running is not None]:
             launched = slots.tick([running.place for running in live])
@@ -159,13 +158,14 @@ class _Batch:
         for running, flag in zip(rows, launched.flags(), strict=True):
             if running is None or running.slot is None:
                 continue
-            if self._stops and flag != STAYS:
+            if self._stops is not None and flag != STAYS:
                 running.cut = self._cut(running, self._stops)
             if flag == FINISHED or running.cut is not None:
                 done.append(running)
             running.turn += flag == MOVED
             running.age = 0 if flag == MOVED else running.age + 1
-        self._on_tick(len(done))
+        if self._on_tick is not None:
+            self._on_tick(len(done))
         return done
 
     def _cut(self, running: _Running, stops: Stops) -> Cut | None:
@@ -209,8 +209,11 @@ class _Batch:
 
     def _admitted(self, opened: OpenedRows, free: Sequence[int], requests: list[Request]) -> Iterator[_Running]:
         settings = self._slots.config.settings
-        rows = zip(requests, free, opened.starts(settings.cached), opened.first, strict=False)  # more may be free
-        for request, slot, starts, first in rows:
+        rows = zip(requests, free, opened.first, opened.masked, strict=False)  # more may be free
+        for request, slot, first, masked in rows:
+            # with a cache, blocks without masks count: they must be written
+            visited = range(masked[-1] + 1) if settings.cached else masked
+            starts = [first + block * opened.layout.width for block in visited]
             answer = request.canvas.index(settings.mask_id)
             yield _Running(request, slot, starts, answer, prefill=int(settings.cached and first > 0))
 

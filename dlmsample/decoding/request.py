@@ -1,4 +1,4 @@
-"""What goes into the decoding loop and comes out of it: requests, how their canvases are cut, and decoded rows."""
+"""What goes into the decoding loop: requests, and how their canvases are cut."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 
 from dlmsample.decoding.step import Counts, Rows, Settings
-from dlmsample.decoding.stopping import Cut
 from dlmsample.models.attention.base import Layout
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
-from dlmsample.types import CacheKind, Event, RowStats
+from dlmsample.types import CacheKind
 
 
 class Request(NamedTuple):
@@ -33,7 +32,7 @@ class Segmentation(NamedTuple):
     @classmethod
     def of(cls, model: Denoiser, block_length: int | Literal["all"]) -> Segmentation:
         """The model's own alignment; with "all", blocks count from the prompt's end whatever that is."""
-        prompt_block = block_length == "all" or model.block_alignment == "prompt"
+        prompt_block = block_length == "all" or model.facts.block_alignment == "prompt"
         return cls(block_length, prompt_block, model.interface.equal_lengths)
 
     def first_block(self, mask: int) -> int:
@@ -85,19 +84,20 @@ class DecodingConfig(NamedTuple):
     ) -> DecodingConfig:
         """For prompts, or (``filling``) for the masks inside texts: there no EOS ends a row, and special ids are no
         candidates. ``sampling``: temperature, top-p, top-k."""
-        device = model.device
-        eos_ids, special = ((), model.special_ids) if filling else (model.eos_ids, None)
+        device, facts = model.device, model.facts
+        eos_ids, special = ((), model.special_ids) if filling else (facts.eos_ids, None)
         vocabulary, tokenless = model.vocabulary
         whole = isinstance(segmentation.block_length, str)
         settings = Settings(
             policy,
-            model.mask_id,
+            facts.mask_id,
             torch.tensor(eos_ids, dtype=torch.long, device=device),
             *sampling,
             cached=cache == "exact",
             special=None if special is None else torch.tensor(special, device=device),
             whole=whole,
             gaps=filling and not whole,
+            needs=policy.needs,
             table=None if (table := policy.table()) is None else table.to(device),
             vocabulary=None if vocabulary == model.vocab_size else vocabulary,
             tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
@@ -122,39 +122,6 @@ class OpenedRows(NamedTuple):
     layout: Layout
     first: list[int]  #: by row, where its first active block starts
     masked: list[list[int]]  #: by row, the blocks that hold masks, counted from the first active one
-
-    def starts(self, cached: bool) -> list[list[int]]:
-        """By row, where its blocks start, in order. With a cache, blocks without masks count: they must be written."""
-        visited = [range(blocks[-1] + 1) if cached else blocks for blocks in self.masked]
-        return [[first + b * self.layout.width for b in v] for first, v in zip(self.first, visited, strict=True)]
-
-
-class Decoded(NamedTuple):
-    """One row when it is finished; ``counts`` is None where there was nothing to decode."""
-
-    canvas: list[int]  #: all of it, with the masks that an early end left behind
-    counts: Sequence[int] | None = None  #: in the order of :class:`~dlmsample.decoding.step.Counts`
-    prefill: int = 0
-    events: Sequence[Event] = ()
-    cut: Cut | None = None  #: the answer before a stop string
-
-    def stats(self, tokens: int) -> RowStats:
-        """Its statistics, given how many tokens of output it has."""
-        counts = (0,) * len(Counts._fields) if self.counts is None else self.counts
-        steps, nfe, fills, replaces, remasks, forced, eos = counts
-        return RowStats(
-            steps=steps,
-            nfe=nfe,
-            prefill=self.prefill,
-            tokens=tokens,
-            fills=fills,
-            replaces=replaces,
-            remasks=remasks,
-            edits_per_100=100 * (replaces + remasks) / max(tokens, 1),
-            tokens_per_forward=tokens / max(nfe, 1),
-            forced=bool(forced),
-            finish_reason="stop" if self.cut is not None else "eos" if eos else "length",
-        )
 
 
 def extent_of(canvases: Sequence[Sequence[int]], segmentation: Segmentation, mask_id: int) -> Extent:

@@ -6,18 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from dlmsample.decoding import arguments
-from dlmsample.decoding.answers import answer_of, filled_of, output_of
+from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled_of, output_of
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
+from dlmsample.decoding.request import DecodingConfig, Request, Segmentation, extent_of
 from dlmsample.decoding.saved import Pretrained
-from dlmsample.decoding.stopping import Stops
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.text.chat import Chat, Prompt
 from dlmsample.policies.base import Policy
-from dlmsample.support.progress import Progress
+from dlmsample.support.progress import shown
 from dlmsample.types import Answer, CacheKind, Output
 
 
@@ -81,10 +80,11 @@ class Sampler(Pretrained):
         model, policy = arguments.opened(model, policy)
         arguments.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
-        length = model.block_length if block_length is None else block_length
+        length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
         self._segmentation = Segmentation.of(model, self.block_length)
-        self._fill_segmentation = Segmentation.of(model, "all" if block_length is None else self.block_length)
+        filled = "all" if block_length is None else self.block_length
+        self._fill_segmentation = Segmentation.of(model, filled)
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
@@ -136,12 +136,9 @@ class Sampler(Pretrained):
                 single stop string instead of a list, an empty one, or any for a model without a tokenizer;
                 ``max_new_tokens`` below 1; a seed list of another length.
         """
-        prompts = arguments.listed("prompts", prompts)
-        stops, new = self._stops(stop), arguments.new_tokens(self.model, max_new_tokens)
-        rows = arguments.each("prompts", prompts, arguments.prompt_reader(self.model, chat, len(new), template_args))
-        keys = arguments.row_keys(seed, [row.before for row in rows])
+        stops = self._stops(stop)
+        rows, new, keys = arguments.encode_prompts(self.model, prompts, chat, template_args, max_new_tokens, seed)
         results = self._run([row.canvas(new) for row in rows], keys, False, record, progress, stops)
-
         answers = [answer_of(self.model, r, len(row.before), len(new)) for r, row in zip(results, rows, strict=True)]
         return output_of(results, answers, record, self.cache)
 
@@ -192,7 +189,7 @@ class Sampler(Pretrained):
                 yield Request(number, row.canvas(new), keys.of(row.before))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(requests(), False, record, stops, lambda finished: None):
+            for number, result in self._decode(requests(), False, record, stops, None):
                 tokens, text = answer_of(self.model, result, lengths.pop(number), len(new))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
@@ -259,8 +256,9 @@ class Sampler(Pretrained):
         """
         self._pool.release()
 
-    def _stops(self, stop: Sequence[str] | None) -> Stops:
-        return Stops(arguments.stop_strings(self.model, stop), self.model.decode, self.model.eos_ids)
+    def _stops(self, stop: Sequence[str] | None) -> Stops | None:
+        strings = None if stop is None else arguments.stop_strings(self.model, stop)
+        return Stops(strings, self.model.decode, self.model.facts.eos_ids) if strings else None
 
     def _run(
         self,
@@ -273,15 +271,16 @@ class Sampler(Pretrained):
     ) -> list[Decoded]:
         """Every canvas decoded; in the order given."""
         results = [Decoded(canvas) for canvas in canvases]
-        todo = [i for i, canvas in enumerate(canvases) if self.model.mask_id in canvas]
+        mask_id = self.model.facts.mask_id
+        todo = [i for i, canvas in enumerate(canvases) if mask_id in canvas]
         # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
         segmentation = self._fill_segmentation if filling else self._segmentation
-        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, self.model.mask_id), reverse=True)
+        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
         if segmentation.equal_lengths:
             todo.sort(key=lambda i: len(canvases[i]), reverse=True)
-        requests = (Request(i, canvases[i], keys[i]) for i in todo)
-        with Progress(len(todo), progress) as bar:
-            for i, result in self._decode(requests, filling, record, stops, bar.tick):
+        requests = [Request(i, canvases[i], keys[i]) for i in todo]
+        with shown(len(todo), progress) as bar:
+            for i, result in self._decode(requests, filling, record, stops, None if bar is None else bar.tick):
                 results[i] = result
         return results
 
@@ -291,7 +290,7 @@ class Sampler(Pretrained):
         filling: bool,
         record: bool,
         stops: Stops | None,
-        on_tick: Callable[[int], None],
+        on_tick: Callable[[int], None] | None,
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
         segmentation = self._fill_segmentation if filling else self._segmentation

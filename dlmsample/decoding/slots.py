@@ -7,6 +7,7 @@ operation by itself, :class:`~dlmsample.decoding.captured.executor.Captured` pla
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 
 import torch
@@ -88,13 +89,12 @@ class Held:
         self.rows, self.layout = tree_map(lambda t: t[slots], self.rows), self.layout.keep(slots)
 
 
+@dataclass
 class Eager:
     """Launches every operation by itself, on any device."""
 
-    ahead = False
-
-    def __init__(self, config: DecodingConfig) -> None:
-        self._settings = config.settings
+    config: DecodingConfig
+    ahead: bool = field(default=False, init=False)
 
     def memory(self) -> Memory:
         return Held()
@@ -104,7 +104,7 @@ class Eager:
 
     def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
-        rows, outcome, change = advance(memory.rows, memory.layout, features, self._settings)
+        rows, outcome, change = advance(memory.rows, memory.layout, features, self.config.settings)
         memory.write(rows, memory.layout)
         return Launched(outcome.tolist, change)
 

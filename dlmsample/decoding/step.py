@@ -66,6 +66,7 @@ class Settings(NamedTuple):
     special: Tensor | None = None  #: int64 ``[k]``, ids that are no candidates at any step
     whole: bool = False  #: all editable positions of a row are in one block, whose length is their number
     gaps: bool = False  #: between blocks to decode lie some with nothing to decode
+    needs: frozenset[str] | None = None  #: the policy's; None: asked of it at every step
     table: Tensor | None = None  #: float32 ``[id]``, the policy's
     vocabulary: int | None = None  #: ids from here on have no token and are not looked at; None: all have one
     tokenless: Tensor | None = None  #: int64 ``[k]``, ids below that have no token either
@@ -157,7 +158,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         excluded=_excluded(policy, state, block, settings),
         divided=_divided(policy, state, block, settings),
         never=settings.tokenless,
-        needs=policy.needs,
+        needs=policy.needs if settings.needs is None else settings.needs,
         error=features.error,
         shadow=shadow,
         asked=policy.asks(state, block),
@@ -198,8 +199,9 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         eos=rows.counts.eos | (ends & is_eos),
     )
     row = torch.arange(len(tokens), device=tokens.device)[:, None]
+    place = rows.start[:, None] + torch.arange(layout.width, device=tokens.device)
     after = rows._replace(
-        canvas=rows.canvas.index_put((row, layout.window(rows.start)), tokens),
+        canvas=rows.canvas.index_put((row, place), tokens),
         start=start,
         step=torch.where(moves, 0, rows.step + updating),
         entering=moves,

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlmsample.diagnose.examples import Gold
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.cache import BlockCache, Body
+from dlmsample.models.attention.cached import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.rng import sequence_key
 
@@ -100,15 +100,14 @@ class Canvas:
         if model.block_alignment == "prompt":
             clean = clean.clamp(min=0)
         both = masks.two_stream(blocks, self._valid, clean, self._real)
-        cache.aim(self._index, length)
         Body(model)(self._tokens, self._index, both[:, :, extent:, extent:], cache)
-        cache.aim(length + torch.arange(extent, device=blocks.device).expand(len(blocks), -1), length + extent)
+        self._places = length + torch.arange(extent, device=blocks.device).expand(len(blocks), -1)
         window = both[:, :, :extent]
         return torch.cat([window[..., extent:], window[..., :extent]], -1)
 
     def _forward(self, window: Tensor, layers: bool = False) -> Any:
         if self._causal:
-            return Body(self._model)(window, self._at, self._mask, self._cache, layers)
+            return Body(self._model)(window, self._at, self._mask, self._cache, layers, places=self._places)
         placed = window.gather(1, self._slot.clamp(0, window.shape[1] - 1))
         ids = torch.where((self._slot >= 0) & self._real, placed, self._tokens)
         return Body(self._model)(ids, self._index, self._mask, None, layers)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlmsample import rng
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.cache import Body
+from dlmsample.models.attention.cached import Body
 from dlmsample.models.denoiser import Denoiser
 
 #: Logits that are computed at once, at most, in numbers.

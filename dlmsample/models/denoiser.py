@@ -148,8 +148,10 @@ class Denoiser:
     @property
     def device(self) -> torch.device:
         """The device of the weights; where they are spread, that of the first ones. Weights left on disk have none."""
-        devices = (parameter.device for parameter in self.module.parameters())
-        return next((device for device in devices if device.type != "meta"), torch.device("cpu"))
+        for parameter in self.module.parameters():
+            if parameter.device.type != "meta":
+                return parameter.device
+        return torch.device("cpu")
 
     @property
     def on_one_device(self) -> bool:

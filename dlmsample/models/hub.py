@@ -44,7 +44,7 @@ def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:
         raise ValueError(_reason(e, f"{kind} {name!r}") or _unknown_reason(e, f"{kind} {name!r}")) from e
 
 
-def check_revision(name: str, where: str, revision: str | None) -> None:
+def _check_revision(name: str, where: str, revision: str | None) -> None:
     """Refuse a revision of what has none.
 
     Raises:
@@ -62,8 +62,9 @@ def read_config(name: str, where: str, revision: str | None = None) -> dict[str,
     """``config.json`` as it stands; ``revision`` of a hub id.
 
     Raises:
-        ValueError: it cannot be had, or is no JSON object.
+        ValueError: it cannot be had, or is no JSON object; or a revision of what has none.
     """
+    _check_revision(name, where, revision)
     path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
     check_pointers(name, path.parent, [path.name])
     try:

@@ -46,6 +46,10 @@ class ModuleInterface:
     equal_lengths: bool = False  #: padding changes what a row gives: rows of one forward must be of equal length
     needs_text: bool = False  #: a row of masks alone gives no numbers
 
+    def parts(self, module: Any) -> tuple[Any, Callable[[Tensor], Tensor]]:
+        """:meth:`body` and :meth:`head`."""
+        return self.body(module), self.head(module)
+
     def body(self, module: Any) -> Any:
         """What is called like a decoder's body and returns ``last_hidden_state`` and, if asked, ``hidden_states``."""
         if self.kind == "decoder":
@@ -84,8 +88,8 @@ def text_config(module: Any) -> Any:
 
 def context_of(config: Any, interface: ModuleInterface) -> int:
     """Positions a canvas may have, in tokens."""
-    sizes = (getattr(config, name, None) for name in _CONTEXT)
-    return next((size for size in sizes if isinstance(size, int)), _UNBOUNDED) - interface.offset
+    sizes = [size for name in _CONTEXT if isinstance(size := getattr(config, name, None), int)]
+    return (sizes[0] if sizes else _UNBOUNDED) - interface.offset
 
 
 def interface_of(kind: ModuleKind, module: Any, bidirectional: bool) -> ModuleInterface:

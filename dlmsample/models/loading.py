@@ -96,9 +96,11 @@ def load(
     from dlmsample.models.fusion.fuse import fuse, is_spread
     from dlmsample.models.probe import probe_rows
 
-    check_weights(str(name), locate(str(name)), allow_pickle)  # the cheapest mistakes first
+    where = locate(str(name))
+    check_weights(str(name), where, allow_pickle)  # the cheapest mistakes first
     opened = open_config(
         name,
+        where=where,
         family=family,
         trust_remote_code=trust_remote_code,
         mask_id=mask_id,
@@ -144,13 +146,15 @@ def load(
         module,
         opened.tokenizer,
         opened.facts,
+        None if spread is not None else scorer_head,
         adapter=None if adapter is None else str(adapter),
         head_name=None if head is None else str(head),
         interface=interface,
     )
     if scorer_head is not None and spread is not None:
         scorer_head = attach.AtDevice(scorer_head.to(model.device), model.device)
-    return model.with_head(scorer_head, model.head_name)
+        return model.with_head(scorer_head, model.head_name)
+    return model
 
 
 def _placement(device: Any, device_map: Any) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, NamedTuple
 
@@ -13,10 +14,10 @@ from torch import Tensor
 from dlmsample.policies import edit as edits
 from dlmsample.policies import fill as fills
 from dlmsample.policies.base import Policy
-from dlmsample.policies.edit import Edit, Keep, apply, settled
+from dlmsample.policies.edit import Edit, Keep
 from dlmsample.policies.fill import Fill
 from dlmsample.policies.piece import Piece
-from dlmsample.types import Block, EditInfo, Prediction, Update
+from dlmsample.types import Block, Prediction, Update
 
 
 class ChainState(NamedTuple):
@@ -52,8 +53,10 @@ class Chain(Policy):
     summary: ClassVar[str] = "any fill rule with any edit rule"
     paper: ClassVar[str] = ""
 
-    fill: Annotated[Fill, BeforeValidator(fills.read)]
-    edit: Annotated[Edit, BeforeValidator(edits.read)] = Keep()
+    fill: Annotated[Fill, BeforeValidator(lambda given: fills.read(given) if isinstance(given, Mapping) else given)]
+    edit: Annotated[Edit, BeforeValidator(lambda given: edits.read(given) if isinstance(given, Mapping) else given)] = (
+        Keep()
+    )
 
     @field_serializer("fill", "edit")
     def _dump(self, piece: Piece) -> dict[str, Any]:
@@ -76,21 +79,15 @@ class Chain(Policy):
         return self.fill.table()
 
     def model_post_init(self, context: Any, /) -> None:
-        _ = self.needs, self.reasons, self.post_steps  # made once, here, so that a compiled step finds them made
+        _ = self.needs, self.post_steps  # made once, here, so that a compiled step finds them made
 
     def init(self, block: Block) -> ChainState:
         return ChainState(torch.zeros_like(block.step), self.edit.init(block))
 
     def step(self, state: ChainState, block: Block, pred: Prediction) -> tuple[ChainState, Update]:
         filled = self.fill.choose(block, pred)
-        own, (replace, remask, score) = self.edit.step(state.edit, block, pred, filled)
-        tokens = apply(block, filled if replace is None else filled | replace, pred.token, remask)
-
-        edited = (block.visible & (tokens != block.tokens)).any(-1)
-        post_steps = self.post_steps
-        done, post = settled(block, tokens, edited, state.post, post_steps, enabled=post_steps > 0)
-        info = None if score is None else EditInfo(0, score)
-        return ChainState(post, own), Update(tokens, done, info)
+        own, post, update = self.edit.revise(state.edit, state.post, self.post_steps, block, pred, filled)
+        return ChainState(post, own), update
 
     def max_steps(self, block: Block) -> Tensor:
         """The fill's own bound, one step for every token that the edit may take back, and the looks at a full block.

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlmsample import rng
 from dlmsample.policies.base import Stateless
-from dlmsample.policies.piece import STRICT, Piece, Probability, reader
+from dlmsample.policies.piece import STRICT, Piece, Probability, from_dump
 from dlmsample.predict import ERROR_SCORE
 from dlmsample.types import Block, Prediction
 
@@ -142,5 +142,6 @@ class Random(Detector):
         return Suspects(block.visible & (error > self.threshold), -error, error)
 
 
-#: Makes a detector from its dump.
-read = reader("detector", (LowProb, T2TRemask, LogitDiff, Head, Random))
+def read(value: Any) -> Any:
+    """Makes a detector from its dump."""
+    return from_dump("detector", (LowProb, T2TRemask, LogitDiff, Head, Random), value)

@@ -21,13 +21,12 @@ from dlmsample.policies.editing import Edit as Edit
 from dlmsample.policies.editing import Edits as Edits
 from dlmsample.policies.editing import apply as apply
 from dlmsample.policies.editing import settled as settled
-from dlmsample.policies.piece import STRICT, Count, Positive, Probability, reader
+from dlmsample.policies.piece import STRICT, Count, Positive, Probability, from_dump
 from dlmsample.policies.select import lowest, rank
 from dlmsample.types import Block, Prediction
 
-_REMASKS_PER_POSITION = (
-    4  # after 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K
-)
+#: After 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K.
+_REMASKS_PER_POSITION = 4
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -291,5 +290,6 @@ class Guard(Edit):
         return self.edit.max_tokens(width)
 
 
-#: Makes an edit rule from its dump.
-read = reader("edit rule", (Keep, Replace, Remask, BufferedRemask, Guard))
+def read(value: Any) -> Any:
+    """Makes an edit rule from its dump."""
+    return from_dump("edit rule", (Keep, Replace, Remask, BufferedRemask, Guard), value)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlmsample.policies.base import Stateless
 from dlmsample.policies.piece import Piece
-from dlmsample.types import Block, Prediction
+from dlmsample.types import Block, EditInfo, Prediction, Update
 
 
 def settled(
@@ -72,6 +72,16 @@ class Edit(Piece):
     def init(self, block: Block) -> Any:
         """The state of a row on entering ``block``: a NamedTuple of tensors whose first axis is the row."""
         return Stateless()
+
+    def revise(
+        self, state: Any, post: Tensor, post_steps: int, block: Block, pred: Prediction, filled: Tensor
+    ) -> tuple[Any, Tensor, Update]:
+        """Fill and edits together: the next state and ``post`` (see :func:`settled`), and the update."""
+        state, (replace, remask, score) = self.step(state, block, pred, filled)
+        tokens = apply(block, filled if replace is None else filled | replace, pred.token, remask)
+        edited = ((tokens != block.tokens) & ~filled).any(-1)
+        done, post = settled(block, tokens, edited, post, post_steps, enabled=post_steps > 0)
+        return state, post, Update(tokens, done, None if score is None else EditInfo(0, score))
 
     @abstractmethod
     def step(self, state: Any, block: Block, pred: Prediction, filled: Tensor) -> tuple[Any, Edits]:

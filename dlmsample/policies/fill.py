@@ -7,17 +7,17 @@ Each rule is a function over tensors and a frozen object with its options: :clas
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from dlmsample import rng
-from dlmsample.policies.piece import STRICT, Piece, Positive, Probability, reader
+from dlmsample.policies.piece import STRICT, Piece, Positive, Probability, from_dump
 from dlmsample.policies.select import lowest, rank
 from dlmsample.predict import FILL_ORDER
+from dlmsample.rng import draw
 from dlmsample.types import Block, Prediction
 
 Score = Literal["confidence", "margin", "entropy", "random"]
@@ -45,7 +45,7 @@ def order(score: Score, block: Block, pred: Prediction, eos: Eos = "none") -> Te
         "confidence": lambda: pred.odds,
         "margin": lambda: -needed(pred.margin, "margin"),
         "entropy": lambda: needed(pred.entropy, "entropy"),
-        "random": lambda: rng.uniform(rng.fold(block.key[:, None], FILL_ORDER, positions)),
+        "random": lambda: draw(block.key[:, None], FILL_ORDER, positions),
     }
     return eos_last(rules[score](), block, pred, eos)
 
@@ -168,8 +168,18 @@ class Fill(Piece):
         """
 
 
+class _Ranked(Fill):
+    """A rule that needs nothing but what ranks the positions."""
+
+    score: Score
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return SCORE_NEEDS[self.score]
+
+
 @dataclass(frozen=True, config=STRICT)
-class Quota(Fill):
+class Quota(_Ranked):
     """Commit a fixed number of masked positions at each step, those that rank first by ``score`` (LLaDA).
 
     Args:
@@ -190,10 +200,6 @@ class Quota(Fill):
     score: Score = "confidence"
     eos: Eos = "none"
 
-    @property
-    def needs(self) -> frozenset[str]:
-        return SCORE_NEEDS[self.score]
-
     def choose(self, block: Block, pred: Prediction) -> Tensor:
         return quota(block, pred, self.tokens_per_step, self.score, self.eos)
 
@@ -202,7 +208,7 @@ class Quota(Fill):
 
 
 @dataclass(frozen=True, config=STRICT)
-class Steps(Fill):
+class Steps(_Ranked):
     """Spread a budget of steps for the whole answer over its blocks, and each block's tokens evenly over its steps.
 
     After step s of a block at least ``k_s`` positions have been filled, the running total of an even split of n
@@ -223,10 +229,6 @@ class Steps(Fill):
     score: Score = "confidence"
     eos: Eos = "none"
 
-    @property
-    def needs(self) -> frozenset[str]:
-        return SCORE_NEEDS[self.score]
-
     def choose(self, block: Block, pred: Prediction) -> Tensor:
         return quota(block, pred, due(self.steps, block), self.score, self.eos)
 
@@ -235,7 +237,7 @@ class Steps(Fill):
 
 
 @dataclass(frozen=True, config=STRICT)
-class Threshold(Fill):
+class Threshold(_Ranked):
     """Commit every masked position with ``c > threshold``, at least ``min_commit`` of them; see :func:`threshold`.
 
     Args:
@@ -254,10 +256,6 @@ class Threshold(Fill):
     min_commit: Positive = 1
     score: Score = "confidence"
     eos: Eos = "none"
-
-    @property
-    def needs(self) -> frozenset[str]:
-        return SCORE_NEEDS[self.score]
 
     def choose(self, block: Block, pred: Prediction) -> Tensor:
         return threshold(block, pred, self.threshold, self.min_commit, self.score, self.eos)
@@ -296,5 +294,6 @@ class EntropyBound(Fill):
         return block.size
 
 
-#: Makes a fill rule from its dump.
-read = reader("fill rule", (Quota, Steps, Threshold, EntropyBound))
+def read(value: Any) -> Any:
+    """Makes a fill rule from its dump."""
+    return from_dump("fill rule", (Quota, Steps, Threshold, EntropyBound), value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
 
@@ -65,38 +65,36 @@ class PieceError(ValueError):
         self.place = place
 
 
-def reader(kind: str, known: Iterable[type[Piece]]) -> Callable[[Any], Any]:
-    """A validator that makes a piece from its dump, or from the name of its rule; it lets everything else through.
+def from_dump(kind: str, known: Iterable[type[Piece]], value: Any) -> Any:
+    """A piece made from its dump, or from the name of its rule; everything else is let through.
 
     Args:
         kind: what the pieces are, for the error.
         known: the classes a dump may name, beside those of :data:`LATER`; a piece of another class is given as an
             object.
+        value: a dump, a name, or anything.
+
+    Raises:
+        PieceError: an unknown rule or option, or an option out of range.
     """
-    classes, later = {cls.rule: cls for cls in known}, LATER.get(kind, {})
-
-    def read(value: Any) -> Any:
-        if isinstance(value, str):
-            value = {"rule": value}
-        if not isinstance(value, Mapping):
-            return value
-        options = {str(name): option for name, option in value.items()}
-        rule = options.pop("rule", None)
-        if rule in later:
-            return resolve(later[rule])(**options)
-        if rule not in classes:
-            raise PieceError(str(unknown(kind, rule, (*classes, *later))), ("rule",))
-        cls: Any = classes[rule]
-        names = [field.name for field in fields(cls)]
-        for option in options:
-            if option not in names:
-                raise PieceError(str(unknown(f"option of {kind} {rule}", option, names)), (option,))
-        try:
-            return cls(**options)
-        except ValidationError as error:
-            raise _told(rule, dict(error.errors()[0])) from None
-
-    return read
+    if isinstance(value, str):
+        value = {"rule": value}
+    if not isinstance(value, Mapping):
+        return value
+    options = {str(name): option for name, option in value.items()}
+    rule, later = options.pop("rule", None), LATER.get(kind, {})
+    classes = {cls.rule: cls for cls in known}
+    if rule not in classes and rule not in later:
+        raise PieceError(str(unknown(kind, rule, (*classes, *later))), ("rule",))
+    cls: Any = resolve(later[rule]) if rule in later else classes[rule]
+    names = [field.name for field in fields(cls)]
+    for option in options:
+        if option not in names:
+            raise PieceError(str(unknown(f"option of {kind} {rule}", option, names)), (option,))
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        raise _told(rule, dict(error.errors()[0])) from None
 
 
 def _told(rule: str, error: dict[str, Any]) -> PieceError:

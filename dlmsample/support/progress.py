@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -51,3 +52,10 @@ class Progress:
         if self._bar is not None:
             self._ticks += 1
             self._bar.update(self._task, advance=finished, detail=f"{self._ticks} {self._unit}")
+
+
+def shown(
+    total: int, wanted: bool, label: str = "decoding", unit: str = "forwards"
+) -> AbstractContextManager[Progress | None]:
+    """A bar to tick, or None where none is wanted or there is no terminal; see :class:`Progress`."""
+    return Progress(total, wanted, label, unit) if wanted and sys.stderr.isatty() else nullcontext()

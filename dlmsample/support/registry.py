@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -28,6 +29,7 @@ def resolve(target: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
+@dataclass(frozen=True, eq=False)
 class Registry:
     """A table of names, each imported when it is asked for.
 
@@ -48,9 +50,9 @@ class Registry:
         ValueError: unknown number 'pie'; did you mean 'pi'? Known: pi
     """
 
-    def __init__(self, kind: str, group: str, built_in: Mapping[str, str]) -> None:
-        self.kind, self.group = kind, group
-        self.built_in = dict(built_in)
+    kind: str
+    group: str
+    built_in: Mapping[str, str]
 
     def __iter__(self) -> Iterator[str]:
         """The built-in names in their order, then those of other packages, sorted."""

@@ -53,7 +53,7 @@ class StreamModel(nn.Module):
         self.frozen = not any(p.requires_grad for p in module.parameters())
         self.last = context_of(module.config, reads) - 1
         # in a tuple: as attributes they would be registered a second time
-        self._parts = (reads.body(module), reads.head(module))
+        self._parts = reads.parts(module)
         self._no_split_modules = module._no_split_modules  # what FSDP shards by
 
     @property

@@ -132,9 +132,13 @@ class _Process:
 
 
 def _threads(where: Sequence[str | None]) -> int | None:
-    """Of torch in each worker: several on the CPU share its cores; None: as torch has it."""
+    """Of torch in each worker: several on the CPU share the threads of this process; None: as torch has it."""
     cpu = sum(str(device or "cpu").startswith("cpu") for device in where)
-    return max(1, (os.cpu_count() or 1) // cpu) if cpu > 1 else None
+    if cpu < 2:
+        return None
+    import torch
+
+    return max(1, torch.get_num_threads() // cpu)  # what --threads, or the quota of the control group, left
 
 
 def _serve(pipe: Connection, device: str | None, threads: int | None) -> None:

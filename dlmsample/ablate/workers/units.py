@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dlmsample.ablate.spec.cells import Cell, ResolvedGrid
 from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.support.text import one_line
 from dlmsample.tasks import Example
 
 
@@ -141,8 +142,8 @@ def describe(error: BaseException) -> str:
         >>> describe(ValueError("no such thing")), describe(KeyError())
         ('no such thing', 'KeyError')
     """
-    said = " ".join(str(error).split())[:300]
-    return said if isinstance(error, ValueError) and said else f"{type(error).__name__}: {said}".removesuffix(": ")
+    said, kind = one_line(error, 300), type(error).__name__
+    return said if isinstance(error, ValueError) or said == kind else f"{kind}: {said}"
 
 
 def score_reply(resolved: ResolvedGrid, unit: Unit, reply: Reply) -> Outcome:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dlmsample.cli import screen, settings
+from dlmsample.cli import screen
 from dlmsample.models.text.messages import text_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def write_json(stream: TextIO, asked: Sequence[Any], out: Output) -> None:
     rows = zip(asked, out.texts, out.tokens, out.stats, strict=True)
     for index, (prompt, text, tokens, stats) in enumerate(rows):
         row = {"index": index, "prompt": prompt, "text": text, "tokens": tokens, "stats": stats.asdict()}
-        if settings.approximate(out.cache):
+        if _approximate(out.cache):
             row["cache"] = out.cache
         stream.write(json.dumps(row) + "\n")
 
@@ -60,8 +60,15 @@ def write_text(
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), ids)
             screen.say(page, "")
         screen.say(page, text.strip() if length is not None else text)
-        cache = f", cache {out.cache}" if settings.approximate(out.cache) else ""
+        cache = f", cache {out.cache}" if _approximate(out.cache) else ""
         page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
+
+
+def _approximate(cache: str) -> bool:
+    """Whether a cache changes what comes out."""
+    from dlmsample.models.attention.approximate import APPROXIMATIONS
+
+    return cache in APPROXIMATIONS
 
 
 def _figures(stats: RowStats) -> str:

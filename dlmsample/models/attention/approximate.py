@@ -10,7 +10,7 @@ from einops import repeat
 from torch import Tensor
 
 from dlmsample.models.attention.base import Features, Layout, RowPosition, select
-from dlmsample.models.attention.cache import BlockCache, Body
+from dlmsample.models.attention.cached import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 
 Approximation = Literal["prefix", "dual"]
@@ -83,7 +83,6 @@ class ApproximateReader:
             positions = (begin[:, None] + torch.arange(count + ahead, device=canvas.device)).clamp(max=longest)
         keys = torch.arange(longest + 1, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(keys)  # the spare position at the end takes what a row does not need
-        cache.aim(positions, longest + 1)
         mask = repeat(valid, "row key -> row 1 query key", query=positions.shape[1])
         hidden = self._body(canvas.gather(1, positions), positions, mask, cache).last_hidden_state
         active = layout.window(start) - begin[:, None] - ahead

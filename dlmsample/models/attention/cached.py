@@ -1,18 +1,25 @@
-"""The exact reader of block-causal models: the prompt's blocks once, then only the active block."""
+"""The exact reader of block-causal models: the prompt's blocks once, then only the active block.
+
+With it stand the parts that one forward goes through: the reader calls the :class:`Body`, whose layers call
+:func:`attention` and write their keys and values to the :class:`BlockCache`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import torch
 from einops import repeat
 from torch import Tensor
+from transformers.cache_utils import Cache
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from dlmsample.models.attention import masks
 from dlmsample.models.attention.base import Features, Layout, RowPosition, reach, select
-from dlmsample.models.attention.cache import BlockCache, Body
+from dlmsample.models.attention.border import Border
 from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.interface import cache_argument
 
 
 class CachedReader:
@@ -33,9 +40,9 @@ class CachedReader:
     ragged = False
 
     def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool, shadow: int = 0) -> None:
-        self._body, self._score, self._shadow, self._mask_id = Body(model), score, shadow, model.mask_id
+        self._body, self._score, self._shadow, self._mask_id = Body(model), score, shadow, model.facts.mask_id
         self._cache = BlockCache(rows, capacity + shadow)
-        self._border = _Border(rows) if model.facts.logit_shift else None
+        self._border = Border(rows) if model.facts.logit_shift else None
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
         """Forward what precedes the first blocks of new rows, and keep its keys and values."""
@@ -45,7 +52,8 @@ class CachedReader:
             positions = torch.arange(prefill, device=canvas.device).expand(len(canvas), -1)
             mask = masks.block_causal(layout.blocks(positions), positions < layout.first[:, None])
             out = self._prefill(slots, canvas[:, :prefill], positions, mask)
-            tail = select(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
+            if self._border is not None:
+                tail = select(out.last_hidden_state, (layout.first[:, None] - 1).clamp(min=0))[:, 0]
         if self._border is not None:
             self._border.admit(slots, tail)
 
@@ -74,7 +82,6 @@ class CachedReader:
     def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         """A forward over what precedes the first blocks, written to the cache."""
         part = BlockCache(*ids.shape)
-        part.aim(positions, ids.shape[1])
         out = self._body(ids, positions, mask, part)
         self._cache.put(slots, part)
         return out
@@ -83,7 +90,6 @@ class CachedReader:
         """A forward over active blocks; a row sees what stands before its ``end [row]``, and none beyond ``extent``."""
         seen = torch.arange(extent, device=ids.device) < end[:, None]
         mask = repeat(seen, "row key -> row 1 query key", query=ids.shape[1])
-        self._cache.aim(positions, extent)
         return self._body(ids, positions, mask, self._cache, self._score)
 
     def _decode_beside(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
@@ -93,50 +99,198 @@ class CachedReader:
         block = repeat(keys < end[:, None], "row key -> row query key", query=width)
         own, beside = keys == positions[..., None], keys == positions[..., None] + width
         mask = torch.cat([block, (block & ~own) | beside], 1)[:, None]
-        self._cache.aim(torch.cat([positions, positions + width], 1), extent + width)
+        places = torch.cat([positions, positions + width], 1)
         twice = torch.cat([ids, torch.full_like(ids, self._mask_id)], 1), torch.cat([positions, positions], 1)
-        return self._body(*twice, mask, self._cache, self._score)
+        return self._body(*twice, mask, self._cache, self._score, places=places)
 
 
-class _Border:
-    """Hidden states at the end of the block before the active one, for models whose logits are shifted.
+class Body:
+    """A model's body, LM head and correction head, looked up once for many forwards."""
 
-    There the first position of a block is predicted from the position before it. Its hidden state is that of the last
-    forward over its block, as are the keys and values in the cache.
+    def __init__(self, model: Denoiser) -> None:
+        (self.module, self._lm_head), self._head = model.interface.parts(model.module), model.head
+
+    def __call__(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        mask: Tensor,
+        cache: BlockCache | None,
+        hidden: bool = False,
+        *,
+        places: Tensor | None = None,
+        **more: Any,
+    ) -> Any:
+        """One forward.
+
+        Args:
+            ids: int64 ``[row, pos]``.
+            positions: int64 ``[row, pos]``, counted from each row's first token.
+            mask: bool ``[row, 1, query, key]``, True where a query sees a key.
+            cache: what the layers write their keys and values to; as far as the mask reaches, they see it.
+            hidden: also return the hidden states of every layer.
+            places: int64 ``[row, pos]``, where in the cache they write; None: at ``positions``.
+            more: for the attention function of the layers.
+        """
+        body = self.module
+        if cache is not None:
+            cache.aim(positions if places is None else places, mask.shape[-1])
+            more[cache_argument(type(body))] = cache
+        return body(
+            input_ids=ids,
+            position_ids=positions,
+            attention_mask=mask,
+            use_cache=cache is not None,
+            output_hidden_states=hidden,
+            **more,
+        )
+
+    def logits(self, hidden: Tensor, canvas: Tensor) -> Tensor:
+        """The LM head's output, on the canvas's device: the last layers of a large model may be on another one."""
+        return self._lm_head(hidden).to(canvas.device)
+
+    def error(self, out: Any, positions: Tensor, valid: Tensor, at: Tensor | None = None) -> Tensor:
+        """The correction head's error logits ``[row, pos]``, from the layer it reads.
+
+        Args:
+            out: of a forward with ``hidden``.
+            positions: int64 ``[row, pos]``.
+            valid: bool ``[row, pos]``.
+            at: int64 ``[row, pos]``, where in the forward these positions are; None: it has no others.
+        """
+        assert self._head is not None
+        hidden = out.hidden_states[self._head.layer]
+        return self._head(hidden if at is None else select(hidden, at), positions, valid)
+
+
+class LayerBlocks(Protocol):
+    """One layer's cache, for a forward that reads and writes it in place of a cache of transformers."""
+
+    def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+        """Attention that also writes the new keys and values."""
+        ...
+
+
+def attention(
+    module: Any,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    blocks: LayerBlocks | list[LayerBlocks] | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """An attention function for transformers: its own SDPA or, where ``blocks`` are given, over their cache.
+
+    Args:
+        module: the attention layer.
+        query: ``[row, head, pos, size]``.
+        key: ``[row, key head, pos, size]``.
+        value: as ``key``.
+        attention_mask: bool ``[row, 1, query, key]``.
+        scaling: of the products.
+        blocks: the cache of this layer, or of every layer.
+        others: for SDPA.
+    """
+    if blocks is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
+    mine = blocks[module.layer_idx] if isinstance(blocks, list) else blocks
+    return mine.attend(module, query, key, value, attention_mask, scaling), None
+
+
+class BlockCache(Cache):
+    """Keys and values of every layer, in buffers that are allocated once.
+
+    Each forward writes the active block of every row at the row's own positions, over what the forward before wrote
+    there. Once a row moves on, its block is history, so what history holds is always the last forward over that block.
+
+    Args:
+        rows: of the batch.
+        capacity: positions of a row.
     """
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
-        self._tail: Tensor | None = None  #: ``[row, width]``, of the last position of the latest forward
-        self._before: Tensor | None = None  #: ``[row, width]``, of the position before the active block
-        self._start: Tensor | None = None  #: int64 ``[row]``, the block that ``_before`` precedes; -1: none yet
+    def __init__(self, rows: int, capacity: int) -> None:
+        super().__init__(layers=[])
+        self._rows, self._capacity = rows, capacity
+        self._buffers: list[tuple[Tensor, Tensor]] = []
+        self._at = torch.empty(0, dtype=torch.long)
+        self._extent = 0
 
-    def admit(self, slots: Tensor, tail: Tensor | None) -> None:
-        """New rows; ``tail [row, width]`` is of the last position before their first block."""
-        if self._start is not None:
-            self._start[slots.to(self._start.device)] = -1
-        if tail is not None:
-            self._open(tail)[0][slots.to(tail.device)] = tail
+    def aim(self, positions: Tensor, extent: int) -> None:
+        """Say where the next forward writes and how far it reads.
 
-    def shift(self, hidden: Tensor, start: Tensor) -> Tensor:
-        """Move ``hidden [row, pos, width]`` of the blocks at ``start`` right by one; a canvas's first keeps its own."""
-        tail, before, at = (kept[: len(hidden)] for kept in self._open(hidden[:, 0]))
-        before.copy_(torch.where((start != at)[:, None], tail, before))
-        at.copy_(start)
-        tail.copy_(hidden[:, -1])
-        first = torch.where((start == 0)[:, None], hidden[:, 0], before)
-        return torch.cat([first[:, None], hidden[:, :-1]], 1)
+        Args:
+            positions: int64 ``[row, pos]``, for the first rows of the cache.
+            extent: positions that attention sees, from the first one.
+        """
+        self._at, self._extent = positions, extent
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
+    ) -> tuple[Tensor, Tensor]:
+        """Called by every layer with ``[row, head, pos, size]``: write these states, return all that it may see."""
+        if layer_idx == len(self._buffers):
+            self._buffers.append((self._empty(key_states), self._empty(value_states)))
+        rows = len(key_states)
+        at = self._at[:, None, :, None].to(key_states.device).expand_as(key_states)
+        keys, values = (buffer[:rows] for buffer in self._buffers[layer_idx])
+        keys.scatter_(2, at, key_states)
+        values.scatter_(2, at, value_states)
+        return keys[:, :, : self._extent], values[:, :, : self._extent]
+
+    def reserve(self, layers: int, like: Tensor) -> None:
+        """Allocate the buffers of all layers, for states like these ``[row, head, pos, size]``."""
+        self._buffers = [(self._empty(like), self._empty(like)) for _ in range(layers)]
+
+    def pairs(self) -> Sequence[tuple[Tensor, Tensor]]:
+        """Keys and values of every layer, ``[row, head, position, size]``."""
+        return self._buffers
 
     def keep(self, rows: Tensor) -> None:
         """Make these rows (int64 indices) the first ones."""
-        for kept in (self._tail, self._before, self._start):
-            if kept is not None:
-                kept[: len(rows)] = kept[rows.to(kept.device)]
+        for buffer in self._each():
+            buffer[: len(rows)] = buffer[rows.to(buffer.device)]
 
-    def _open(self, like: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The three tensors, allocated for hidden states like these ``[row, width]`` when first asked for."""
-        if self._tail is None or self._before is None or self._start is None:
-            self._tail = like.new_zeros(self._rows, like.shape[-1])
-            self._before = torch.zeros_like(self._tail)
-            self._start = torch.full((self._rows,), -1, device=like.device)
-        return self._tail, self._before, self._start
+    def clear(self, rows: Tensor) -> None:
+        """Write zeros to these rows (int64 indices): even what is masked must be finite, for 0 times NaN is NaN."""
+        for buffer in self._each():
+            buffer.index_fill_(0, rows.to(buffer.device), 0)
+
+    def pick(self, rows: Tensor) -> BlockCache:
+        """A copy of some rows (int64 indices)."""
+        part = BlockCache(len(rows), self._capacity)
+        part._buffers = [(k[rows.to(k.device)], v[rows.to(v.device)]) for k, v in self._buffers]
+        return part
+
+    def put(self, rows: Tensor, part: BlockCache) -> None:
+        """Copy another cache, which may be shorter, to these rows (int64 indices)."""
+        if not self._buffers:
+            self._buffers = [(self._empty(keys), self._empty(values)) for keys, values in part._buffers]
+        for own, new in zip(self._buffers, part._buffers, strict=True):
+            write_rows(*own, rows, *new)
+
+    def _each(self) -> Iterator[Tensor]:
+        return (buffer for pair in self._buffers for buffer in pair)
+
+    def _empty(self, states: Tensor) -> Tensor:
+        return states.new_zeros(self._rows, states.shape[1], self._capacity, states.shape[3])
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:
+        """Nothing is derived from a length: positions and masks are always given."""
+        return 0
+
+
+@torch.library.custom_op("dlmsample::write_rows", mutates_args=("keys", "values"))
+def write_rows(keys: Tensor, values: Tensor, rows: Tensor, new_keys: Tensor, new_values: Tensor) -> None:
+    """Write the first positions of some rows of a layer's cache; one operation, also in what is compiled.
+
+    Args:
+        keys: ``[row, head, position, size]``, as ``values``.
+        values: written in place, too.
+        rows: int64 indices.
+        new_keys: ``[n, head, pos, size]``, as ``new_values``.
+        new_values: what is written.
+    """
+    for old, new in ((keys, new_keys), (values, new_values)):
+        old[rows.to(old.device), :, : new.shape[2]] = new

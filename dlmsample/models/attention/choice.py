@@ -23,7 +23,7 @@ def cache_kind(model: Denoiser, cache: bool | str) -> CacheKind:
     """
     if isinstance(cache, str):
         return next(kind for kind in APPROXIMATIONS if kind == cache)
-    exact = cache and model.attention == "block_causal" and model.interface.kind == "decoder"
+    exact = cache and model.facts.attention == "block_causal" and model.interface.kind == "decoder"
     return "exact" if exact else "none"
 
 

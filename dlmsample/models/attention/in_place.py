@@ -7,7 +7,6 @@ forward serves all rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -18,13 +17,14 @@ from transformers.masking_utils import sdpa_mask
 
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.models.attention.cache import write_rows
-from dlmsample.models.attention.cached import CachedReader
+from dlmsample.models.attention.cached import CachedReader, attention, write_rows
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.interface import BODIES
 
-#: The name of :func:`attention` among the attention functions of transformers.
+#: The name of :func:`~dlmsample.models.attention.cached.attention` among the attention functions of transformers.
 NAME = "dlmsample"
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)
 #: Rotary embeddings whose angles depend on the longest row of a batch.
 _BY_LENGTH = frozenset({"dynamic", "longrope"})
 
@@ -53,38 +53,6 @@ class Prompts(NamedTuple):
         """Write keys and values of these rows, and attend within them."""
         write_rows(self.keys, self.values, self.slots, k, v)
         return sdpa_attention_forward(module, q, k, v, mask, scaling=scale)[0]
-
-
-def attention(
-    module: Any,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float,
-    blocks: Active | Prompts | Sequence[Active | Prompts] | None = None,
-    **others: Any,
-) -> tuple[Tensor, None]:
-    """An attention function for transformers: its own SDPA or, where ``blocks`` are given, over their cache.
-
-    Args:
-        module: the attention layer.
-        query: ``[row, head, pos, size]``.
-        key: ``[row, key head, pos, size]``.
-        value: as ``key``.
-        attention_mask: bool ``[row, 1, query, key]``.
-        scaling: of the products.
-        blocks: the cache of this layer, or of every layer.
-        others: for SDPA.
-    """
-    if blocks is None:
-        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **others)
-    mine = blocks if isinstance(blocks, (Active, Prompts)) else blocks[module.layer_idx]
-    return mine.attend(module, query, key, value, attention_mask, scaling), None
-
-
-AttentionInterface.register(NAME, attention)
-AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def attention_for(config: Any) -> str:
@@ -139,20 +107,9 @@ class InPlaceReader(CachedReader):
 
     def _prefill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         blocks = [Prompts(*pair, slots) for pair in self._cache.pairs()]
-        return self._forward(ids, positions, mask, False, blocks)
+        return self._body(ids, positions, mask, None, blocks=blocks)
 
     def _decode(self, ids: Tensor, positions: Tensor, end: Tensor, extent: int) -> Any:
         start, rows = positions[:, 0].contiguous(), len(ids)
         blocks = [Active(keys[:rows], values[:rows], start, end) for keys, values in self._cache.pairs()]
-        return self._forward(ids, positions, self._unused, self._score, blocks)
-
-    def _forward(self, ids: Tensor, positions: Tensor, mask: Tensor, hidden: bool, blocks: Sequence[Any]) -> Any:
-        """A forward without a cache of transformers: ``blocks`` go to the attention function of the layers."""
-        return self._body.module(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            use_cache=False,
-            output_hidden_states=hidden,
-            blocks=blocks,
-        )
+        return self._body(ids, positions, self._unused, None, self._score, blocks=blocks)

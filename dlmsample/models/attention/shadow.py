@@ -15,7 +15,7 @@ from einops import repeat
 from torch import Tensor
 
 from dlmsample.models.attention.base import select
-from dlmsample.models.attention.cache import Body
+from dlmsample.models.attention.cached import Body
 from dlmsample.models.denoiser import Denoiser
 
 

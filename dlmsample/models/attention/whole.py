@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.base import Features, Layout, RowPosition, reach, select
-from dlmsample.models.attention.cache import Body
+from dlmsample.models.attention.base import Features, Layout, RowPosition, select
+from dlmsample.models.attention.cached import Body
 from dlmsample.models.attention.shadow import from_copies, mask_beside, takes_shadows
 from dlmsample.models.denoiser import Denoiser
 
@@ -35,7 +35,7 @@ class WholeReader:
         """One forward over the canvases, as far as any active block can see."""
         end = max(row.length for row in at)
         if self._causal:
-            end = min(reach(layout, at), end)
+            end = min(max(row.start for row in at) + layout.width, end)
         positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(positions)
         mask = masks.block_causal(layout.blocks(positions), valid) if self._causal else masks.bidirectional(valid)

@@ -12,13 +12,13 @@ from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 from dlmsample.models.families.config.body import stock_config
 from dlmsample.models.families.config.facts import DECLARED, find_facts
-from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_unknown, check_values, sort_keys
+from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_values, read_keys
 from dlmsample.models.families.config.rope import check_rope
 from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
-from dlmsample.models.hub import check_revision, locate, one_line, read_config
+from dlmsample.models.hub import locate, one_line, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
 from dlmsample.models.tokenizer import read_tokenizer
 from dlmsample.models.weight_files import check_weights
@@ -130,6 +130,7 @@ def open_config(
     revision: str | None = None,
     ignore_config: Sequence[str] = (),
     refuse_unknown: bool = True,
+    where: str | None = None,
 ) -> Opened:
     """Read a checkpoint's config and tokenizer, and find out what it is.
 
@@ -146,6 +147,7 @@ def open_config(
         revision: branch, tag or commit of a hub id; None: its main branch.
         ignore_config: keys of its config.json that are not known and shall not stand in the way.
         refuse_unknown: whether other keys that are not known are an error; they are listed in ``keys`` anyway.
+        where: what :func:`~dlmsample.models.hub.locate` says of the name, where that was asked already.
 
     Raises:
         ValueError: no such checkpoint, an unknown family, no mask token, code that may not run, or a config that asks
@@ -158,8 +160,7 @@ def open_config(
     """
     chosen = None if family is None else family_of(family)
     name = str(name)
-    where = locate(name)
-    check_revision(name, where, revision)
+    where = locate(name) if where is None else where
     raw = read_config(name, where, revision)
     if chosen is None:
         found, told = recognise(name, raw, DECLARED)
@@ -172,10 +173,8 @@ def open_config(
     else:
         check_quantized(name, raw)
         stock = None if found.config else _stock_class(name, raw)
-        keys = sort_keys(raw, found, stock)
-        if refuse_unknown:
-            ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
-            check_unknown(name, raw, keys, found, ignored)
+        ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
+        keys = read_keys(name, raw, found, stock, ignored if refuse_unknown else None)
         config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
     vocabulary = config.get_text_config().vocab_size

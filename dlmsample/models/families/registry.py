@@ -51,7 +51,7 @@ def published(raw: Mapping[str, Any]) -> Family | None:
         ('dream', None)
     """
     for names in ([name for name in FAMILIES.built_in if name not in _GENERAL], FAMILIES.declared()):
-        for known in FAMILIES.load(names):
+        for known in FAMILIES.load(names) if names else ():
             if recognises(known, raw):
                 return known
     return None

@@ -156,6 +156,16 @@ def check_values(name: str, raw: Mapping[str, Any], family: Family, stock: Any =
         )
 
 
+def read_keys(
+    name: str, raw: Mapping[str, Any], family: Family, stock: Any, ignored: Sequence[str] | None
+) -> ConfigKeys:
+    """:func:`sort_keys`, with :func:`check_unknown` but where ``ignored`` is None: then all keys pass."""
+    keys = sort_keys(raw, family, stock)
+    if ignored is not None:
+        check_unknown(name, raw, keys, family, ignored)
+    return keys
+
+
 def check_unknown(name: str, raw: Mapping[str, Any], keys: ConfigKeys, family: Family, ignored: Sequence[str]) -> None:
     """Refuse keys that are not known, but for those that the caller has ignored.
 
