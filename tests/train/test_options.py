@@ -291,6 +291,8 @@ def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: 
         ("clip=yes", "clip: "),
         ("lora.rank=true", "lora.rank: "),
         ("data.min_tokens=true", "data.min_tokens: "),
+        ("objective.options={temperature: .inf}", "objective: options of scope: temperature: Input should be a finite"),
+        ("objective.options={temprature: 1}", "objective: options of scope: temprature: "),
         ("lr=.inf", "lr: Input should be a finite number"),
     ],
 )
