@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
@@ -23,9 +23,20 @@ class YamlError(ValueError):
 
 
 class Section(BaseModel):
-    """A section of a file: frozen, no unknown keys, no NaN or infinity."""
+    """A section of a file: frozen, no unknown keys, no NaN or infinity, no true or false where a number belongs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool) and not _takes_bool(cls.model_fields[str(info.field_name)].annotation):
+            raise ValueError(f"Input should be a valid number or text, not {str(value).lower()}")
+        return value
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any, True, False) or any(map(_takes_bool, get_args(annotation)))
 
 
 class Marks(NamedTuple):

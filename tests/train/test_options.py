@@ -281,6 +281,29 @@ def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: 
     assert all(value.shape == () for value in metrics.values())
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed=99999999999999999999", "seed: Input should be less than"),
+        ("seed=true", "seed: Input should be a valid number or text, not true"),
+        ("steps=true", "steps: "),
+        ("lr=false", "lr: "),
+        ("clip=yes", "clip: "),
+        ("lora.rank=true", "lora.rank: "),
+        ("data.min_tokens=true", "data.min_tokens: "),
+        ("objective.options={temperature: .inf}", "objective: options of scope: temperature: Input should be a finite"),
+        ("objective.options={temprature: 1}", "objective: options of scope: temprature: "),
+        ("lr=.inf", "lr: Input should be a finite number"),
+    ],
+)
+def test_what_is_no_number_is_named(change: str, said: str) -> None:
+    more = ["task=null", "data.path=x"] if change.startswith("data") else []
+    with pytest.raises(TrainError) as caught:
+        load("nano_scope", [*more, change])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_weights_that_do_not_fit_the_stock_body_are_refused(tmp_path: Path) -> None:
     """transformers would fill what is missing with random numbers, and warn at most."""
     folder = tmp_path / "part"

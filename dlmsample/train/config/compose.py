@@ -108,7 +108,10 @@ def _complete(plain: dict[str, Any], fresh: bool) -> None:
     name = _name(section)
     if not isinstance(name, str) or not isinstance(options, dict | None):
         return  # told when the whole is validated
-    needs = make_objective(name, **(options or {})).needs
+    try:
+        needs = make_objective(name, **(options or {})).needs
+    except ValidationError:
+        return  # likewise
     if "logits" not in needs:
         plain.pop("lora", None)
     elif fresh and "lora" not in plain:

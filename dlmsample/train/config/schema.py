@@ -62,7 +62,7 @@ class TrainConfig(Section):
     """Recompute the layers' activations in the backward pass: less memory, a forward more."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of a moving average of what trains; the result then is the average. None: no average."""
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     workers: int = Field(default=0, ge=0)
     checkpoint_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=50, ge=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.objectives.base import objective
@@ -72,7 +72,12 @@ class ObjectiveSection(Section):
 
     @model_validator(mode="after")
     def _known(self) -> ObjectiveSection:
-        objective(self.name, **self.options)
+        try:
+            objective(self.name, **self.options)
+        except ValidationError as error:
+            first: Any = error.errors()[0]
+            option, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            raise ValueError(f"options of {self.name}: {option}{': ' if option else ''}{said}") from None
         return self
 
 
