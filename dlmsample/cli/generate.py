@@ -277,8 +277,10 @@ def _read(given: GenerateOptions) -> list[Any]:
 
 
 def _check_masks(model: Any, templates: Sequence[str], how: Any) -> None:
-    """Every template has something to fill; the library gives the others back as they are. A note tells of unknown signs,
-    which come back as well, though the model cannot read them."""
+    """Every template has something to fill; the library gives the others back as they are.
+
+    A note tells of signs that the tokenizer does not know: they come back, though the model cannot read them.
+    """
     unknown_id = getattr(model.tokenizer, "unk_token_id", None)
     for text in templates:
         ids = template_ids(model, text, how)
