@@ -281,7 +281,15 @@ def _read(given: GenerateOptions) -> list[Any]:
 
 
 def _check_masks(model: Any, templates: Sequence[str], how: Any) -> None:
-    """Every template has something to fill; the library gives the others back as they are."""
+    """Every template has something to fill; the library gives the others back as they are.
+
+    A note tells of signs that the tokenizer does not know: they come back, though the model cannot read them.
+    """
+    unknown_id = getattr(model.tokenizer, "unk_token_id", None)
     for text in templates:
-        if None not in template_ids(model, text, how):
+        ids = template_ids(model, text, how)
+        if None not in ids:
             raise ValueError(f'the template "{short(text, 60)}" holds no [MASK]: write one for every token to fill in')
+        if unknown_id is not None and (count := ids.count(unknown_id)):
+            parts = "part" if count == 1 else "parts"
+            screen.note(f'{count} {parts} of "{short(text, 60)}" are unknown to the tokenizer: kept, but not read')

@@ -68,6 +68,26 @@ def probe_rows(name: str, module: Any, interface: ModuleInterface, mask_id: int)
     )
 
 
+def check_padding(name: str, module: Any, interface: ModuleInterface, mask_id: int) -> None:
+    """Refuse a module whose rows depend on their padding, for training, which pads the rows of a batch.
+
+    One without weights yet, on the meta device, is let through.
+
+    Raises:
+        ValueError: as :func:`probe_rows`, or rows that must not be padded.
+    """
+    if not interface.padding or any(parameter.is_meta for parameter in module.parameters()):
+        return
+    training = module.training
+    equal = probe_rows(name, module.eval(), interface, mask_id).equal_lengths
+    module.train(training)
+    if equal:
+        raise ValueError(
+            f"{name} ({type(module).__name__}) gives a row other numbers when it is padded, and training pads the "
+            "rows of a batch: train another masked LM, such as a BERT, a RoBERTa or a ModernBERT"
+        )
+
+
 def _row(module: Any, mask_id: int, length: int) -> list[int]:
     """Ids from all over the vocabulary, and one mask."""
     size = text_config(module).vocab_size

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dlmsample.models.families import Opened
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of
-from dlmsample.models.probe import probe_rows
+from dlmsample.models.probe import check_padding
 from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs
 from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
@@ -212,33 +212,14 @@ def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> An
             module = opened.load(dtype, device_map=None if torch.device(device).type == "cpu" else {"": device})
         else:
             module = _new(config, opened, torch.float32 if config.trains_whole else dtype, device)
+        check_padding(str(config.model.init), module, opened.interface(module), config.geometry.mask_id)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         said = one_line(error)
         raise TrainError(said if config.model.init is not None else f"cannot build the model: {said}") from None
     if opened.family.module_kind == "decoder":
         module.set_attn_implementation("sdpa")  # what decoding has in its place reads a cache, and training has none
-    else:
-        _check_rows(config, module, opened)
     module.config.use_cache = False
     return module
-
-
-def _check_rows(config: TrainConfig, module: Any, opened: Opened) -> None:
-    """Refuse a module whose rows depend on their padding: the rows of a training batch are padded."""
-    reads = opened.interface(module)
-    if not reads.padding or any(parameter.is_meta for parameter in module.parameters()):
-        return
-    training = module.training
-    try:
-        reads = probe_rows(str(config.model.init or opened.name), module.eval(), reads, config.geometry.mask_id)
-    except ValueError as error:
-        raise TrainError(str(error)) from None
-    module.train(training)
-    if reads.equal_lengths:
-        raise TrainError(
-            f"{config.model.init or opened.name} gives a row other numbers when it is padded, "
-            "and training pads the rows of a batch: train another masked LM, such as a BERT, a RoBERTa or a ModernBERT"
-        )
 
 
 def _new(config: TrainConfig, opened: Opened, dtype: torch.dtype, device: torch.device | str) -> Any:

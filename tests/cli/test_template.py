@@ -201,3 +201,20 @@ def test_content_in_parts(call: Call) -> None:
     options = ("--max-new-tokens", "16")
     whole = call("generate", QUESTION, *options).out
     assert call("generate", "--chat", "-", *options, stdin=json.dumps(parts).encode()).out == whole
+
+
+def test_signs_that_the_tokenizer_does_not_know(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come back in the text, and a note says that the model did not read them."""
+    from transformers import BertTokenizer
+
+    from dlmsample.cli import screen
+    from tests.models import checkpoints
+
+    notes: list[str] = []
+    monkeypatch.setattr(screen, "note", notes.append)
+    folder = checkpoints.save("bert", tmp_path / "bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "dog"]
+    BertTokenizer(vocab={word: i for i, word in enumerate(words)}).save_pretrained(folder)
+    said = call("generate", "--model", str(folder), "--template", "Zebra [MASK]", "--template", "The [MASK]", "--json")
+    assert json.loads(said.out.splitlines()[0])["text"].startswith("Zebra ")
+    assert ["Zebra" in note for note in notes if "unknown to the tokenizer" in note] == [True]

@@ -102,8 +102,15 @@ def test_content_in_parts(template: str, made: Any) -> None:
     assert "3 + 4?" in model.render(parts)
     with pytest.raises(ValueError, match="'image'"):
         model.encode([{"role": "user", "content": [{"type": "image", "url": "a.png"}]}])
-    call = [ASK, {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add"}}]}]
-    assert model.encode([*call, {"role": "tool", "content": "7"}]) if template == PARTS else True
+
+
+def test_a_message_that_calls_tools_may_say_nothing(made: Any) -> None:
+    call = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "add"}}]}
+    model = made("{% for m in messages %}{{ m.role }}{{ m.tool_calls }}{{ m.content or '' }}\n{% endfor %}")
+    assert "'add'" in model.render([ASK, call, {"role": "tool", "content": "7"}])
+    assert "'add'" in model.render([ASK, call])
+    with pytest.raises(ValueError, match="a prompt is"):
+        model.encode([ASK, {"role": "assistant", "content": None}])
 
 
 def test_a_text_that_is_templated_already(made: Any) -> None:

@@ -11,6 +11,7 @@ import torch
 from transformers import BertTokenizer
 
 import dlmsample as ds
+from dlmsample.decoding.arguments import encode_prompt
 from dlmsample.models.families import open_config
 from tests.models import checkpoints as tiny
 
@@ -102,6 +103,8 @@ def test_an_answer_stands_before_the_separator(bert: Path) -> None:
         assert all(len(tokens) <= 5 and separator not in tokens for tokens in out.tokens)
         assert out.tokens == [sampler.generate([prompt], 5).tokens[0] for prompt in prompts]
         assert {a.number: a.tokens for a in sampler.stream(prompts, 5)} == dict(enumerate(out.tokens))
+        encoded: list[Any] = [encode_prompt(model, prompt, None, 5) for prompt in prompts]
+        assert sampler.generate(encoded, 5).tokens == out.tokens, "as a grid gives them"
     assert len(alone.tokens[0]) <= 3
     room = model.context - len(model.encode("a")) - 1
     sampler.generate(["a"], room)

@@ -128,7 +128,9 @@ def test_other_stages_do_not_pad_either(family: str, tmp_path: Path) -> None:
     model = ds.load(tmp_path / "c", mask_id=MASK, eos_ids=[EOS])
     rows = [([5, 6, 7][:n], list(range(8, 12 + n % 3))) for n in (1, 2, 3, 1, 3)]
     reports = [diagnose(model, rows, mask_rates=[0.5], batch_size=size) for size in (1, 8)]
-    assert reports[0] == reports[1]
+    one, other = ((r.stress, r.stuck, r.calibration[0]) for r in reports)
+    assert one[:2] == other[:2]
+    assert one[2].confidence == pytest.approx(other[2].confidence, abs=1e-5)
     config = config_of("bert", tmp_path)
     config = config.model_copy(update={"model": config.model.model_copy(update={"init": str(tmp_path / "c")})})
     if family == "bert":
