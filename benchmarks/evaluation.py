@@ -54,7 +54,8 @@ def llada_shaped(width: int, layers: int, vocabulary: int, block_length: int, de
     config._attn_implementation = "sdpa"
     config.is_causal = False  # type: ignore[attr-defined]
     torch.manual_seed(0)
-    module: Any = LlamaForCausalLM(config).eval().to(device)
+    module: Any = LlamaForCausalLM(config)
+    module = module.eval().to(device)
     with torch.no_grad():
         module.lm_head.weight.mul_(6)
         module.lm_head.weight[[MASK, EOS]] = 0  # never the most probable

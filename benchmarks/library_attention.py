@@ -110,7 +110,7 @@ class LibraryReader(InPlaceReader):
             ends.copy_(end)
             mask.kv_num_blocks.copy_(((end + TILE - 1) // TILE)[:, None, None])
             blocks = [Flexed(keys, values, at, mask) for keys, values in self._cache.pairs()]
-        return self._forward(ids, positions, self._unused, False, blocks)
+        return self._body(ids, positions, self._unused, None, blocks=blocks)
 
 
 def _block_mask(rows: int, width: int, capacity: int, device: torch.device) -> tuple[BlockMask, Tensor]:
