@@ -81,7 +81,7 @@ def test_a_head_beside_shadows_says_what_it_says_without(attention: str, cache: 
     assert one is not None
     assert two is not None
     for row, length in enumerate((8, 5)):
-        torch.testing.assert_close(one[row, :length], two[row, :length], atol=2e-5, rtol=1e-5)
+        torch.testing.assert_close(one[row, :length], two[row, :length], atol=5e-4, rtol=1e-3)
 
 
 @every_form
