@@ -54,7 +54,8 @@ def opened(lengths: list[int], settings: Settings) -> tuple[Rows, Layout]:
 
 def features(rows: int, step: int) -> Features:
     g = torch.Generator().manual_seed(step)
-    return Features(torch.randn(rows, WIDTH, VOCAB, generator=g) * 4, torch.randn(rows, WIDTH, generator=g))
+    logits, error = torch.randn(rows, WIDTH, VOCAB, generator=g) * 4, torch.randn(rows, WIDTH, generator=g)
+    return Features(logits, error, torch.randn(rows, WIDTH, VOCAB, generator=g) * 4)
 
 
 def same(ours: Any, theirs: Any) -> None:

@@ -16,6 +16,7 @@ from dlmsample.models.attention.choice import open_reader
 from dlmsample.predict import predict
 from tests import oracle
 from tests.models import checkpoints as tiny
+from tests.test_fill import with_head
 from tests.toys import EOS, MASK, VOCAB, random_model
 from tests.zoo.loops import unseen
 
@@ -29,13 +30,13 @@ def rows_of(model: Any) -> list[list[int]]:
     return [[model.mask_id if i == MASK else 3 + i % 20 for i in row] for row in ROWS]
 
 
-def read(model: ds.Denoiser, cache: Any, shadow: int) -> Features:
+def read(model: ds.Denoiser, cache: Any, shadow: int, score: bool = False) -> Features:
     """One forward over the active blocks of ragged rows."""
     longest = max(map(len, ROWS)) + WIDTH
     canvas = torch.tensor([row + [0] * (longest - len(row)) for row in rows_of(model)])
     start = torch.tensor(STARTS)
     layout = Layout(start, torch.tensor([len(row) for row in ROWS]), WIDTH, True)
-    reader = open_reader(model, 2, longest, cache=cache, score=False, shadow=shadow)
+    reader = open_reader(model, 2, longest, cache=cache, score=score, shadow=shadow)
     with torch.no_grad():
         reader.admit(torch.arange(2), canvas, layout, max(STARTS))
         at = [RowPosition(begin, 0, len(row)) for begin, row in zip(STARTS, ROWS, strict=True)]
@@ -71,6 +72,16 @@ def test_shadows_change_nothing_beside_them(attention: str, cache: str) -> None:
     for row, length in enumerate((8, 5)):
         one, two = (features.logits[row, :length] for features in (with_them, without))
         torch.testing.assert_close(one, two, atol=2e-5, rtol=1e-5)
+
+
+@every_form
+def test_a_head_beside_shadows_says_what_it_says_without(attention: str, cache: str) -> None:
+    model = with_head(random_model(attention, seed=3))
+    one, two = (read(model, cache, shadow, score=True).error for shadow in (WIDTH, 0))
+    assert one is not None
+    assert two is not None
+    for row, length in enumerate((8, 5)):
+        torch.testing.assert_close(one[row, :length], two[row, :length], atol=5e-4, rtol=1e-3)
 
 
 @every_form

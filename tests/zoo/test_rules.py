@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
+from dlmsample.cli.listing.policy import explained_policy
+from dlmsample.cli.settings import make_policy
 from tests.test_identities import run as run  # the fixture: decode the same prompts under any policy, with events
 from tests.test_protocol import PROMPTS
 from tests.toys import EOS, random_model, scripted_model
@@ -119,3 +121,14 @@ def test_wino_revokes_what_the_model_would_not_say_unseen() -> None:
     assert [e.position for e in out.trace[0] if e.kind == "remask"] == [3]
     assert out.tokens[0][3] == 4
     assert "unseen" in {event.reason for event in out.trace[0]}
+
+
+def test_backplay_is_dsc() -> None:
+    """The paper's name since its second version: known wherever a policy is named, and listed once."""
+    policy = ds.policy("backplay", scorer="random", threshold=0.3)
+    assert policy == ds.DSC(scorer="random", threshold=0.3)
+    assert ds.policy(policy.name, **policy.model_dump()) == policy
+    assert ds.BackPlay is ds.DSC
+    assert "backplay" not in ds.list_policies()
+    assert explained_policy("backplay")["options"] == explained_policy("dsc")["options"]
+    assert make_policy("backplay", {"stride": 3}) == ds.DSC(stride=3)

@@ -33,7 +33,7 @@ class P2(Policy):
 
     Args:
         steps: policy updates for the whole answer, shared by the blocks in proportion.
-        eta: η, the stochasticity strength, 0 or more; the public code's default is 1, the paper tunes it by task.
+        eta: η, the stochasticity strength, 0 or more; the public code's default is 1.
         planner: what a visible position scores: ``standing``: q, of the token that stands there; ``candidate``: c,
             of what would be predicted there now, as the public code has it.
         eos: ``confidence``: on non-final steps a masked position whose candidate is an EOS is filled after every

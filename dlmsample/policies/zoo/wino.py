@@ -27,14 +27,14 @@ class WINO(Policy):
     a single token revokes none, and no step revokes as many tokens as the step before drafted, the least probable
     first; so a block of n positions takes at most n steps.
 
-    When to use: for few forwards on models trained on masks alone, with wide blocks or ``block_length="all"`` (the
-    paper: 128 of 256). Not with short blocks under greedy decoding, where later work finds no gain over a threshold
+    When to use: for few forwards on models trained on masks alone, with wide blocks or ``block_length="all"``.
+    Not with short blocks under greedy decoding, where later work finds no gain over a threshold
     fill. It costs a second block of mask tokens in each forward (shadows); models without boolean masks (BERT and its
     kin) and with shifted logits (Dream) compute a copy of the canvas for every position of the block instead.
 
     Args:
-        draft_threshold: τ1, probability, strict; the paper: 0.6 (0.5 to 0.7 by task).
-        verify_threshold: τ2, probability; the paper: 0.9.
+        draft_threshold: τ1, probability, strict; the public code: 0.6.
+        verify_threshold: τ2, probability; the public code: 0.9.
         max_draft: tokens a step drafts at most, the most confident first; None: no limit.
         eos: ``confidence``: a position whose candidate is an EOS is drafted after every other; ``none``: no such rule.
 
