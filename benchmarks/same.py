@@ -75,6 +75,8 @@ WARM = (("temperature", 0.7), ("top_p", 0.9))
 SETTINGS = (
     *(Setting(f"unmask:{b}") for b in ("tokens_per_step=1", "steps=24", "threshold=0.6", "entropy_bound=0.3")),
     *(Setting(f"unmask:tokens_per_step=2,score={score}") for score in ("margin", "entropy", "random")),
+    *(Setting(name) for name in ("klass:threshold=0.5,kl=0.05", "credit:threshold=0.6", "saber", "pc_sampler")),
+    *(Setting(name) for name in ("prophet:steps=24,early=4", "core:steps=24,every=2,protect=4")),
     *(Setting(f"t2t{rest}") for rest in ("", ":fill_threshold=0.3,edit_threshold=0.0", ":edit_threshold=null")),
     *(Setting(f"t2m:fill_threshold=0.5,detector={name}") for name in ("low_prob", "t2t_remask", "logit_diff")),
     *(

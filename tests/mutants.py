@@ -420,6 +420,32 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("_REMASKS_PER_POSITION * block.size - ", "block.size - "),
         ("pushed - capacity)", "pushed - capacity - 1)"),
     ],
+    ("zoo/klass.py", "tests/zoo -k klass"): [
+        ("torch.where(still, state.steady + 1, 0)", "state.steady + still"),
+        ("(steady >= self.history)", "(steady > self.history)"),
+    ],
+    ("zoo/pc_sampler.py", "tests/zoo -k 'pc_sampler or frequent'"): [
+        (".clamp(max=self.clip)", ""),
+        ("torch.exp(-self.position_weight", "torch.exp(self.position_weight"),
+    ],
+    ("zoo/prophet.py", "tests/zoo -k prophet"): [
+        ("(before + block.step + 1)", "(before + block.step)"),
+        ("(place >= self.answer_start)", "(place > self.answer_start)"),
+    ],
+    ("zoo/credit.py", "tests/zoo -k credit"): [
+        ("state.credit * self.decay", "state.credit"),
+        ("added.scatter(-1, best, 0.0)", "added"),
+        ("& ~own.any(-1, keepdim=True)", "& True"),
+    ],
+    ("zoo/saber.py", "tests/zoo -k saber"): [
+        ("torch.minimum(back, fresh - 1)", "back"),
+        ("change = pred.prob - state.last", "change = pred.prob"),
+    ],
+    ("zoo/core.py", "tests/zoo -k core"): [
+        ("block.step - state.probes)", "block.step)"),
+        ("& (pred.token != state.held)", ""),
+        ("lowest(log_p, other", "lowest(-log_p, other"),
+    ],
 }
 MUTANTS = list(_mutants())
 

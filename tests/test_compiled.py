@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -27,6 +28,7 @@ from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy
 from dlmsample.policies.select import rank
+from dlmsample.policies.zoo import frequencies
 from tests.test_protocol import CASES, _Never
 from tests.toys import EOS, MASK, VOCAB
 
@@ -49,7 +51,7 @@ def settings_of(policy: Policy, temperature: float = 0.0, **changed: Any) -> Set
 def opened(lengths: list[int], settings: Settings) -> tuple[Rows, Layout]:
     canvases = [[5 + i] * 3 + [MASK] * length for i, length in enumerate(lengths)]
     made = open_rows(canvases, range(len(lengths)), Segmentation(WIDTH, True), MASK, torch.device("cpu"))
-    return with_state(made.rows, made.layout, settings), made.layout
+    return with_state(made.rows, made.layout, settings, features(len(lengths), 0)), made.layout
 
 
 def features(rows: int, step: int) -> Features:
@@ -292,3 +294,13 @@ def test_captured_decoding_of_nano(monkeypatch: pytest.MonkeyPatch, nano: ds.Den
     for one, two in zip(ours.trace or [], theirs.trace or [], strict=True):
         assert [(e.kind, e.step, e.position, e.new) for e in one] == [(e.kind, e.step, e.position, e.new) for e in two]
         assert [e.probability for e in one] == pytest.approx([e.probability for e in two], abs=1e-5)
+
+
+def test_a_policys_table(tmp_path: Path) -> None:
+    """It is given with every call, like all tensors."""
+    frequencies.write(tmp_path / "counts.json", [[5, 6, 7, 8, 8, 9]])
+    policy = ds.PCSampler(frequencies=str(tmp_path / "counts.json"))
+    settings = settings_of(policy, table=policy.table())
+    compiled = compiled_update(settings, WIDTH, True, "eager")
+    compare(compiled, settings, [5, 20, 13])
+    assert compiled._compiled is not None

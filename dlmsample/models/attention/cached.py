@@ -159,6 +159,8 @@ class Body:
             at: int64 ``[row, pos]``, where in the forward these positions are; None: it has no others.
         """
         assert self._head is not None
+        if out.hidden_states is None:
+            raise ValueError("a correction head reads hidden states, and this module returns none: decode without it")
         hidden = out.hidden_states[self._head.layer]
         return self._head(hidden if at is None else select(hidden, at), positions, valid)
 

@@ -139,4 +139,4 @@ class CoRe(Policy):
     def max_steps(self, block: Block) -> Tensor:
         first, last = self._window_of(block)
         looks = (last + self.every - 1) // self.every - (first + self.every - 1) // self.every
-        return fill.Steps(self.steps).max_steps(block) + looks
+        return torch.minimum(fill.share(self.steps, block), block.size) + looks

@@ -61,8 +61,9 @@ class Calibrated(Fill):
 
     def max_steps(self, block: Block) -> Tensor:
         if self.steps is None:
-            return fill.Quota(self.tokens_per_step or 1).max_steps(block)
-        return fill.Steps(self.steps).max_steps(block)
+            count = self.tokens_per_step or 1
+            return (block.size + count - 1) // count
+        return torch.minimum(fill.share(self.steps, block), block.size)
 
 
 class PCSampler(NamedChain):

@@ -67,7 +67,7 @@ class EarlyCommit(Fill):
         return torch.where(self.knows(block, pred)[:, None], block.masked, few)
 
     def max_steps(self, block: Block) -> Tensor:
-        return fill.Steps(self.steps).max_steps(block)
+        return torch.minimum(fill.share(self.steps, block), block.size)
 
 
 class Prophet(NamedChain):

@@ -29,8 +29,8 @@ class Saber(Policy):
     and the number of tokens just filled: those whose confidence fell most since the last forward.
 
     When to use: on code and other text with much structure, where confidence rises as the frame stands and early tokens
-    turn out wrong. Not for short blocks: with n = 2 a step gains one token at least, and backtracking takes a third
-    of what is filled. The published code has n = 2 and μ = 8, one block. It costs at most one forward for
+    turn out wrong. Not for short blocks: every step before the last that fills two or more takes a token back.
+    The published code has n = 2 and μ = 8, one block. It costs at most one forward for
     each position.
 
     Args:
