@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks import evaluation
+from tests.docs.pages import ROOT
 
 
 def test_both_sides_agree(tmp_path: Path) -> None:
@@ -18,3 +19,12 @@ def test_both_sides_agree(tmp_path: Path) -> None:
     assert set(found["rows_per_second"]) == {
         f"{part}_{way}" for part in ("answers", "likelihoods") for way in ("one_by_one", "in_batches")
     }
+
+
+def test_the_page_says_what_was_measured() -> None:
+    found = json.loads((ROOT / "benchmarks" / "results" / "evaluation.json").read_text())
+    page = " ".join((ROOT / "docs" / "how-to" / "lm-eval.md").read_text(encoding="utf-8").split())
+    assert f"answered {found['answers_ratio']:.1f} times as many rows" in page
+    assert f"gave {found['likelihoods_ratio']:.1f} times as many likelihoods" in page
+    assert f"`{found['command']}`" in page
+    assert found["same_answers"] == "12 of 12"
