@@ -17,7 +17,7 @@ def answer_of(model: Denoiser, result: Decoded, prompt: int) -> tuple[list[int],
 
 
 def output_of(
-    results: list[Decoded], tokens: list[list[int]], texts: list[str] | None, record: bool, cache: CacheKind
+    results: list[Decoded], tokens: list[list[int]], texts: list[str] | None, record: object, cache: CacheKind
 ) -> Output:
     """The output of a call: tokens and texts as given, statistics and, if recorded, events of the decoded rows."""
     return Output(

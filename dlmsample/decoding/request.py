@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from dlmsample.decoding.step import Counts, Rows, Settings
-from dlmsample.decoding.stopping import Cut
+from dlmsample.decoding.stopping import Cut, Stops
 from dlmsample.models.attention.base import Layout
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
@@ -21,6 +21,8 @@ class Request(NamedTuple):
     number: int  #: its place among the caller's prompts or texts
     canvas: list[int]  #: its ids, with the mask id (at least once) wherever a token is to be placed
     key: int  #: of its randomness
+    stops: Stops | None = None  #: strings that end the answer
+    record: bool = False  #: keep every event
 
 
 class Segmentation(NamedTuple):

@@ -27,6 +27,8 @@ from dlmsample.policies.base import Policy
 from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
 
+Recorded = bool | Literal["alternatives"]
+
 
 class Sampler:
     """Decode prompts, or the masks inside texts, with a checkpoint under a policy.
@@ -108,7 +110,7 @@ class Sampler:
         prompts: Sequence[Prompt],
         max_new_tokens: int = 128,
         seed: int | Sequence[int] = 0,
-        record: bool = False,
+        record: Recorded = False,
         progress: bool = False,
         *,
         chat: bool | None = None,
@@ -121,7 +123,7 @@ class Sampler:
             max_new_tokens: answer positions of the canvas.
             seed: of all randomness (samples, random scores): one int, or one per prompt; with one int, repeated
                 prompts still differ.
-            record: keep every event in ``out.trace``.
+            record: keep every event in ``out.trace``; "alternatives": with entropy and the most probable tokens.
             progress: a progress bar on standard error when it is a terminal.
             chat: None applies the tokenizer's chat template to texts if it has one, False never does.
             stop: strings that end an answer, looked for in the text that ``texts`` shows. The text is cut before the
@@ -151,7 +153,7 @@ class Sampler:
         prompts: Iterable[Prompt],
         max_new_tokens: int = 128,
         seed: int = 0,
-        record: bool = False,
+        record: Recorded = False,
         *,
         chat: bool | None = None,
         stop: Sequence[str] | None = None,
@@ -189,10 +191,10 @@ class Sampler:
             for number, prompt in enumerate(prompts):
                 ids = encode_prompt(self.model, prompt, chat, len(new))
                 lengths[number] = len(ids)
-                yield Request(number, ids + new, keys.of(ids))
+                yield Request(number, ids + new, keys.of(ids), stops, bool(record))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(requests(), False, record, stops, lambda finished: None):
+            for number, result in self._decode(requests(), False, record, lambda finished: None):
                 tokens, text = answer_of(self.model, result, lengths.pop(number))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
@@ -203,7 +205,7 @@ class Sampler:
         self,
         texts: Sequence[Prompt],
         seed: int | Sequence[int] = 0,
-        record: bool = False,
+        record: Recorded = False,
         progress: bool = False,
     ) -> Output:
         """Decode the masks inside given texts; nothing else changes.
@@ -268,7 +270,7 @@ class Sampler:
         canvases: list[list[int]],
         keys: list[int],
         filling: bool,
-        record: bool,
+        record: Recorded,
         progress: bool,
         stops: Stops | None = None,
     ) -> list[Decoded]:
@@ -278,22 +280,21 @@ class Sampler:
         # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
         segmentation = self._fill_segmentation if filling else self._segmentation
         todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, self.model.mask_id), reverse=True)
-        requests = (Request(i, canvases[i], keys[i]) for i in todo)
+        requests = (Request(i, canvases[i], keys[i], stops, bool(record)) for i in todo)
         with Progress(len(todo), progress) as bar:
-            for i, result in self._decode(requests, filling, record, stops, bar.tick):
+            for i, result in self._decode(requests, filling, record, bar.tick):
                 results[i] = result
         return results
 
     def _decode(
-        self,
-        requests: Iterable[Request],
-        filling: bool,
-        record: bool,
-        stops: Stops | None,
-        on_tick: Callable[[int], None],
+        self, requests: Iterable[Request], filling: bool, record: Recorded, on_tick: Callable[[int], None]
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
+        return decode(requests, self.config(filling, record), self.batch_size, self._pool.slots, on_tick)
+
+    def config(self, filling: bool = False, record: Recorded = False) -> DecodingConfig:
+        """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
         segmentation = self._fill_segmentation if filling else self._segmentation
-        sampling = (self.temperature, self.top_p, self.top_k)
-        config = DecodingConfig.make(self.model, self.policy, segmentation, sampling, self.cache, self.refresh, filling)
-        return decode(requests, config, self.batch_size, self._pool.slots, record=record, stops=stops, on_tick=on_tick)
+        sampling, others = (self.temperature, self.top_p, self.top_k), 3 if record == "alternatives" else 0
+        made = DecodingConfig.make(self.model, self.policy, segmentation, sampling, self.cache, self.refresh, filling)
+        return made._replace(settings=made.settings._replace(alternatives=others))

@@ -63,16 +63,16 @@ class Stops:
     """
 
     def __init__(self, strings: Sequence[str], decode: Callable[[Sequence[int]], str], eos_ids: Sequence[int]) -> None:
-        self._strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
+        self.strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
 
     def __bool__(self) -> bool:
-        return bool(self._strings)
+        return bool(self.strings)
 
     def cut(self, answer: Sequence[int]) -> Cut | None:
         """The answer before the first stop string in it; None: there is none before the first EOS."""
         ids = until_eos(answer, self._eos_ids)
         text = self._decode(ids)
-        found = [at for s in self._strings if (at := text.find(s)) >= 0]
+        found = [at for s in self.strings if (at := text.find(s)) >= 0]
         if not found:
             return None
         before = text[: min(found)]
