@@ -13,7 +13,7 @@ from dlmsample.cli import ablate, diagnose, generate, options, report, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
 from dlmsample.cli.options import command
-from dlmsample.cli.serving import serve
+from dlmsample.cli.serving import chat, serve
 
 #: What the command-line library raises for a wrong word; typer exports it under no name of its own.
 UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -110,6 +110,7 @@ app.command("train")(command(train.TrainOptions, train.train))
 app.command("diagnose")(command(diagnose.DiagnoseOptions, diagnose.diagnose))
 app.command("ablate")(command(ablate.AblateOptions, ablate.ablate))
 app.command("report")(command(report.ReportOptions, report.report))
+app.command("chat")(command(chat.ChatOptions, chat.chat))
 app.command("serve")(command(serve.ServeOptions, serve.serve))
 
 
