@@ -14,6 +14,10 @@ from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
 from dlmsample.types import CacheKind, Event, RowStats
 
+#: Whether events are kept; "alternatives": with entropy and the most probable tokens.
+Recorded = bool | Literal["alternatives"]
+_ALTERNATIVES = 3  #: tokens of each position
+
 
 class Request(NamedTuple):
     """One canvas to decode."""
@@ -80,6 +84,7 @@ class DecodingConfig(NamedTuple):
         cache: CacheKind,
         refresh: int | None,
         filling: bool,
+        record: Recorded = False,
     ) -> DecodingConfig:
         """For prompts, or (``filling``) for the masks inside texts: there no EOS ends a row, and special ids are no
         candidates. ``sampling``: temperature, top-p, top-k."""
@@ -95,6 +100,7 @@ class DecodingConfig(NamedTuple):
             special=None if special is None else torch.tensor(special, device=device),
             whole=whole,
             gaps=filling and not whole,
+            alternatives=_ALTERNATIVES if record == "alternatives" else 0,
         )
         return cls(model, device, settings, segmentation, cache, refresh)
 

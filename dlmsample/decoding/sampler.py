@@ -18,7 +18,7 @@ from dlmsample.decoding.arguments import (
 )
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import Decoded, DecodingConfig, Request, Segmentation, extent_of
+from dlmsample.decoding.request import Decoded, DecodingConfig, Recorded, Request, Segmentation, extent_of
 from dlmsample.decoding.stopping import Stops
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
@@ -26,8 +26,6 @@ from dlmsample.models.denoiser import Denoiser, Prompt
 from dlmsample.policies.base import Policy
 from dlmsample.support.progress import Progress
 from dlmsample.types import Answer, CacheKind, Output
-
-Recorded = bool | Literal["alternatives"]
 
 
 class Sampler:
@@ -295,6 +293,5 @@ class Sampler:
     def config(self, filling: bool = False, record: Recorded = False) -> DecodingConfig:
         """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
         segmentation = self._fill_segmentation if filling else self._segmentation
-        sampling, others = (self.temperature, self.top_p, self.top_k), 3 if record == "alternatives" else 0
-        made = DecodingConfig.make(self.model, self.policy, segmentation, sampling, self.cache, self.refresh, filling)
-        return made._replace(settings=made.settings._replace(alternatives=others))
+        sampling, what = (self.temperature, self.top_p, self.top_k), (self.model, self.policy, segmentation)
+        return DecodingConfig.make(*what, sampling, self.cache, self.refresh, filling, record)
