@@ -32,6 +32,14 @@ class Prediction(NamedTuple):
     listed: Tensor | None = None  #: what the policy's table says of the candidate; only where it has a table
 
 
+class Alternatives(NamedTuple):
+    """What else the positions of the active block could have held, by the model's softmax without the mask id."""
+
+    tokens: Tensor  #: int64 ``[row, pos, k]``, the most probable ones first
+    probs: Tensor  #: float32 ``[row, pos, k]``
+    entropy: Tensor  #: float32 ``[row, pos]``, nats
+
+
 class Block(NamedTuple):
     """The active block as a policy sees it: one row per sequence, each at its own block and step.
 
@@ -110,6 +118,8 @@ class Event:
     probability: float
     reason: str | None = None  #: what asked for a replacement or remask, one of the policy's ``reasons``
     score: float | None = None  #: the number that ``reason`` compared with its threshold
+    entropy: float | None = None  #: of the forward that led to the change, nats; only with ``record="alternatives"``
+    others: tuple[tuple[int, float], ...] = ()  #: its most probable tokens and their probabilities; likewise
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from html.parser import HTMLParser
 
@@ -21,7 +23,7 @@ Server = tuple[int, list[str]]
 class Outline(HTMLParser):
     """Open elements, headings, captions, and every attribute."""
 
-    void = frozenset({"meta", "link", "br", "img"})
+    void = frozenset({"meta", "link", "br", "img", "input"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -46,12 +48,25 @@ class Outline(HTMLParser):
         return [attributes for name, attributes in self.seen if name == tag]
 
 
-def check_harmless(page: str) -> Outline:
-    """A page is well formed, and has no active element, no request and nothing hidden."""
+def check_harmless(page: str, scripted: bool = False) -> Outline:
+    """A page is well formed, and has no active element, no request and nothing hidden.
+
+    ``scripted``: but for one script, which the page's policy names by its hash, and the data that it reads.
+    """
     outline = Outline(page)
     assert outline.open == []
     tags = {tag for tag, _ in outline.seen}
-    assert tags.isdisjoint({"script", "img", "iframe", "object", "embed", "form", "base", "foreignobject"})
+    assert tags.isdisjoint({"img", "iframe", "object", "embed", "form", "base", "foreignobject"})
+    if scripted:
+        assert outline.all("script") == [{"type": "application/json", "id": "data"}, {}]
+        data, script = re.findall(r"<script[^>]*>(.*?)</script>", page, re.DOTALL)
+        assert not {"<", ">", "&"} & set(data)
+        hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        policy = next(m["content"] for m in outline.all("meta") if "http-equiv" in m) or ""
+        assert re.findall(r"script-src ([^;]*);", policy) == [f"'sha256-{hashed}'"]
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", script)
+    else:
+        assert "script" not in tags
     assert len(outline.all("style")) == len(outline.all("h1")) == 1
     assert [link["href"] for link in outline.all("link")] == ["data:,"]
     assert all((a["href"] or "").startswith("#") for a in outline.all("a"))
@@ -72,7 +87,9 @@ def check_inert(browser: Browser, url: str, asked: list[str]) -> None:
     assert browser.run("typeof window.pwned") == "undefined"
     assert browser.told("Log.entryAdded") == []  # nothing blocked: nothing was tried
     assert browser.told("Runtime.exceptionThrown") == browser.told("Page.javascriptDialogOpening") == []
-    assert browser.run("document.querySelectorAll('script, img, iframe, object, embed, style:not(head *)').length") == 0
+    own = "#data, #data + script"
+    found = f"script:not({own}), img, iframe, object, embed, style:not(head *)"
+    assert browser.run(f"document.querySelectorAll('{found}').length") == 0
 
 
 def requested(browser: Browser) -> list[str]:

@@ -29,6 +29,8 @@ STAGE = {
     "decoding": 3,
     "train": 4,
     "ablate": 5,
+    "viewer": 4,
+    "serve": 5,
     "cli": 6,
     "__main__": 7,
 }
@@ -50,10 +52,12 @@ ROOMS = {
         "arguments",
         "trace",
         "slots",
+        "batch",
         "loop",
         "captured",
         "saved",
         "sampler",
+        "live",
     ),
     "models": ("embedded", "text", "interface", "denoiser", "fusion", "attention"),
     "policies": (

@@ -15,6 +15,7 @@ import dlmsample
 from dlmsample.cli import ablate, diagnose, eval, generate, options, report, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
+from dlmsample.cli.serving import chat, serve
 
 T = TypeVar("T")
 #: What the command-line library raises for a wrong word; typer exports it under no name of its own.
@@ -151,6 +152,8 @@ app.command("diagnose")(command(diagnose.DiagnoseOptions, diagnose.diagnose))
 app.command("ablate")(command(ablate.AblateOptions, ablate.ablate))
 app.command("eval")(command(eval.EvalOptions, eval.evaluate))
 app.command("report")(command(report.ReportOptions, report.report))
+app.command("chat")(command(chat.ChatOptions, chat.chat))
+app.command("serve")(command(serve.ServeOptions, serve.serve))
 
 
 @app.command()

@@ -152,6 +152,18 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         str | None,
         typer.Option(metavar="FILE", help="Also write an HTML page that shows how the answers were decoded."),
     ] = None
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            autocompletion=options.policy_names,
+            help="With --trace: decode with this policy too, and show both side by side.",
+        ),
+    ] = None
+    gold: Annotated[
+        list[str],
+        typer.Option(metavar="TEXT", help="With --trace: the right answer, for the page; once a prompt, in order."),
+    ] = field(default_factory=list)
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print one JSON object per line and prompt: {index, prompt, text, tokens, stats}."),
@@ -199,6 +211,9 @@ def generate(given: GenerateOptions) -> None:
     screen.check_writable({screen.OUTPUT: given.output, _TRACE: given.trace})
     if given.trace is not None and given.trace == given.output:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
+    if given.trace is None and (given.compare is not None or given.gold):
+        raise ValueError("--compare and --gold are for the page of --trace: give that too")
+    other = None if given.compare is None else settings.make_policy(given.compare, {})
     texts = _read(given)
 
     chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
@@ -217,7 +232,7 @@ def generate(given: GenerateOptions) -> None:
     )
     if chosen.note:
         screen.note(chosen.note)
-    record = given.show is not None or given.trace is not None
+    record = "alternatives" if given.trace is not None else given.show is not None
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
     with interrupt.raising():
         if length is None:
@@ -227,6 +242,9 @@ def generate(given: GenerateOptions) -> None:
             how = {"chat": given.how, "template_args": arguments, "stop": given.stop or None}
             out = sampler.generate(texts, length, given.seed, record=record, progress=True, **how)
             out = replace(out, decoded=[text.strip() for text in out.texts])
+        runs = [(sampler.policy, out)]
+        if other is not None:
+            runs.append((other, _compared(sampler, other, texts, length, given, arguments)))
         with screen.sink(given.output) as stream:
             if given.as_json:
                 write_json(stream, texts, out)
@@ -239,9 +257,38 @@ def generate(given: GenerateOptions) -> None:
             wide = sampler.block_length if given.block_length or length else "all"
             told = page.run_settings(sampler, given.seed, length, given.stop, wide, out.cache)
             ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
-            rows = page.rows_of(texts, out, ids, length)
+            answers = page.answers_of(texts, runs, ids, length, given.gold)
             with screen.sink(given.trace, _TRACE) as stream:
-                stream.write(page.page(rows, model.tokenizer.decode, sampler.policy, told))
+                policies = [policy for policy, _ in runs]
+                stream.write(page.page(answers, sampler, policies, told, options.typed("generate", given)))
+
+
+def _compared(
+    first: dlmsample.Sampler,
+    policy: Any,
+    texts: Sequence[Any],
+    length: int | None,
+    given: GenerateOptions,
+    arguments: dict[str, Any],
+) -> dlmsample.Output:
+    """The same prompts under another policy, for the page."""
+    block_length: Any = None if length is None and not given.block_length else first.block_length
+    sampler = dlmsample.Sampler(
+        first.model,
+        policy,
+        block_length,
+        first.temperature,
+        first.top_p,
+        first.top_k,
+        first.batch_size,
+        cache=settings.cache(given.cache),
+        refresh=first.refresh,
+    )
+    if length is None:
+        return sampler.fill(texts, given.seed, record="alternatives", chat=given.how)
+    how = {"chat": given.how, "template_args": arguments, "stop": given.stop or None}
+    out = sampler.generate(texts, length, given.seed, record="alternatives", **how)
+    return replace(out, decoded=[text.strip() for text in out.texts])
 
 
 def _check_source(given: GenerateOptions) -> None:

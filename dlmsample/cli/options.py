@@ -116,3 +116,34 @@ def words(declared: Any, *without: str) -> list[str]:
         flag = f"--{field.name.replace('_', '-')}"
         typed += [flag] if value is True else [flag, str(value)]
     return typed
+
+
+def typed(name: str, declared: Any) -> str:
+    """A command as it could be typed again: its options that differ from their defaults, and its arguments.
+
+    Args:
+        name: of the command.
+        declared: an instance of its dataclass.
+    """
+    import shlex
+
+    hints = get_type_hints(type(declared), include_extras=True)
+    words, arguments = ["dlmsample", name], list[str]()
+    for field in fields(declared):
+        value = getattr(declared, field.name)
+        if value == _default(field) or value is None:
+            continue
+        how = next(m for m in hints[field.name].__metadata__ if hasattr(m, "param_decls"))
+        if type(how).__name__ == "ArgumentInfo":
+            arguments.append(str(value))
+            continue
+        given = (how.default, *(how.param_decls or ()))  # in an annotation typer takes the first name for a default
+        named = (word for word in given if isinstance(word, str) and word.startswith("--"))
+        flag = next(named, f"--{field.name.replace('_', '-')}")
+        if value is True:
+            words.append(flag)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            words += [flag, str(one)]
+    dashed = ["--"] if any(argument.startswith("-") and argument != "-" for argument in arguments) else []
+    return shlex.join([*words, *dashed, *arguments])

@@ -69,13 +69,17 @@ class Stops:
     """
 
     def __init__(self, strings: Sequence[str], decode: Callable[[Sequence[int]], str], eos_ids: Sequence[int]) -> None:
-        self._strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
+        self.strings, self._decode, self._eos_ids = texts(strings), decode, eos_ids
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self.strings)
 
     def cut(self, answer: Sequence[int]) -> Cut | None:
         """The answer before the first stop string in it; None: there is none before the first EOS."""
         ids = until_eos(answer, self._eos_ids)
         text = self._decode(ids)
-        found = [at for s in self._strings if (at := text.find(s)) >= 0]
+        found = [at for s in self.strings if (at := text.find(s)) >= 0]
         if not found:
             return None
         before = text[: min(found)]
@@ -132,7 +136,7 @@ def filled_of(model: Denoiser, given: Template, result: Decoded) -> tuple[list[i
 
 
 def output_of(
-    results: list[Decoded], rows: list[tuple[list[int], str | None]], record: bool, cache: CacheKind
+    results: list[Decoded], rows: list[tuple[list[int], str | None]], record: object, cache: CacheKind
 ) -> Output:
     """The output of a call: tokens and text of every row, statistics and, if recorded, events of the decoded rows."""
     texts = [text for _, text in rows if text is not None]

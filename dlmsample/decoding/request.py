@@ -7,11 +7,16 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.step import Counts, Rows, Settings
 from dlmsample.models.attention.base import Layout
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.policies.base import Policy
 from dlmsample.types import CacheKind
+
+#: Whether events are kept; "alternatives": with entropy and the most probable tokens.
+Recorded = bool | Literal["alternatives"]
+_ALTERNATIVES = 3  #: tokens of each position
 
 
 class Request(NamedTuple):
@@ -20,6 +25,8 @@ class Request(NamedTuple):
     number: int  #: its place among the caller's prompts or texts
     canvas: list[int]  #: its ids, with the mask id (at least once) wherever a token is to be placed
     key: int  #: of its randomness
+    stops: Stops | None = None  #: strings that end the answer
+    record: bool = False  #: keep every event
 
 
 class Segmentation(NamedTuple):
@@ -81,6 +88,7 @@ class DecodingConfig(NamedTuple):
         cache: CacheKind,
         refresh: int | None,
         filling: bool,
+        record: Recorded = False,
     ) -> DecodingConfig:
         """For prompts, or (``filling``) for the masks inside texts: there no EOS ends a row, and special ids are no
         candidates. ``sampling``: temperature, top-p, top-k."""
@@ -101,6 +109,7 @@ class DecodingConfig(NamedTuple):
             table=None if (table := policy.table()) is None else table.to(device),
             vocabulary=None if vocabulary == model.vocab_size else vocabulary,
             tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
+            alternatives=_ALTERNATIVES if record == "alternatives" else 0,
         )
         return cls(model, device, settings, segmentation, cache, refresh)
 

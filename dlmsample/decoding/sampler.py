@@ -9,7 +9,7 @@ from dlmsample.decoding import arguments
 from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled_of, output_of
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import DecodingConfig, Request, Segmentation, extent_of
+from dlmsample.decoding.request import DecodingConfig, Recorded, Request, Segmentation, extent_of
 from dlmsample.decoding.saved import Pretrained
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
@@ -104,7 +104,7 @@ class Sampler(Pretrained):
         prompts: Prompt | Sequence[Prompt],
         max_new_tokens: int = 128,
         seed: int | Sequence[int] = 0,
-        record: bool = False,
+        record: Recorded = False,
         progress: bool = False,
         *,
         chat: Chat = None,
@@ -118,7 +118,7 @@ class Sampler(Pretrained):
             max_new_tokens: answer positions of the canvas.
             seed: of all randomness (samples, random scores): one int, or one per prompt; with one int, repeated
                 prompts still differ.
-            record: keep every event in ``out.trace``.
+            record: keep every event in ``out.trace``; "alternatives": with entropy and the most probable tokens.
             progress: a progress bar on standard error when it is a terminal.
             chat: None applies the tokenizer's chat template to texts if it has one, False never; ``"text"`` takes texts
                 that have been through a template; ``"continue"`` goes on with the last message of a chat:
@@ -147,7 +147,7 @@ class Sampler(Pretrained):
         prompts: Iterable[Prompt],
         max_new_tokens: int = 128,
         seed: int = 0,
-        record: bool = False,
+        record: Recorded = False,
         *,
         chat: Chat = None,
         template_args: Mapping[str, Any] | None = None,
@@ -186,10 +186,10 @@ class Sampler(Pretrained):
             for number, prompt in enumerate(prompts):
                 row = arguments.at_row("prompts", number, prompt, read)
                 lengths[number] = len(row.before)
-                yield Request(number, row.canvas(new), keys.of(row.before))
+                yield Request(number, row.canvas(new), keys.of(row.before), stops, bool(record))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(requests(), False, record, stops, None):
+            for number, result in self._decode(requests(), False, record, None):
                 tokens, text = answer_of(self.model, result, lengths.pop(number), len(new))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
@@ -200,7 +200,7 @@ class Sampler(Pretrained):
         self,
         texts: Prompt | Sequence[Prompt],
         seed: int | Sequence[int] = 0,
-        record: bool = False,
+        record: Recorded = False,
         progress: bool = False,
         *,
         chat: Chat = None,
@@ -265,7 +265,7 @@ class Sampler(Pretrained):
         canvases: list[list[int]],
         keys: list[int],
         filling: bool,
-        record: bool,
+        record: Recorded,
         progress: bool,
         stops: Stops | None = None,
     ) -> list[Decoded]:
@@ -278,9 +278,9 @@ class Sampler(Pretrained):
         todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
         if segmentation.equal_lengths:
             todo.sort(key=lambda i: len(canvases[i]), reverse=True)
-        requests = [Request(i, canvases[i], keys[i]) for i in todo]
+        requests = [Request(i, canvases[i], keys[i], stops, bool(record)) for i in todo]
         with shown(len(todo), progress) as bar:
-            for i, result in self._decode(requests, filling, record, stops, None if bar is None else bar.tick):
+            for i, result in self._decode(requests, filling, record, None if bar is None else bar.tick):
                 results[i] = result
         return results
 
@@ -288,12 +288,14 @@ class Sampler(Pretrained):
         self,
         requests: Iterable[Request],
         filling: bool,
-        record: bool,
-        stops: Stops | None,
+        record: Recorded,
         on_tick: Callable[[int], None] | None,
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
+        return decode(requests, self.config(filling, record), self.batch_size, self._pool.slots, on_tick)
+
+    def config(self, filling: bool = False, record: Recorded = False) -> DecodingConfig:
+        """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
         segmentation = self._fill_segmentation if filling else self._segmentation
-        sampling = (self.temperature, self.top_p, self.top_k)
-        config = DecodingConfig.make(self.model, self.policy, segmentation, sampling, self.cache, self.refresh, filling)
-        return decode(requests, config, self.batch_size, self._pool.slots, record=record, stops=stops, on_tick=on_tick)
+        sampling, what = (self.temperature, self.top_p, self.top_k), (self.model, self.policy, segmentation)
+        return DecodingConfig.make(*what, sampling, self.cache, self.refresh, filling, record)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
-from dlmsample.decoding.step import Change, Rows, advance, tree_map
+from dlmsample.decoding.step import Change, Rows, advance, behind, tree_map
 from dlmsample.models.attention.base import Layout, Reader, RowPosition
 from dlmsample.models.attention.choice import open_reader
 
@@ -41,6 +41,10 @@ class Memory(Protocol):
 
     def write(self, rows: Rows, layout: Layout) -> None:
         """The same rows after a change."""
+        ...
+
+    def add(self, rows: Rows, layout: Layout) -> None:
+        """More rows, behind those that there are."""
         ...
 
     def keep(self, slots: Tensor) -> None:
@@ -84,6 +88,9 @@ class Held:
         self.rows, self.layout = rows, layout
 
     write = open
+
+    def add(self, rows: Rows, layout: Layout) -> None:
+        self.rows, self.layout = behind(self.rows, rows), self.layout.behind(layout)
 
     def keep(self, slots: Tensor) -> None:
         self.rows, self.layout = tree_map(lambda t: t[slots], self.rows), self.layout.keep(slots)
@@ -184,6 +191,13 @@ class Slots:
         fresh = tree_map(put, rows._replace(state=None), opened.rows)  # a policy's state is made on entering a block
         first, length = (put(old, new) for old, new in zip(layout[:2], opened.layout[:2], strict=True))
         self.memory.write(fresh._replace(state=rows.state), layout._replace(first=first, length=length))
+        return opened
+
+    @own_mode
+    def add(self, requests: Sequence[Request]) -> OpenedRows:
+        """New rows in slots behind those that are in use, ``size`` of them at most."""
+        opened = self._opened(self._index(range(self.rows, self.rows + len(requests))), requests)
+        self.memory.add(opened.rows, opened.layout)
         return opened
 
     @own_mode

@@ -11,8 +11,8 @@ from torch import Tensor
 from dlmsample import rng
 from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy
-from dlmsample.predict import predict
-from dlmsample.types import Block, EditInfo, Prediction
+from dlmsample.predict import alternatives, predict
+from dlmsample.types import Alternatives, Block, EditInfo, Prediction
 
 #: What a tick did to a row, read back by the host: it stays in its block; it moved on to the next one; it is finished;
 #: its block is done and one more forward writes it to the cache.
@@ -70,6 +70,7 @@ class Settings(NamedTuple):
     table: Tensor | None = None  #: float32 ``[id]``, the policy's
     vocabulary: int | None = None  #: ids from here on have no token and are not looked at; None: all have one
     tokenless: Tensor | None = None  #: int64 ``[k]``, ids below that have no token either
+    alternatives: int = 0  #: how many of the most probable tokens of each position go into the trace
 
 
 class Change(NamedTuple):
@@ -81,6 +82,7 @@ class Change(NamedTuple):
     start: Tensor  #: first canvas position of the block
     step: Tensor  #: the row's updates before this one, over all blocks
     info: EditInfo | None = None  #: the policy's
+    others: Alternatives | None = None  #: only where they are asked for
 
 
 def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
@@ -100,6 +102,14 @@ def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
     if first is None or isinstance(first, (int, float)):
         return first
     raise TypeError(f"a policy's state is a NamedTuple of tensors with the row first, not a {type(first).__name__}")
+
+
+def behind(rows: Rows, more: Rows) -> Rows:
+    """Rows, and more of them behind; the newcomers' policy state is a filler, for it is made on entering a block."""
+    both = tree_map(lambda a, b: torch.cat([a, b]), rows._replace(state=None), more._replace(state=None))
+    count = len(more.start)
+    state = tree_map(lambda t: torch.cat([t, t[:1].expand(count, *t.shape[1:])]), rows.state)
+    return both._replace(state=state)
 
 
 def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
@@ -214,7 +224,9 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     if update.prob is not None:
         pred = pred._replace(prob=update.prob)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
-    return after, outcome, Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info)
+    others = alternatives(features.logits, settings.mask_id, settings.alternatives) if settings.alternatives else None
+    change = Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info, others)
+    return after, outcome, change
 
 
 def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:

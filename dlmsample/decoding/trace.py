@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.decoding.step import Change
-from dlmsample.types import Event, EventKind
+from dlmsample.types import Alternatives, Event, EventKind
 
 
 class Tick(NamedTuple):
@@ -24,6 +24,9 @@ class Tick(NamedTuple):
     step: Tensor  #: int64 ``[row]``, the row's updates before this one
     reason: Tensor  #: int64 ``[row, pos]``, index into the policy's ``reasons``; -1 where it gives none
     score: Tensor  #: float32 ``[row, pos]``, the number that decided on an edit
+    others: Tensor  #: int64 ``[row, pos, k]``, the most probable tokens; k is 0 where they were not asked for
+    probs: Tensor  #: float32 ``[row, pos, k]``, their probabilities
+    entropy: Tensor  #: float32 ``[row, pos]``
 
     @classmethod
     def of(cls, change: Change) -> Tick:
@@ -33,8 +36,10 @@ class Tick(NamedTuple):
         reason, score = (-1, torch.zeros_like(pred.prob)) if change.info is None else change.info
         if not isinstance(reason, Tensor):
             reason = torch.full_like(block.tokens, reason)
+        none = pred.prob[..., None][..., :0]
+        others = change.others or Alternatives(none.long(), none, torch.zeros_like(pred.prob))
         kept = (block.tokens, change.after, pred.prob, pred.current_prob, number, change.start, change.step)
-        return cls(*(tensor.clone() for tensor in (*kept, reason, score)))
+        return cls(*(tensor.clone() for tensor in (*kept, reason, score, *others)))
 
 
 def events(
@@ -51,7 +56,9 @@ def events(
     """
     columns = [torch.stack([tick[field][row] for tick, row in ticks]).tolist() for field in range(len(Tick._fields))]
     found = []
-    for before, after, prob, current, number, start, step, reason, score in zip(*columns, strict=True):
+    for before, after, prob, current, number, start, step, reason, score, others, probs, entropy in zip(
+        *columns, strict=True
+    ):
         for at, kind in _changes(before, after, mask_id):
             explained = kind != "fill" and reason[at] >= 0
             found.append(
@@ -65,6 +72,8 @@ def events(
                     probability=current[at] if kind == "remask" else prob[at],
                     reason=reasons[int(reason[at])] if explained else None,
                     score=score[at] if explained else None,
+                    entropy=entropy[at] if others[at] else None,
+                    others=tuple(zip(others[at], probs[at], strict=True)),
                 )
             )
     return found

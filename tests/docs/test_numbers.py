@@ -233,3 +233,15 @@ def test_fast_path() -> None:
     }
     assert len(shown) > 20
     assert shown <= known, shown - known
+
+
+def test_the_server_beside_the_sampler() -> None:
+    found = result("serve_load.json")
+    (table,) = with_columns(SPEED, "tokens/s", "tokens per processor second")
+    for row, side in zip(table, ("offline", "server"), strict=True):
+        assert row["tokens/s"] == f"{found[side]['tokens_per_wall_second']['median']:.1f}"
+        assert row["tokens per processor second"] == f"{found[side]['tokens_per_cpu_second']['median']:.1f}"
+    ratios = found["server_to_offline"]
+    said = " ".join(SPEED.read_text(encoding="utf-8").split())
+    assert f"gives {100 * ratios['tokens_per_wall_second']:.0f} % of the Sampler's tokens per second" in said
+    assert f"and {100 * ratios['tokens_per_cpu_second']:.0f} % of those per processor second" in said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from dlmsample.decoding.step import Rows, tree_map
+from dlmsample.decoding.step import Rows, behind, tree_map
 from dlmsample.kernels.support import power_of_two
 from dlmsample.models.attention.base import Layout
 
@@ -44,6 +44,13 @@ class FixedMemory:
             self._use(len(self.rows.start))
         for old, new in ((self.rows, rows), (self.layout[:2], layout[:2])):
             tree_map(lambda a, b: a if a is b else a.copy_(b), old, new)
+
+    def add(self, rows: Rows, layout: Layout) -> None:
+        """More rows behind those that there are, ``size`` of them at most."""
+        whole, where = behind(self.rows, rows), self.layout.behind(layout)
+        padded, where = self._padded(whole, where, torch.arange(len(whole.start), device=whole.start.device))
+        self._use(len(padded.start))
+        self.write(padded, where)
 
     def keep(self, slots: Tensor) -> None:
         """Drop all rows but these (int64 indices), which move up to the front."""

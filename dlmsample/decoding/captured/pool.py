@@ -50,7 +50,7 @@ class Pool:
         with self._lock:  # a second call at the same time finds none
             shelf = self._kept
             kept = shelf.pop(filling, None)
-        if not (self._graphs and _capturable(config)):
+        if not self._graphs or config.settings.alternatives or not _capturable(config):
             del kept  # and its memory, where the model is no longer
             yield Slots(config, size, extent, Eager(config))
             return

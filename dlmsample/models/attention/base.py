@@ -45,6 +45,11 @@ class Layout(NamedTuple):
         """bool ``[row, pos]``: whether the row's canvas has these positions."""
         return positions < self.length[:, None]
 
+    def behind(self, more: Layout) -> Layout:
+        """This layout's rows, and behind them those of another with blocks of the same width."""
+        first, length = (torch.cat(pair) for pair in zip(self[:2], more[:2], strict=True))
+        return self._replace(first=first, length=length)
+
     def keep(self, rows: Tensor) -> Layout:
         """The layout of these rows alone (int64 indices)."""
         return self._replace(first=self.first[rows], length=self.length[rows])

@@ -1,6 +1,7 @@
-"""Pages that need nothing but themselves: no script, no request; texts are escaped, what does not show is spelt out.
+"""Pages that need nothing but themselves: no request; texts are escaped, what does not show is spelt out.
 
-``base.html.j2`` is the frame of all (its policy forbids scripts and requests), ``base.css`` the look they share.
+``base.html.j2`` is the frame of all (its policy forbids requests, and scripts but for those that a page names by their
+hash), ``base.css`` the look they share.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ _HERE = Path(__file__).parent
 
 
 def render(folder: Path, name: str, /, **values: Any) -> str:
-    """A page from a folder's template ``name.html.j2``, which extends ``base.html.j2``, and ``name.css`` beside it.
+    """A page from a folder's template ``name.html.j2``, which extends ``base.html.j2``, and the style sheets beside it.
 
     Args:
         folder: where both lie.
         name: of both, without their endings.
         values: what the template uses; escaped where they stand, unless they are ``Markup``. The filter ``printable``
-            is :func:`dlmsample.support.text.printable`.
+            is :func:`dlmsample.support.text.printable`, ``figure`` is :func:`figure`.
 
     Raises:
         jinja2.UndefinedError: the template uses a value that is not given.
@@ -35,7 +36,19 @@ def render(folder: Path, name: str, /, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["printable"] = printable
-    sheets = (_HERE / "base.css", folder / f"{name}.css")
+    environment.filters.update(printable=printable, figure=figure)
+    sheets = (_HERE / "base.css", *sorted(folder.glob("*.css")))
     style = Markup("".join(sheet.read_text(encoding="utf-8") for sheet in sheets))
     return environment.get_template(f"{name}.html.j2").render(style=style, **values)
+
+
+def figure(value: Any) -> str:
+    """A value as it would be written after ``--set``, floats in short.
+
+    Example:
+        >>> figure(None), figure(True), figure(0.123456), figure("all")
+        ('null', 'true', '0.1235', 'all')
+    """
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""``dlmsample serve`` and ``dlmsample chat``: models that stay loaded."""

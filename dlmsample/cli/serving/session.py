@@ -1,0 +1,163 @@
+"""A chat: what was said, how it is decoded, and the commands that change that. Knows no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import dlmsample
+from dlmsample.cli import settings
+from dlmsample.decoding.answers import answer_of
+from dlmsample.decoding.arguments import RowKeys, encode_prompt, new_tokens
+from dlmsample.decoding.live import LiveBatches
+from dlmsample.decoding.request import Request
+from dlmsample.decoding.trace import events
+from dlmsample.policies.making import make_policy
+from dlmsample.support.registry import unknown
+from dlmsample.types import Event, RowStats
+
+#: Command -> what it does.
+COMMANDS = {
+    "/policy": "[NAME]: decode with this policy from now on, or say which one it is",
+    "/set": "OPTION=VALUE: change an option of the policy",
+    "/seed": "N: the seed of the next answers",
+    "/tokens": "N: positions of an answer",
+    "/undo": "take back the last question and its answer",
+    "/again": "answer the last question anew",
+    "/history": "what was said",
+    "/clear": "forget what was said",
+    "/help": "these commands",
+    "/quit": "leave, as the end of input does",
+}
+
+
+class ChatReply(NamedTuple):
+    """An answer in a chat."""
+
+    text: str
+    stats: RowStats
+
+
+class ChatSession:
+    """What was said and how the next answer is decoded.
+
+    Args:
+        model: with a tokenizer.
+        policy: at first.
+        sampling: further options of the :class:`~dlmsample.Sampler`.
+        length: positions of an answer.
+        seed: of the answers.
+        raw: take each text as it is, without a chat template and without what was said before.
+
+    Example:
+        >>> session = ChatSession(dlmsample.load("nano"), dlmsample.Unmask(), {}, 32, 0)
+        >>> session.command("/set tokens_per_step=4")
+        'policy unmask tokens_per_step=4'
+        >>> len(session.ask("Ann had 3 pens and got 4. How many?").text) > 0, len(session.messages)
+        (True, 2)
+    """
+
+    def __init__(
+        self, model: Any, policy: Any, sampling: dict[str, Any], length: int, seed: int, raw: bool = False
+    ) -> None:
+        self.model, self.policy, self._sampling = model, policy, sampling
+        self.length, self.seed, self._raw = length, seed, raw
+        self.messages: list[dict[str, str]] = []
+
+    def ask(self, text: str, watch: Callable[[list[Event]], None] = lambda changes: None) -> ChatReply:
+        """Answer, and remember both; when it fails or is interrupted nothing is remembered.
+
+        Args:
+            text: of the question.
+            watch: called after every forward with what it changed.
+
+        Raises:
+            ValueError: it cannot be answered, in one line.
+        """
+        said = [*self.messages, {"role": "user", "content": text}]
+        templated = not self._raw and bool(self.model.tokenizer.chat_template)
+        reply = self._decoded(said if templated else text, watch)
+        self.messages = [*said, {"role": "assistant", "content": reply.text}]
+        return reply
+
+    def command(self, line: str) -> str:
+        """Carry out a command; gives what to say about it.
+
+        Raises:
+            ValueError: it is none, or its words are wrong, in one line.
+        """
+        name, _, rest = line.strip().partition(" ")
+        rest = rest.strip()
+        if name not in COMMANDS:
+            raise unknown("command", name, COMMANDS)
+        match name:
+            case "/policy" if rest:
+                self._change(make_policy(rest, {}))
+            case "/set":
+                changed = settings.parse_settings([rest])
+                self._change(make_policy(self.policy.name, {**self.policy.model_dump(), **changed}))
+            case "/seed" | "/tokens":
+                return self._number(name[1:], rest)
+            case "/undo":
+                if not self.messages:
+                    return "nothing was said"
+                self.messages = self.messages[:-2]
+                return f"taken back; {len(self.messages) // 2} questions are left"
+            case "/clear":
+                self.messages = []
+                return "forgotten"
+            case "/history":
+                return "\n".join(f"{m['role']}: {m['content'].strip()}" for m in self.messages) or "nothing was said"
+            case "/help":
+                return "\n".join(f"{name} {what}" for name, what in COMMANDS.items())
+        return self._told()
+
+    def last(self) -> str:
+        """The last question, which is taken back.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not self.messages:
+            raise ValueError("nothing was said that could be answered again: ask something")
+        question = self.messages[-2]["content"]
+        self.messages = self.messages[:-2]
+        return question
+
+    def _told(self) -> str:
+        plain = type(self.policy)
+        fields = plain.model_fields
+        given = {n: v for n, v in self.policy.model_dump().items() if fields[n].is_required() or v != fields[n].default}
+        return " ".join(["policy", self.policy.name, *(f"{name}={value}" for name, value in given.items())])
+
+    def _number(self, name: str, text: str) -> str:
+        least = 1 if name == "tokens" else -(2**63)
+        if not text.lstrip("-").isdecimal() or not least <= int(text) < 2**63:
+            raise ValueError(f"/{name} takes a whole number{', 1 or more' if name == 'tokens' else ''}, not {text!r}")
+        if name == "tokens":
+            self.length = int(text)
+        else:
+            self.seed = int(text)
+        return f"{name} {text}"
+
+    def _change(self, policy: Any) -> None:
+        self._sampler(policy)  # what does not fit the model is found now
+        self.policy = policy
+
+    def _sampler(self, policy: Any) -> Any:
+        return dlmsample.Sampler(self.model, policy, **{**self._sampling, "batch_size": 1})
+
+    def _decoded(self, prompt: str | Sequence[dict[str, str]], watch: Callable[[list[Event]], None]) -> ChatReply:
+        sampler, masks = self._sampler(self.policy), new_tokens(self.model, self.length)
+        ids = encode_prompt(self.model, prompt, False if self._raw else None, len(masks))
+        request = Request(0, ids + masks, RowKeys(self.seed).of(ids), record=True)
+        with LiveBatches(sampler, len(request.canvas), len(masks)).open() as batch:
+            batch.admit([request])
+            config, width, row = batch.slots.config, batch.slots.extent.width, batch.live[0]
+            done: list[Any] = []
+            while not done:
+                done = batch.forward()
+                reasons = config.settings.policy.reasons
+                watch(events(row.ticks[-1:], row.starts[0], width, config.settings.mask_id, reasons))
+        tokens, text = answer_of(self.model, done[0][1], len(ids))
+        return ChatReply(text or "", done[0][1].stats(len(tokens)))

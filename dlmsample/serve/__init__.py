@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server: requests join the running batch between forwards. HTTP needs the extra ``serve``."""

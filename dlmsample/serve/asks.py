@@ -1,0 +1,175 @@
+"""From a request's body to the jobs of the engine."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dlmsample.decoding.answers import Stops
+from dlmsample.decoding.arguments import RowKeys, encode_prompt, stop_strings
+from dlmsample.decoding.sampler import Sampler
+from dlmsample.models.denoiser import Prompt
+from dlmsample.policies.making import make_policy
+from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody
+from dlmsample.serve.checkpoints import ServedModel, find
+from dlmsample.serve.engine.jobs import EngineEvent, Job
+from dlmsample.serve.limits import ServerLimits
+
+#: Answer positions where a request does not say.
+NEW_TOKENS = 160
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """What a request asks for, checked and encoded."""
+
+    served: ServedModel
+    sampler: Sampler
+    prompts: list[list[int]]
+    n: int
+    new_tokens: int
+    seed: int
+    stops: Stops
+    stream: bool
+    usage: bool  #: at the end of a stream
+    drafts: bool
+    logprobs: bool
+    chat: bool
+
+    @property
+    def count(self) -> int:
+        """How many answers."""
+        return self.n * len(self.prompts)
+
+    def jobs(self, tell: Callable[[int, EngineEvent], None]) -> list[Job]:
+        """A job per answer, those of one prompt behind each other; ``tell`` also gets the answer's index.
+
+        Answer by answer they are those of ``Sampler.generate`` for the prompts, each ``n`` times, with this seed.
+        """
+        keys = RowKeys(self.seed)
+        repeated = [ids for ids in self.prompts for _ in range(self.n)]
+        return [
+            Job(
+                self.served.name,
+                self.sampler,
+                ids,
+                self.new_tokens,
+                keys.of(ids),
+                self.stops,
+                lambda event, index=index: tell(index, event),
+                blocks=self.stream,
+                drafts=self.drafts,
+                record=self.logprobs,
+            )
+            for index, ids in enumerate(repeated)
+        ]
+
+
+def understand(body: AnswerBody, models: Mapping[str, ServedModel], limits: ServerLimits) -> Ask:
+    """Check a body against the checkpoint it names, and encode its prompts.
+
+    Raises:
+        LookupError: there is no such checkpoint.
+        ValueError: anything else that the client can put right, in one line.
+    """
+    try:
+        served = find(models, body.model)
+    except ValueError as error:
+        raise LookupError(str(error)) from None
+    chat = isinstance(body, ChatBody)
+    logprobs = _logprobs(body)
+    if body.drafts and not body.stream:
+        raise ValueError("drafts are told in a stream: give stream=true too")
+    new_tokens = _new_tokens(body, limits)
+    prompts = _prompts(body)
+    if body.n * len(prompts) > limits.choices:
+        raise ValueError(f"n x prompts = {body.n * len(prompts)} answers: this server gives {limits.choices} at most")
+    policy, block_length = _policy(body, served)
+    sampler = Sampler(
+        served.model,
+        policy,
+        block_length,
+        body.temperature or 0.0,
+        1.0 if body.top_p is None else body.top_p,
+        body.top_k,
+        limits.batch_size,
+    )
+    encoded = [_encoded(served, prompt, new_tokens, limits) for prompt in prompts]
+    stops = Stops(stop_strings(served.encoder, body.stops), served.model.decode, served.model.eos_ids)
+    return Ask(
+        served,
+        sampler,
+        encoded,
+        body.n,
+        new_tokens,
+        secrets.randbelow(2**31) if body.seed is None else body.seed,
+        stops,
+        bool(body.stream),
+        bool(body.stream_options and body.stream_options.include_usage),
+        body.drafts,
+        logprobs,
+        chat,
+    )
+
+
+def _policy(body: AnswerBody, served: ServedModel) -> tuple[Any, Any]:
+    """The policy and the block length that a body asks for, or those of the checkpoint."""
+    changed = body.options or {}
+    if body.policy == "auto":
+        if served.recommended is None:
+            raise ValueError(f"policy: nothing is recommended for {served.name}: name one, or leave it out")
+        policy, length = served.recommended
+        policy = make_policy(policy.name, {**policy.model_dump(), **changed}) if changed else policy
+    elif body.policy is None:
+        policy, length = served.policy, served.block_length
+        policy = make_policy(policy.name, {**policy.model_dump(), **changed}) if changed else policy
+    else:
+        policy, length = make_policy(body.policy, changed), served.block_length
+    return policy, length if body.block_length is None else body.block_length
+
+
+def _logprobs(body: AnswerBody) -> bool:
+    asked = isinstance(body, (ChatBody, CompletionBody)) and body.logprobs
+    wanted = asked is not None and asked is not False
+    if wanted and isinstance(body, CompletionBody) and body.logprobs:
+        raise ValueError(
+            f"logprobs={body.logprobs} asks for alternatives, which are not kept: 0 gives the placed tokens' own"
+        )
+    if wanted and body.stream:
+        raise ValueError("logprobs are not told in a stream: leave one of them out")
+    return wanted
+
+
+def _new_tokens(body: AnswerBody, limits: ServerLimits) -> int:
+    asked = getattr(body, "max_completion_tokens", None)
+    asked = getattr(body, "max_tokens", None) if asked is None else asked
+    count = min(NEW_TOKENS, limits.new_tokens) if asked is None else asked
+    if count > limits.new_tokens:
+        raise ValueError(f"max_tokens={count}: this server gives {limits.new_tokens} at most")
+    return count
+
+
+def _prompts(body: AnswerBody) -> list[Prompt]:
+    if isinstance(body, ChatBody):
+        # templates know the role that OpenAI now calls developer by its old name
+        roles = {"developer": "system"}
+        return [[{"role": roles.get(m.role, m.role), "content": m.text} for m in body.messages]]
+    assert isinstance(body, CompletionBody)
+    prompt = body.prompt
+    if isinstance(prompt, str) or (prompt and isinstance(prompt[0], int)):
+        return [prompt]  # type: ignore[list-item]
+    if not prompt:
+        raise ValueError("prompt: there is none in the list")
+    return list(prompt)  # type: ignore[arg-type]
+
+
+def _encoded(served: ServedModel, prompt: Prompt, new_tokens: int, limits: ServerLimits) -> list[int]:
+    said: Sequence[str] = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
+    if sum(map(len, said)) > 64 * limits.prompt_tokens:
+        raise ValueError(f"the prompt is far longer than the {limits.prompt_tokens} tokens that this server takes")
+    ids = encode_prompt(served.encoder, prompt, False if isinstance(prompt, str) else None, new_tokens)
+    if len(ids) > limits.prompt_tokens:
+        raise ValueError(f"a prompt of {len(ids)} tokens: this server takes {limits.prompt_tokens} at most")
+    return ids

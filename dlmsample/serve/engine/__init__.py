@@ -1,0 +1,1 @@
+"""Decodes the jobs of all clients on one thread; knows no HTTP."""
