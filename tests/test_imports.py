@@ -47,8 +47,9 @@ APART = {
 ROOMS = {
     "decoding": (
         "step",
-        "request",
         "answers",
+        "request",
+        "options",
         "arguments",
         "trace",
         "slots",

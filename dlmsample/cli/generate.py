@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,10 @@ from dlmsample.cli import interrupt, options, prompts, screen, settings, threads
 from dlmsample.cli.answers.lines import template_ids, write_json, write_text
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import short
+
+if TYPE_CHECKING:
+    from dlmsample.decoding.sampler import Sampler
+    from dlmsample.types import Output
 
 _VIEWS = ("steps",)
 _TRACE = "--trace"
@@ -264,16 +268,16 @@ def generate(given: GenerateOptions) -> None:
 
 
 def _compared(
-    first: dlmsample.Sampler,
+    first: Sampler,
     policy: Any,
     texts: Sequence[Any],
     length: int | None,
     given: GenerateOptions,
     arguments: dict[str, Any],
-) -> dlmsample.Output:
+) -> Output:
     """The same prompts under another policy, for the page."""
     block_length: Any = None if length is None and not given.block_length else first.block_length
-    sampler = dlmsample.Sampler(
+    sampler = type(first)(
         first.model,
         policy,
         block_length,

@@ -8,8 +8,9 @@ docstring of the class is the help of the command. Options that several commands
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
-from typing import Annotated, Any
+import inspect
+from dataclasses import MISSING, Field, dataclass, fields
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -101,6 +102,13 @@ class CheckpointOptions:
         return dlmsample.load(model, **given, **more)
 
 
+def default_of(field: Field[Any]) -> Any:
+    """A field's default, as a signature has it."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
+
+
 def words(declared: Any, *without: str) -> list[str]:
     """The options that differ from their defaults, as they would be typed; arguments are left out.
 
@@ -131,7 +139,7 @@ def typed(name: str, declared: Any) -> str:
     words, arguments = ["dlmsample", name], list[str]()
     for field in fields(declared):
         value = getattr(declared, field.name)
-        if value == _default(field) or value is None:
+        if value == default_of(field) or value is None:
             continue
         how = next(m for m in hints[field.name].__metadata__ if hasattr(m, "param_decls"))
         if type(how).__name__ == "ArgumentInfo":

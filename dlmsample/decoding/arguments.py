@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Real
-from operator import index
 from typing import Any, NamedTuple, TypeVar
 
 from dlmsample import rng
 from dlmsample.decoding.answers import texts
-from dlmsample.models.attention.approximate import APPROXIMATIONS
-from dlmsample.models.attention.shadow import takes_shadows
+from dlmsample.decoding.options import integer
 from dlmsample.models.denoiser import Denoiser
-from dlmsample.models.loading import load
 from dlmsample.models.template import Template, open_template
 from dlmsample.models.text.chat import Chat, Prompt, is_framed
-from dlmsample.policies.base import Policy
-from dlmsample.policies.registry import policy as named
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,23 +19,6 @@ _NOTHING_TO_SEE = (
     "a canvas of masks alone gives no numbers with {} (its forward divides by the share of tokens that are no masks): "
     "give at least one other token"
 )
-
-
-def integer(name: str, value: Any) -> int:
-    """``value`` as an int; NumPy's integers count, bools and floats do not."""
-    try:
-        if not isinstance(value, bool):
-            return index(value)
-    except TypeError:
-        pass
-    raise ValueError(f"{name} must be an int, not {value!r}")
-
-
-def real(name: str, value: Any) -> float:
-    """``value`` as a float; NumPy's numbers count, bools and tensors do not."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return float(value)
-    raise ValueError(f"{name} must be a number, not {value!r}")
 
 
 class RowKeys:
@@ -66,90 +43,6 @@ def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
         return [rng.sequence_key(integer("seed", s), i, 0) for s, i in zip(seed, ids, strict=True)]
     keys = RowKeys(integer("seed", seed))
     return [keys.of(prompt) for prompt in ids]
-
-
-def opened(model: Denoiser | str, policy: Policy | str) -> tuple[Denoiser, Policy]:
-    """The model and the policy of a Sampler, either of which may be given by its name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    return load(model) if isinstance(model, str) else model, named(policy) if isinstance(policy, str) else policy
-
-
-def check_options(
-    model: Any,
-    policy: Any,
-    block_length: Any,
-    temperature: Any,
-    top_p: Any,
-    top_k: Any,
-    batch_size: Any,
-    cache: Any,
-    refresh: Any,
-) -> None:
-    """The options of a Sampler.
-
-    Raises:
-        ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
-    """
-    if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
-        raise ValueError(
-            "Sampler takes a model from dlmsample.load, or its name, and a policy such as T2M() or its name"
-        )
-    least = model.facts.min_block_length
-    if isinstance(block_length, str):
-        if block_length != "all":
-            raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
-    elif block_length is not None and not least <= integer("block_length", block_length) <= model.context:
-        raise ValueError(
-            f"{model.name} cannot decode blocks of {block_length} tokens: "
-            f'give {least} to {model.context}, or "all" for the whole answer'
-        )
-    if not 0 <= real("temperature", temperature) < float("inf"):
-        raise ValueError(f"temperature must be a number, 0 or more, not {temperature!r}")
-    if not 0 < real("top_p", top_p) <= 1:
-        raise ValueError(f"top_p must lie in (0, 1], not {top_p}")
-    if top_k is not None and integer("top_k", top_k) < 1:
-        raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
-    if integer("batch_size", batch_size) < 1:
-        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    check_cache(model, policy, cache, refresh)
-    if "error" in policy.needs and model.head is None:
-        raise ValueError(
-            f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
-            "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
-        )
-
-
-def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> None:
-    """The cache of a Sampler.
-
-    Raises:
-        ValueError: not a cache, or not one for this checkpoint and policy.
-    """
-    if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
-        raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
-    if "loo_prob" in policy.needs:
-        if cache in APPROXIMATIONS:
-            raise ValueError(f"{policy.name} hides tokens one by one, which cache={cache!r} does not: leave it out")
-        if cache and model.attention == "block_causal" and not takes_shadows(model):
-            raise ValueError(
-                f"{policy.name} hides tokens one by one, which a block cache cannot where logits are shifted, as those "
-                f"of {model.name}: set cache=False"
-            )
-    if isinstance(cache, bool):
-        return
-    if cache not in APPROXIMATIONS:
-        raise ValueError(f"cache must be True, False, {' or '.join(map(repr, APPROXIMATIONS))}, not {cache!r}")
-    if model.attention == "block_causal":
-        raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
-    if model.interface.kind != "decoder":
-        raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
-    if "error" in policy.needs:
-        raise ValueError(
-            f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
-        )
 
 
 def listed(name: str, given: Any) -> list[Any]:

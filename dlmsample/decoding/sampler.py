@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
-from dlmsample.decoding import arguments
+from dlmsample.decoding import arguments, options
 from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled_of, output_of
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
@@ -77,8 +77,8 @@ class Sampler(Pretrained):
         refresh: int | None = None,
         graphs: bool = True,
     ) -> None:
-        model, policy = arguments.opened(model, policy)
-        arguments.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
+        model, policy = options.opened(model, policy)
+        options.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
@@ -88,8 +88,7 @@ class Sampler(Pretrained):
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
-        self.graphs = bool(graphs)
-        self._pool = Pool(self.graphs, self.batch_size)
+        self.graphs, self._pool = bool(graphs), Pool(bool(graphs), self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):  # others were derived from it

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlmsample.decoding.answers import Stops
-from dlmsample.decoding.arguments import RowKeys, encode_prompt, stop_strings
+from dlmsample.decoding.arguments import EncodedPrompt, RowKeys, encode_prompt, stop_strings
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Prompt
 from dlmsample.policies.making import make_policy
@@ -27,7 +27,7 @@ class Ask:
 
     served: ServedModel
     sampler: Sampler
-    prompts: list[list[int]]
+    prompts: list[EncodedPrompt]
     n: int
     new_tokens: int
     seed: int
@@ -49,21 +49,21 @@ class Ask:
         Answer by answer they are those of ``Sampler.generate`` for the prompts, each ``n`` times, with this seed.
         """
         keys = RowKeys(self.seed)
-        repeated = [ids for ids in self.prompts for _ in range(self.n)]
+        repeated = [row for row in self.prompts for _ in range(self.n)]
         return [
             Job(
                 self.served.name,
                 self.sampler,
-                ids,
+                row,
                 self.new_tokens,
-                keys.of(ids),
+                keys.of(row.before),
                 self.stops,
                 lambda event, index=index: tell(index, event),
                 blocks=self.stream,
                 drafts=self.drafts,
                 record=self.logprobs,
             )
-            for index, ids in enumerate(repeated)
+            for index, row in enumerate(repeated)
         ]
 
 
@@ -165,11 +165,11 @@ def _prompts(body: AnswerBody) -> list[Prompt]:
     return list(prompt)  # type: ignore[arg-type]
 
 
-def _encoded(served: ServedModel, prompt: Prompt, new_tokens: int, limits: ServerLimits) -> list[int]:
+def _encoded(served: ServedModel, prompt: Prompt, new_tokens: int, limits: ServerLimits) -> EncodedPrompt:
     said: Sequence[str] = [prompt] if isinstance(prompt, str) else [m["content"] for m in prompt if isinstance(m, dict)]
     if sum(map(len, said)) > 64 * limits.prompt_tokens:
         raise ValueError(f"the prompt is far longer than the {limits.prompt_tokens} tokens that this server takes")
-    ids = encode_prompt(served.encoder, prompt, False if isinstance(prompt, str) else None, new_tokens)
-    if len(ids) > limits.prompt_tokens:
-        raise ValueError(f"a prompt of {len(ids)} tokens: this server takes {limits.prompt_tokens} at most")
-    return ids
+    row = encode_prompt(served.encoder, prompt, False if isinstance(prompt, str) else None, new_tokens)
+    if len(row.before) > limits.prompt_tokens:
+        raise ValueError(f"a prompt of {len(row.before)} tokens: this server takes {limits.prompt_tokens} at most")
+    return row

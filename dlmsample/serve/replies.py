@@ -100,7 +100,7 @@ class Reply:
         return {"index": index, **said, "finish_reason": reason, "logprobs": self._logprobs(answer)}
 
     def _usage(self, answers: Sequence[Answer]) -> dict[str, int]:
-        prompt, new = sum(map(len, self._ask.prompts)), sum(answer.stats.tokens for answer in answers)
+        prompt, new = sum(len(row.before) for row in self._ask.prompts), sum(answer.stats.tokens for answer in answers)
         spent = {name: sum(getattr(answer.stats, name) for answer in answers) for name in ("nfe", "steps", "prefill")}
         return {"prompt_tokens": prompt, "completion_tokens": new, "total_tokens": prompt + new, **spent}
 

@@ -82,7 +82,7 @@ def chat(given: ChatOptions) -> None:
     from dlmsample.cli.serving.session import ChatSession
 
     sampling = {
-        "block_length": chosen.block_length if block_length is None else block_length,
+        "block_length": chosen.options.get("block_length") if block_length is None else block_length,
         "temperature": given.temperature,
         "top_p": given.top_p,
         "top_k": given.top_k,

@@ -170,6 +170,6 @@ def _served(given: ServeOptions, policies: dict[Any, Any], block_length: Any) ->
         )
         trained_for = settings.choose_policy(settings.AUTO, name, adapter, given.head, {})
         called = served_name(name, adapter)
-        length = chosen.block_length if block_length is None else block_length
-        recommended = (trained_for.policy, trained_for.block_length)
+        length = chosen.options.get("block_length") if block_length is None else block_length
+        recommended = (trained_for.policy, trained_for.options.get("block_length"))
         yield called, ServedModel(called, checkpoint.load(name), chosen.policy, length, recommended)

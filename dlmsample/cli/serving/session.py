@@ -149,15 +149,15 @@ class ChatSession:
 
     def _decoded(self, prompt: str | Sequence[dict[str, str]], watch: Callable[[list[Event]], None]) -> ChatReply:
         sampler, masks = self._sampler(self.policy), new_tokens(self.model, self.length)
-        ids = encode_prompt(self.model, prompt, False if self._raw else None, len(masks))
-        request = Request(0, ids + masks, RowKeys(self.seed).of(ids), record=True)
+        row = encode_prompt(self.model, prompt, False if self._raw else None, len(masks))
+        request = Request(0, row.canvas(masks), RowKeys(self.seed).of(row.before), record=True)
         with LiveBatches(sampler, len(request.canvas), len(masks)).open() as batch:
             batch.admit([request])
-            config, width, row = batch.slots.config, batch.slots.extent.width, batch.live[0]
+            config, width, running = batch.slots.config, batch.slots.extent.width, batch.live[0]
             done: list[Any] = []
             while not done:
                 done = batch.forward()
                 reasons = config.settings.policy.reasons
-                watch(events(row.ticks[-1:], row.starts[0], width, config.settings.mask_id, reasons))
-        tokens, text = answer_of(self.model, done[0][1], len(ids))
+                watch(events(running.ticks[-1:], running.starts[0], width, config.settings.mask_id, reasons))
+        tokens, text = answer_of(self.model, done[0][1], len(row.before), len(masks))
         return ChatReply(text or "", done[0][1].stats(len(tokens)))

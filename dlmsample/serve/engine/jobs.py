@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dlmsample.decoding.answers import Stops
+from dlmsample.decoding.arguments import EncodedPrompt
 from dlmsample.decoding.request import Request
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.types import Answer, Event
@@ -60,7 +61,7 @@ class Job:
     Args:
         model: name of the served checkpoint.
         sampler: policy and options.
-        prompt: its ids.
+        prompt: its ids, and those that follow the answer.
         new_tokens: answer positions.
         key: of its randomness, see :class:`dlmsample.decoding.arguments.RowKeys`.
         stops: strings that end it.
@@ -72,7 +73,7 @@ class Job:
 
     model: str
     sampler: Sampler
-    prompt: list[int]
+    prompt: EncodedPrompt
     new_tokens: int
     key: int
     stops: Stops
@@ -101,5 +102,5 @@ class Job:
 
     def request(self) -> Request:
         """What the decoding loop takes."""
-        canvas = self.prompt + [self.sampler.model.mask_id] * self.new_tokens
+        canvas = self.prompt.canvas([self.sampler.model.mask_id] * self.new_tokens)
         return Request(self.number, canvas, self.key, self.stops, self.record or self.drafts)

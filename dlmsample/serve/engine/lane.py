@@ -129,7 +129,7 @@ class Lane:
 
     def _complete(self, job: Job, pieces: TextPieces, decoded: Decoded) -> None:
         sampler = job.sampler
-        tokens, text = answer_of(sampler.model, decoded, len(job.prompt))
+        tokens, text = answer_of(sampler.model, decoded, len(job.prompt.before), job.new_tokens)
         trace = list(decoded.events) if job.record else None
         answer = Answer(job.number, tokens, text, decoded.stats(len(tokens)), trace, sampler.cache)
         self._observer.completed(answer, time.monotonic() - job.since)

@@ -20,6 +20,7 @@ def rows(section: DataSection) -> Iterator[dict[str, Any]]:
         from datasets import load_dataset  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise TrainError("data.hub needs the package datasets: pip install 'dlmsample[data]'") from None
+    assert section.hub is not None
     try:
         yield from load_dataset(section.hub, section.subset, split=section.split, streaming=True)
     except Exception as error:  # its errors are those of many libraries
