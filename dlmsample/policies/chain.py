@@ -53,10 +53,12 @@ class Chain(Policy):
     summary: ClassVar[str] = "any fill rule with any edit rule"
     paper: ClassVar[str] = ""
 
-    fill: Annotated[Fill, BeforeValidator(lambda given: fills.read(given) if isinstance(given, Mapping) else given)]
-    edit: Annotated[Edit, BeforeValidator(lambda given: edits.read(given) if isinstance(given, Mapping) else given)] = (
-        Keep()
-    )
+    fill: Annotated[
+        Fill, BeforeValidator(lambda given: fills.read(given) if isinstance(given, (Mapping, str)) else given)
+    ]
+    edit: Annotated[
+        Edit, BeforeValidator(lambda given: edits.read(given) if isinstance(given, (Mapping, str)) else given)
+    ] = Keep()
 
     @field_serializer("fill", "edit")
     def _dump(self, piece: Piece) -> dict[str, Any]:

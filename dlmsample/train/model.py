@@ -21,8 +21,6 @@ from dlmsample.train.data.layout import StreamLayout
 from dlmsample.train.lora import add_lora
 
 _LOGITS = frozenset({"logits"})
-#: Special tokens that a config may name.
-_SPECIAL = ("bos", "cls", "sep")
 
 
 class StreamModel(nn.Module):
@@ -290,7 +288,7 @@ def token_ids(config: TrainConfig, model: StreamModel) -> Ids:
     geometry, body = config.geometry, model.module.config
     special = {geometry.mask_id, *geometry.eos_ids, pad_id(model.module)}
     if model.reads.kind == "masked_lm":  # its texts stand between tokens of its own
-        named = (getattr(body, f"{part}_token_id", None) for part in _SPECIAL)
+        named = (getattr(body, f"{part}_token_id", None) for part in ("bos", "cls", "sep"))
         special |= {i for i in named if isinstance(i, int) and 0 <= i < body.vocab_size}
     if max(special) >= body.vocab_size:
         raise TrainError(f"special id {max(special)} lies outside the vocabulary of {body.vocab_size}")
