@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from dlmsample.models.recommended import RECOMMENDED, recommended
-from dlmsample.policies.making import make_policy
+from dlmsample.policies.registry import make_policy
 from dlmsample.support.registry import unknown
 
 

@@ -11,7 +11,7 @@ from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.arguments import EncodedPrompt, RowKeys, encode_prompt, stop_strings
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Prompt
-from dlmsample.policies.making import make_policy
+from dlmsample.policies.registry import make_policy
 from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody
 from dlmsample.serve.checkpoints import ServedModel, find
 from dlmsample.serve.engine.jobs import EngineEvent, Job

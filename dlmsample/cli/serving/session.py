@@ -12,7 +12,7 @@ from dlmsample.decoding.arguments import RowKeys, encode_prompt, new_tokens
 from dlmsample.decoding.live import LiveBatches
 from dlmsample.decoding.request import Request
 from dlmsample.decoding.trace import events
-from dlmsample.policies.making import make_policy
+from dlmsample.policies.registry import make_policy
 from dlmsample.support.registry import unknown
 from dlmsample.types import Event, RowStats
 
