@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -70,7 +70,7 @@ def command(declared: type[T], run: Callable[[T], int | None]) -> Callable[..., 
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             annotation=hints[field.name],
-            default=options.default_of(field),
+            default=_default(field),
         )
         for field in ordered
     ]
@@ -78,6 +78,13 @@ def command(declared: type[T], run: Callable[[T], int | None]) -> Callable[..., 
     call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return call
+
+
+def _default(field: Field[Any]) -> Any:
+    """A field's default, as a signature has it."""
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return inspect.Parameter.empty if field.default is MISSING else field.default
 
 
 def call(args: list[str]) -> int:

@@ -8,8 +8,7 @@ docstring of the class is the help of the command. Options that several commands
 
 from __future__ import annotations
 
-import inspect
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -102,13 +101,6 @@ class CheckpointOptions:
         return dlmsample.load(model, **given, **more)
 
 
-def default_of(field: Field[Any]) -> Any:
-    """A field's default, as a signature has it."""
-    if field.default_factory is not MISSING:
-        return field.default_factory()
-    return inspect.Parameter.empty if field.default is MISSING else field.default
-
-
 def words(declared: Any, *without: str) -> list[str]:
     """The options that differ from their defaults, as they would be typed; arguments are left out.
 
@@ -139,7 +131,8 @@ def typed(name: str, declared: Any) -> str:
     words, arguments = ["dlmsample", name], list[str]()
     for field in fields(declared):
         value = getattr(declared, field.name)
-        if value == default_of(field) or value is None:
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        if value == default or value is None:
             continue
         how = next(m for m in hints[field.name].__metadata__ if hasattr(m, "param_decls"))
         if type(how).__name__ == "ArgumentInfo":

@@ -92,7 +92,7 @@ def tree_map(f: Callable[..., Any], first: Any, *rest: Any) -> Any:
         >>> from dlmsample.types import Update
         >>> one, two = Update(torch.tensor(1), torch.tensor(2)), Update(torch.tensor(3), torch.tensor(4))
         >>> tree_map(lambda a, b: a + b, one, two)
-        Update(tokens=tensor(4), done=tensor(6), info=None)
+        Update(tokens=tensor(4), done=tensor(6), info=None, prob=None)
     """
     if isinstance(first, Tensor):
         return f(first, *rest)

@@ -105,7 +105,8 @@ class Denoiser:
         else:
             added = getattr(self.tokenizer, "added_tokens_decoder", {})
             found |= {*getattr(self.tokenizer, "all_special_ids", ()), *(i for i in added if added[i].special)}
-        return tuple(sorted(i for i in found if 0 <= i < self.vocab_size))
+        size = self.vocab_size
+        return tuple(sorted(i for i in found if 0 <= i < size))
 
     @cached_property
     def vocabulary(self) -> tuple[int, tuple[int, ...]]:
@@ -113,11 +114,11 @@ class Denoiser:
 
         The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
         """
-        known = getattr(self.tokenizer, "get_vocab", None)
+        known, size = getattr(self.tokenizer, "get_vocab", None), self.vocab_size
         if known is None:
-            return self.vocab_size, ()
+            return size, ()
         tokens = {*known().values(), *getattr(self.tokenizer, "added_tokens_decoder", {}), self.mask_id, *self.eos_ids}
-        end = 1 + max(i for i in tokens if i < self.vocab_size)
+        end = 1 + max(i for i in tokens if i < size)
         return end, tuple(i for i in range(end) if i not in tokens)
 
     @cached_property
@@ -264,7 +265,8 @@ class Denoiser:
         return self.tokenizer
 
     def _checked(self, ids: Sequence[int]) -> list[int]:
-        outside = [i for i in ids if not 0 <= i < self.vocab_size]
+        size = self.vocab_size
+        outside = [i for i in ids if not 0 <= i < size]
         if outside:
-            raise ValueError(f"id {outside[0]} is outside the vocabulary of {self.name} (0..{self.vocab_size - 1})")
+            raise ValueError(f"id {outside[0]} is outside the vocabulary of {self.name} (0..{size - 1})")
         return list(ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
@@ -30,7 +30,9 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_bool_as_number(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool) and not _takes_bool(cls.model_fields[str(info.field_name)].annotation):
+        field = cls.model_fields[str(info.field_name)]
+        reads_it = any(isinstance(note, BeforeValidator) for note in field.metadata)  # YAML reads a bare no as false
+        if isinstance(value, bool) and not reads_it and not _takes_bool(field.annotation):
             raise ValueError(f"Input should be a valid number or text, not {str(value).lower()}")
         return value
 

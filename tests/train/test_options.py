@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 import dlmsample as ds
 from dlmsample.models.attention.masks import block_causal
 from dlmsample.train.card import command
-from dlmsample.train.config import TrainConfig, TrainError, load, recipe_data
+from dlmsample.train.config import TrainConfig, TrainError, compose, load, recipe_data
 from dlmsample.train.config.sections import Geometry
 from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import extents, lay_out, lengths
@@ -364,3 +364,16 @@ def test_a_published_checkpoint_that_predicts_the_next_position_is_trained_as_it
     assert build_model(config).logit_shift
     with pytest.raises(TrainError, match=r"eos_ids: .*give model\.geometry"):  # the tiny one names none
         load("nano_mdm", [*options, "model.geometry=null"])
+
+
+def test_a_bare_no_is_a_precision() -> None:
+    """YAML reads it as false, which is a mistake wherever a number belongs."""
+    assert load("nano_mdm", ["precision=no"]).precision == "no"
+    with pytest.raises(TrainError, match="lr"):
+        load("nano_mdm", ["lr=no"])
+
+
+def test_one_option_of_an_adapter_leaves_the_others_as_they_are() -> None:
+    lora = compose(objective="mdm", data="wordproblems", settings=["lora.rank=4"]).lora
+    assert lora is not None
+    assert (lora.rank, lora.alpha) == (4, 32)

@@ -114,8 +114,8 @@ def _complete(plain: dict[str, Any], fresh: bool) -> None:
         return  # likewise
     if "logits" not in needs:
         plain.pop("lora", None)
-    elif fresh and "lora" not in plain:
-        plain["lora"] = dict(_LORA)
+    elif fresh and isinstance(plain.get("lora", {}), dict):
+        plain["lora"] = {**_LORA, **plain.get("lora", {})}
     if "error" not in needs:
         plain.pop("head", None)
     else:
