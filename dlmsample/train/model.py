@@ -259,7 +259,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
             shape = HeadConfig(
                 hidden_size=module.config.hidden_size,
                 max_positions=context_of(module.config, reads),
-                **section.model_dump(exclude={"calibration_rows"}),
+                **section.model_dump(exclude={"calibration_rows", "operating"}),
             )
         except ValueError as error:
             raise TrainError(f"head: {one_line(error)}") from None

@@ -83,6 +83,14 @@ def three_terms(rule: RandomT2T | SelfGeneratedT2T, row: Row, tokens: list[int])
         kind = "masked" if tokens[i] == IDS.mask else "right" if tokens[i] == row.clean[i] else "wrong"
         sets[kind].append(i)
     scale = (rule.masked_weight, rule.wrong_weight, rule.right_weight)
+    if rule.normalise == "tokens":
+        terms = list(zip(sets.values(), scale, strict=True))
+        supervised = sum(len(members) for members, weight in terms if weight > 0)
+        weights = [0.0] * len(tokens)
+        for members, weight in terms:
+            for i in members:
+                weights[i] = weight / supervised if weight > 0 else 0.0
+        return Result(tokens, weights, sets)
     return Result(tokens, mean_weights(row, list(zip(sets.values(), scale, strict=True))), sets)
 
 
@@ -119,6 +127,8 @@ def scope(rule: SCOPE, row: Row, model: Model) -> Result:
     for i in row.answer:
         median = sorted(row.u(4, row.canvas[i], j) for j in range(3))[1]
         rate = 0.999 * row.u(1, row.canvas[i]) + 0.001 if plain else min(max(median, 0.05), 0.95)
+        if rule.mask_ratio is not None:
+            rate = between(rule.mask_ratio, row.u(1, row.canvas[i]))
         if row.u(2, i) < rate:
             masked.append(i)
     tokens = [IDS.mask if i in masked else x for i, x in enumerate(row.clean)]

@@ -24,8 +24,11 @@ def gold_with(probability: Tensor, vocab: int = 40) -> Tensor:
     return rest.scatter(2, CLEAN[..., None], torch.log(probability)[..., None]) + 3.0
 
 
-def test_three_terms() -> None:
-    rule = RandomT2T(masked_weight=1, wrong_weight=2, right_weight=3)
+@pytest.mark.parametrize("normalise", ["tokens", "set"])
+def test_three_terms(normalise: str) -> None:
+    rule = RandomT2T.model_validate(
+        {"masked_weight": 1, "wrong_weight": 2, "right_weight": 3, "normalise": normalise}
+    )
     tokens = torch.tensor([[5, 6, 9, 9, 9], [5, 6, 7, 8, 9]])
     masked = torch.tensor([[False, True, False, False, False], [False, True, True, False, False]])
     out = rule.supervise(Batch(CLEAN, EDITABLE, torch.tensor([4, 5]), IDS), tokens, masked)
@@ -33,6 +36,8 @@ def test_three_terms() -> None:
     loss, metrics = rule.loss(gold_with(p), out)
     # Row 0: masked 1 bit, wrong (2 + 4) / 2 bits, right 3 bits. Row 1: masked (2 + 6) / 2, no wrong, right 1.
     bits = ((1 * 1 + 2 * 3 + 3 * 3) + (1 * 4 + 2 * 0 + 3 * 1)) / 2
+    if normalise == "tokens":  # every supervised token of a row alike: sums, divided by 4 and by 3 tokens
+        bits = ((1 * 1 + 2 * (2 + 4) + 3 * 3) / 4 + (1 * (2 + 6) + 3 * 1) / 3) / 2
     assert float(loss) == pytest.approx(bits * math.log(2), rel=1e-5)
     assert float(metrics["ce/wrong"]) == pytest.approx(3 * math.log(2), rel=1e-5)
     assert float(metrics["ce/masked"]) == pytest.approx(3 * math.log(2), rel=1e-5)

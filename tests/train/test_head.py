@@ -23,7 +23,7 @@ from dlmsample.train.model import build_model
 from dlmsample.train.trainer import Trainer
 from tests.train.standin import recipe
 
-HEAD = ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 16}", "objective.name=fca"]
+HEAD = ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 16, operating: {problems: 0}}", "objective.name=fca"]
 BOTH = frozenset({"logits", "error"})
 
 
@@ -129,7 +129,7 @@ def test_the_offset_makes_one_half_the_operating_point(trained: tuple[Trainer, P
     again = measure(*arguments)
     assert torch.equal(logits, again[0])
     assert torch.equal(wrong, again[1])
-    best = calibrate(trainer.inner.head, logits, wrong)["f1"]
+    best = calibrate(trainer.config, trainer.inner, logits, wrong)["validation"]["f1"]
     for shift in (-1.0, -0.3, 0.3, 1.0):
         flagged = logits + shift > 0
         hits = float((flagged & wrong).sum())
@@ -155,7 +155,7 @@ def test_resume_and_export_are_exact(
     ("changes", "message"),
     [
         (["objective.name=fca"], "trains a head: give 'head'"),
-        (["head={width: 16, heads: 2, mlp: 32}"], "trains no head: leave 'head' out"),
+        (["head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}"], "trains no head: leave 'head' out"),
         ([*HEAD, "lora={rank: 2, alpha: 2}"], "trains the head alone: leave 'lora' out"),
         ([*HEAD, "head.heads=3"], "head: "),
     ],
