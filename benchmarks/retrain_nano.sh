@@ -13,7 +13,8 @@
 # from the folder .whl, if there is one.
 set -euo pipefail
 stage=$1 out=$2
-mkdir -p "$out" runs
+small=runs/results  # small files, from where they go into few archives
+mkdir -p "$out" "$small"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 nano=dlmsample/models/nano
@@ -58,7 +59,7 @@ short_questions() {
   shift
   "$python" -m benchmarks.quality --task wordproblems.short --split test --limit "$short" --batch-size "$short" "${decode[@]}" \
     --policy unmask:tokens_per_step=1 --policy t2m --policy unmask:tokens_per_step=4 "$@" \
-    --json "$out/short_$name.json" --answers "$out/short_$name.jsonl"
+    --json "$small/short_$name.json" --answers "$small/short_$name.jsonl"
 }
 
 base() {
@@ -74,26 +75,30 @@ base() {
     "$python" -m dlmsample.train export "$(find "$run" -maxdepth 1 -name 'checkpoint-*' | sort -V | tail -n 1)" "$run/final"
   fi
   cp "$run"/final/model.safetensors "$out/"
-  cp "$run"/final/{training.json,config.json,README.md} "$run/metrics.jsonl" "$out/"
-  pack base training.json config.json README.md metrics.jsonl
+  cp "$run"/final/{training.json,config.json,README.md} "$run/metrics.jsonl" "$small/"
+  local made=(training.json config.json README.md metrics.jsonl)
+  pack base "${made[@]}"
   say short questions
   short_questions base --model "$run/final"
-  pack base training.json config.json README.md metrics.jsonl short_base.json short_base.jsonl
+  made+=(short_base.json short_base.jsonl)
+  pack base "${made[@]}"
   say test split
   "$python" -m benchmarks.quality --model "$run/final" --split test --limit "$limit" --batch-size "$batch" "${decode[@]}" \
-    --policy unmask:tokens_per_step=1 --policy unmask:tokens_per_step=4 --policy unmask:tokens_per_step=2 \
-    --policy unmask:tokens_per_step=3 --policy unmask:tokens_per_step=8 --json "$out/nano_quality.json"
+    --policy unmask:tokens_per_step=1 --policy unmask:tokens_per_step=2 --policy unmask:tokens_per_step=3 \
+    --policy unmask:tokens_per_step=4 --policy unmask:tokens_per_step=8 --json "$small/nano_quality.json"
+  made+=(nano_quality.json)
+  pack base "${made[@]}"
   "$python" -m benchmarks.quality --model "$run/final" --task wordproblems.plain --split test --limit "$limit" \
     --batch-size "$batch" "${decode[@]}" --policy unmask:tokens_per_step=1 --policy unmask:tokens_per_step=4 \
-    --json "$out/nano_plain.json"
-  pack base training.json config.json README.md metrics.jsonl short_base.json short_base.jsonl nano_quality.json nano_plain.json
+    --json "$small/nano_plain.json"
+  pack base "${made[@]}" nano_plain.json
 }
 
 # Small files in one archive, since few come back; made anew whenever there are more of them.
 pack() {
   local name=$1
   shift
-  tar -czf "$out/$name.tar.gz" -C "$out" "$@"
+  tar -czf "$out/$name.tar.gz" -C "$small" "$@"
 }
 
 train_member() {
@@ -131,7 +136,8 @@ family() {
     ids+=($!)
   done
   for id in "${ids[@]}"; do wait "$id" || say "short questions failed"; done
-  (cd "$out" && tar -czf short.tar.gz short_*.json short_*.jsonl && rm short_*.json short_*.jsonl) || say "no short questions"
+  # shellcheck disable=SC2046
+  pack short $(cd "$small" && ls | grep '^short_') || say "no short questions"
   # shellcheck disable=SC2086
   wave $controls
 }
@@ -167,14 +173,15 @@ diagnose() {
 measure() {
   say family
   "$python" -m benchmarks.family --split test --limit "$limit" --batch-size "$batch" --device "$device" \
-    --controls runs ${ONLY:+--only "$ONLY"} --json "$out/nano_family.json"
-  gzip -kf "$out/nano_family.json" && rm "$out/nano_family.json"
+    --controls runs ${ONLY:+--only "$ONLY"} --json "$small/nano_family.json"
+  pack family_test nano_family.json
   say diagnostics
   diagnose
   say grid
   "$python" -m dlmsample ablate "${GRID:-examples/papers_on_nano.yaml}" --out runs/papers --device "$device" \
     --limit "${GRID_LIMIT:-500}" --batch-size "${GRID_BATCH:-500}" || say "the grid is not whole"
-  tar -czf "$out/papers.tar.gz" -C runs papers
+  # No file that comes back may be larger than 16 MiB: papers.tar.gz.aa, .ab, ...
+  tar -cz -C runs papers | split -b 15M - "$out/papers.tar.gz."
 }
 
 install() {

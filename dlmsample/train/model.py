@@ -143,6 +143,14 @@ def corrupt(objective: Objective, model: nn.Module, batch: StreamLayout, ids: Id
     return objective.corrupt(clean, draft)
 
 
+def outputs(model: nn.Module, batch: StreamLayout, corrupted: Corrupted, needs: frozenset[str]) -> Tensor | Outputs:
+    """What an objective's loss reads: one forward, or two where its logits are those of another input."""
+    if corrupted.apart is None:
+        return model(batch, corrupted.input, needs)
+    logits = model(batch, corrupted.apart.input, _LOGITS)
+    return Outputs(logits, model(batch, corrupted.input, frozenset({"error"})))
+
+
 def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:
     """The module to train with its adapters and its head: what trains is float32 and requires gradients.
 

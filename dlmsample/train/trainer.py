@@ -32,7 +32,7 @@ from dlmsample.train.data.source import RowSource
 from dlmsample.train.ema import Average
 from dlmsample.train.export import result_tensors, write_result
 from dlmsample.train.folder import RunFolder
-from dlmsample.train.model import build_model, compile_layers, corrupt, pad_id, token_ids
+from dlmsample.train.model import build_model, compile_layers, corrupt, outputs, pad_id, token_ids
 from dlmsample.train.optimizer import build_optimizer, learning_rate, named_trainable
 from dlmsample.train.report import MetricSums, RunLog
 from dlmsample.train.sample import Samples
@@ -195,7 +195,7 @@ class Trainer:
     def _loss(self, batch: StreamLayout) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of one micro-batch: the mean over its rows; and its metrics."""
         corrupted = corrupt(self.objective, self.model, batch, self.ids, self.dropout)
-        return self.objective.loss(self.model(batch, corrupted.input, self.needs), corrupted)
+        return self.objective.loss(outputs(self.model, batch, corrupted, self.needs), corrupted)
 
     def save(self) -> None:
         """Write a checkpoint of the present step; sharded tensors are gathered by all processes together."""

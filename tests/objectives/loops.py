@@ -46,6 +46,8 @@ class Result(NamedTuple):
     tokens: list[int]
     weights: list[float]
     sets: dict[str, list[int]]
+    apart: tuple[list[int], list[float]] | None = None
+    """Tokens and weights of a second input."""
 
 
 def between(bounds: tuple[float, float], u: float) -> float:
@@ -184,12 +186,15 @@ def fca(rule: FCA, row: Row, model: Model) -> Result:
     visible = [i for i in row.answer if i not in masked]
     wrong = [i for i in visible if tokens[i] != row.clean[i]]
     weights = mean_weights(row, [(visible, 1.0 if rule.gamma is None else rule.gamma)])
-    if rule.gamma is not None:
-        for i in masked:
-            weights[i] = 1 / max(rate[row.canvas[i]], 1e-3) / len(row.answer)
     right = [i for i in visible if i not in wrong]
     sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": right, "artefact": sorted(chosen)}
-    return Result(tokens, weights, sets)
+    if rule.gamma is None:
+        return Result(tokens, weights, sets)
+    demask = [0.0] * len(tokens)
+    for i in first:
+        demask[i] = 1 / max(rate[row.canvas[i]], 1e-3) / len(row.answer)
+    x_t = [IDS.mask if i in first else x for i, x in enumerate(row.clean)]
+    return Result(tokens, weights, {**sets, "demasked": sorted(first)}, (x_t, demask))
 
 
 LOOPS = {"random_t2t": random_t2t, "self_generated_t2t": self_generated_t2t, "scope": scope, "fca": fca}

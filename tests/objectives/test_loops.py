@@ -38,6 +38,13 @@ def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
         assert {key: members[r].nonzero()[:, 0].tolist() for key, members in out.sets.items()} == want.sets
         torch.testing.assert_close(out.weights[r], torch.tensor(want.weights), rtol=1e-5, atol=0)
         losses.append(loop_loss(output, r, want.tokens, want.weights, clean[r].tolist()))
+        assert (out.apart is None) == (want.apart is None)
+        if out.apart is not None and want.apart is not None:
+            tokens, weights = want.apart
+            assert out.apart.input[r].tolist() == tokens
+            torch.testing.assert_close(out.apart.weights[r], torch.tensor(weights), rtol=1e-5, atol=0)
+            assert isinstance(output, Outputs)
+            losses[-1] += loop_loss(output.logits, r, tokens, weights, clean[r].tolist())
     assert torch.equal(out.targets, clean)
     assert rule.loss(output, out)[0].item() == pytest.approx(sum(losses) / count, rel=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Batch, Corrupted, Outputs, means, shares
+from dlmsample.objectives.base import Apart, Batch, Corrupted, Outputs, means, shares
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
@@ -70,9 +70,14 @@ def fca_batch(gamma: float | None) -> Corrupted:
     masked, wrong = EDITABLE & ~visible, torch.zeros_like(EDITABLE)
     wrong[0, 2] = True
     tokens = CLEAN.masked_fill(masked, IDS.mask).masked_fill(wrong, 30)
-    weights = visible / visible.sum(1, keepdim=True) * (gamma or 1.0) + masked * (0.0 if gamma is None else 0.5)
+    weights = visible / visible.sum(1, keepdim=True) * (gamma or 1.0)
     sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": wrong}
-    return Corrupted(tokens, CLEAN, weights, sets)
+    if gamma is None:
+        return Corrupted(tokens, CLEAN, weights, sets)
+    # What became an artefact was masked in x_t: its demasking counts too.
+    first = masked | wrong
+    apart = Apart(CLEAN.masked_fill(first, IDS.mask), first * 0.5)
+    return Corrupted(tokens, CLEAN, weights, {**sets, "demasked": first}, apart)
 
 
 ERROR = torch.tensor([[50.0, -50.0, math.log(3), 0.0, -math.log(3)], [-math.log(7), 0.0, math.log(3), 50.0, -50.0]])
@@ -90,15 +95,15 @@ def test_fca_is_binary_cross_entropy_on_visible_positions() -> None:
     assert float(metrics["error/right"]) == pytest.approx((1 / 2 + 1 / 4 + 1 / 8 + 1 / 2 + 3 / 4) / 5)
     assert float(metrics["positive_rate"]) == pytest.approx(1 / 6)
     assert float(metrics["acc/visible"]) == pytest.approx(5 / 6)  # only the 3/4 on a right token is over 1/2
-    assert "ce/masked" not in metrics
+    assert "ce/demasked" not in metrics
 
 
 def test_fca_joint_adds_cross_entropy_at_the_masks() -> None:
     plain = float(FCA().loss(ERROR, fca_batch(None))[0])
     logits = gold_with(torch.full((2, 5), 1 / 8))
     loss, metrics = FCA(gamma=0.25).loss(Outputs(logits, ERROR), fca_batch(0.25))
-    assert float(loss) == pytest.approx(0.25 * plain + 0.5 * 3 * math.log(2) / 2, rel=1e-5)
-    assert float(metrics["ce/masked"]) == pytest.approx(3 * math.log(2), rel=1e-5)
+    assert float(loss) == pytest.approx(0.25 * plain + 0.5 * 2 * 3 * math.log(2) / 2, rel=1e-5)
+    assert float(metrics["ce/demasked"]) == pytest.approx(3 * math.log(2), rel=1e-5)
     assert float(metrics["bce/visible"]) == pytest.approx(
         float(FCA().loss(ERROR, fca_batch(None))[1]["bce/visible"]), rel=1e-6
     )
