@@ -49,7 +49,7 @@ def plan(controls: bool = False) -> Iterator[tuple[str | None, str | None, list[
     for head in ("fca", "uniform"):
         yield None, head, DSC
     for adapter in CONTROLS if controls else ():
-        yield adapter, None, WHOLE + EDITED + QUOTA
+        yield adapter, None, WHOLE + [text for text in EDITED if text.startswith("t2t") and text.endswith("=0.5")]
 
 
 def claims() -> Iterator[tuple[str, str, str]]:

@@ -170,18 +170,28 @@ diagnose() {
   tar -czf "$out/diagnosed.tar.gz" -C runs diagnosed
 }
 
+# The family and the grid at once: neither fills a GPU. The grid goes on where it stopped when the stage is called again.
 measure() {
-  say family
+  say family and grid
+  grid > runs/grid.log 2>&1 &
+  local grid_id=$!
+  # shellcheck disable=SC2086
   "$python" -m benchmarks.family --split test --limit "$limit" --batch-size "$batch" --device "$device" \
-    --controls runs ${ONLY:+--only "$ONLY"} --json "$small/nano_family.json"
+    --controls runs ${ONLY:+--only $ONLY} --json "$small/nano_family.json"
   pack family_test nano_family.json
   say diagnostics
   diagnose
-  say grid
+  say "waiting for the grid"
+  wait "$grid_id" || say "the grid is not whole: $(tail -n 3 runs/grid.log)"
+}
+
+grid() {
+  local code=0
   "$python" -m dlmsample ablate "${GRID:-examples/papers_on_nano.yaml}" --out runs/papers --device "$device" \
-    --limit "${GRID_LIMIT:-500}" --batch-size "${GRID_BATCH:-500}" || say "the grid is not whole"
+    --limit "${GRID_LIMIT:-500}" --batch-size "${GRID_BATCH:-500}" || code=$?
   # No file that comes back may be larger than 16 MiB: papers.tar.gz.aa, .ab, ...
   tar -cz -C runs papers | split -b 15M - "$out/papers.tar.gz."
+  return "$code"
 }
 
 install() {
