@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Retrain nano for short questions, then its family, and measure both (one GPU; every stage takes up to ten minutes).
 #
-#   benchmarks/retrain_nano.sh base    OUT   third stage from the shipped weights; short questions and the test split
+#   benchmarks/retrain_nano.sh base    OUT   third stage from the shipped weights
+#   benchmarks/retrain_nano.sh quality OUT   the base's short questions and its test split
 #   benchmarks/retrain_nano.sh family  OUT   four adapters, two heads and two controls, three at a time; short questions
+#   benchmarks/retrain_nano.sh members OUT   instead of family: adapters and heads alone, all at once
 #   benchmarks/retrain_nano.sh measure OUT   the family and the controls on the test split, diagnostics, the papers' grid
 #   benchmarks/retrain_nano.sh install OUT   what a stage left in OUT becomes what is shipped: after base and after family
 #
@@ -78,6 +80,12 @@ base() {
   cp "$run"/final/{training.json,config.json,README.md} "$run/metrics.jsonl" "$small/"
   local made=(training.json config.json README.md metrics.jsonl)
   pack base "${made[@]}"
+}
+
+# How good the base is: first the short questions, then the test split.
+quality() {
+  local run=runs/nano_short
+  local made=(training.json config.json README.md metrics.jsonl)
   say short questions
   short_questions base --model "$run/final"
   made+=(short_base.json short_base.jsonl)
@@ -108,21 +116,31 @@ train_member() {
     { say "$1 failed"; tail -n 20 "runs/nano_$1.log"; return 1; }
 }
 
-# Members at once; a failed one does not keep the others from their results.
+# Members at once. What is there is packed whenever one ends, so that a failed or a late one does not cost the others' results.
 wave() {
-  local ids=() found=()
+  local member
+  for member in "$@"; do train_member "$member" & done
   for member in "$@"; do
-    train_member "$member" &
-    ids+=($!)
+    wait -n || true
+    pack_members
   done
-  for id in "${ids[@]}"; do wait "$id" || true; done
+  say "trained: $*"
+}
+
+pack_members() {
+  local found=() member
   for member in $members $controls; do
     if [ -e "runs/nano_$member/final" ]; then
       found+=("nano_$member/final" "nano_$member/metrics.jsonl" "nano_$member.log")
     fi
   done
   [ ${#found[@]} -eq 0 ] || tar -czf "$out/family.tar.gz" -C runs "${found[@]}"
-  say "trained: $*"
+}
+
+# All members at once, where minutes count more than what each would need alone; no controls, nothing decoded.
+members() {
+  # shellcheck disable=SC2086
+  wave $members
 }
 
 family() {
@@ -226,6 +244,7 @@ max_new_tokens: 32
 YAML
   options
   base
+  quality
   family
   measure
 }
