@@ -58,7 +58,13 @@ def cell(
     print(json.dumps(found), flush=True)
     if answers is not None:
         for example, said, good in zip(examples, out.texts, right, strict=True):
-            row = {"policy": text, "correct": good, "prompt": example.prompt, "gold": example.answer, "text": said.strip()}
+            row = {
+                "policy": text,
+                "correct": good,
+                "prompt": example.prompt,
+                "gold": example.answer,
+                "text": said.strip(),
+            }
             answers.write(json.dumps(row, ensure_ascii=False) + "\n")
     return found, right
 

@@ -75,9 +75,9 @@ class FCA(Objective):
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`.
 
-        ``weights`` are those of the binary cross-entropy on visible positions; with ``gamma``, ``apart`` holds x_t and the
-        weights of the cross-entropy on its masks. Sets: ``masked``, ``visible`` = ``wrong`` + ``right``, ``artefact``, the
-        written positions, and with ``gamma`` ``demasked``, the masks of x_t.
+        ``weights`` are those of the binary cross-entropy on visible positions; with ``gamma``, ``apart`` holds x_t and
+        the weights of the cross-entropy on its masks. Sets: ``masked``, ``visible`` = ``wrong`` + ``right``,
+        ``artefact``, the written positions, and with ``gamma`` ``demasked``, the masks of x_t.
         """
         clean, editable, ids = batch.clean, batch.editable, batch.ids
         draws = Draws.of(batch.keys, clean, batch.blocks)
@@ -117,7 +117,8 @@ class FCA(Objective):
         """See :meth:`Objective.loss`: binary cross-entropy, and with ``gamma`` cross-entropy at the masks of x_t.
 
         Metrics: ``share/<set>``; over ``visible``, ``wrong`` and ``right`` the mean ``bce/``, ``error/`` (P_error) and
-        ``acc/`` (P_error > 0.5 is the label); ``positive_rate``; with ``gamma`` also ``ce/demasked`` and ``acc/demasked``.
+        ``acc/`` (P_error > 0.5 is the label); ``positive_rate``; with ``gamma`` also ``ce/demasked`` and
+        ``acc/demasked``.
         """
         if self.gamma is not None and not isinstance(output, Outputs):
             raise ValueError("FCA(gamma=...) trains jointly: pass Outputs(logits, error), or gamma=None")

@@ -21,7 +21,8 @@ class MDM(Objective):
 
     Args:
         eps: lowest mask probability, in (0, 1]; bounds the weight 1/p.
-        mask_ratio: range of t, uniform; the whole of it is the paper's, a part of it a control at an editor's mask ratios.
+        mask_ratio: range of t, uniform; the whole of it is the paper's, a part of it a control at an editor's mask
+            ratios.
         visible_weight: λ; each editable position that stays visible adds λ · CE / editable positions, so that the model
             learns to copy what it sees. The control beside objectives that supervise visible tokens: learned copying,
             no learned correction. 0: the paper's loss.
@@ -43,7 +44,10 @@ class MDM(Objective):
     visible_weight: NonNegativeFloat = 0.0
 
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
-        """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``, and ``right`` with ``visible_weight``."""
+        """See :meth:`Objective.corrupt`; ``draft`` is not used.
+
+        Sets: ``masked``, and ``right`` with ``visible_weight``.
+        """
         clean, editable = batch.clean, batch.editable
         draws = Draws.of(batch.keys, clean, batch.blocks)
         p = (1 - self.eps) * between(self.mask_ratio, draws.per_canvas(RATE)) + self.eps

@@ -23,7 +23,8 @@ class RandomT2T(TokenToToken):
         random_share: range of r, uniform.
         masked_weight: λ of the masked positions.
         wrong_weight: λ of the replaced positions.
-        right_weight: λ of the untouched visible positions; with it and ``random_share`` at 0 the masks alone are trained.
+        right_weight: λ of the untouched visible positions; with it and ``random_share`` at 0 the masks alone are
+            trained.
         normalise: ``tokens``: one mean over all supervised tokens; ``set``: a mean for each of the three sets.
 
     Raises:

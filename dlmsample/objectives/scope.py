@@ -46,10 +46,10 @@ class SCOPE(Objective):
         >>> bool((out.input[supervised] == 6).all()), round(float(out.weights[supervised].sum()), 4)
         (True, 1.0)
 
-    Source: arXiv:2606.01026. The clamp and ρ = 0.5 are ours (lost in our copy), as is ``mask_ratio``. The plain branch leaves out MDM's
-    1/p [choice]. In a batch with blocks each of them is a canvas of its own: rates are drawn, and commits
-    ranked and counted, per block [choice]; the branch, ρ and the mean stay the sequence's. Ties go to the lower
-    position. ρ is rounded to millionths.
+    Source: arXiv:2606.01026. The clamp and ρ = 0.5 are ours (lost in our copy), as is ``mask_ratio``. The plain
+    branch leaves out MDM's 1/p [choice]. In a batch with blocks each of them is a canvas of its own: rates are
+    drawn, and commits ranked and counted, per block [choice]; the branch, ρ and the mean stay the sequence's. Ties
+    go to the lower position. ρ is rounded to millionths.
     """
 
     name: ClassVar[str] = "scope"

@@ -16,11 +16,12 @@ from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange, between
 class TokenToToken(Objective, ABC):
     """Cross-entropy to gold on masked, wrong-visible and right-visible positions, each set with a weight.
 
-    Rule (arXiv:2606.17175, Eq. 2, three weighted sums): with ``normalise="tokens"`` ``(λ_mask · Σ CE over masked + λ_wrong ·
-    Σ CE over wrong + λ_right · Σ CE over right) / supervised``, where supervised counts the sequence's positions in sets
-    whose λ is not 0. With ``normalise="set"`` each sum is divided by the size of its own set; a set that is empty in a
-    sequence adds 0 for it. What the paper divides by is lost in our copy: the choice is ours. A mean over each set
-    makes one of a few wrong tokens weigh many times a right one, and an editor so trained rewrites right tokens.
+    Rule (arXiv:2606.17175, Eq. 2, three weighted sums): with ``normalise="tokens"`` ``(λ_mask · Σ CE over masked +
+    λ_wrong · Σ CE over wrong + λ_right · Σ CE over right) / supervised``, where supervised counts the sequence's
+    positions in sets whose λ is not 0. With ``normalise="set"`` each sum is divided by the size of its own set; a set
+    that is empty in a sequence adds 0 for it. What the paper divides by is lost in our copy: the choice is ours. A
+    mean over each set makes one of a few wrong tokens weigh many times a right one, and an editor so trained rewrites
+    right tokens.
     """
 
     mask_ratio: ShareRange = (0.3, 0.8)

@@ -26,9 +26,7 @@ def gold_with(probability: Tensor, vocab: int = 40) -> Tensor:
 
 @pytest.mark.parametrize("normalise", ["tokens", "set"])
 def test_three_terms(normalise: str) -> None:
-    rule = RandomT2T.model_validate(
-        {"masked_weight": 1, "wrong_weight": 2, "right_weight": 3, "normalise": normalise}
-    )
+    rule = RandomT2T.model_validate({"masked_weight": 1, "wrong_weight": 2, "right_weight": 3, "normalise": normalise})
     tokens = torch.tensor([[5, 6, 9, 9, 9], [5, 6, 7, 8, 9]])
     masked = torch.tensor([[False, True, False, False, False], [False, True, True, False, False]])
     out = rule.supervise(Batch(CLEAN, EDITABLE, torch.tensor([4, 5]), IDS), tokens, masked)

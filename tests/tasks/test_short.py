@@ -120,5 +120,3 @@ def test_the_plain_problems_are_the_same_ones_said_alike() -> None:
         assert len(re.findall(r"[^.]+: \d+ [-+*/] \d+ = \d+\.", chain)) == free.meta["steps"]
     task = load("wordproblems.plain", split="valid", limit=3, min_steps=2, max_steps=2)
     assert [example.meta["steps"] for example in task] == [2, 2, 2]
-
-

@@ -96,7 +96,8 @@ def operating_point(
     Returns:
         What was tried; thresholds are of P_error under the head's present offset.
 
-    Source: ours (arXiv:2601.06428 prints no threshold): a threshold by F1 hardly ever remasks where few tokens are wrong.
+    Source: ours (arXiv:2601.06428 prints no threshold): a threshold by F1 hardly ever remasks where few tokens are
+    wrong.
     """
     assert config.head is not None
     section, task = config.head.operating, _task(config)
@@ -119,7 +120,9 @@ def operating_point(
     cuts = candidates(logits, wrong)
     for number, cut in enumerate(cuts, 1):
         if clock() > end:
-            print(f"operating point: {section.minutes:g} minutes are over, {len(cuts) - number + 1} left", file=sys.stderr)
+            print(
+                f"operating point: {section.minutes:g} minutes are over, {len(cuts) - number + 1} left", file=sys.stderr
+            )
             break
         threshold = float(torch.tensor(cut).sigmoid().clamp(1e-6, 1 - 1e-6))  # no offset may be infinite
         rows = [

@@ -17,12 +17,16 @@ LOSE = verbs(
     ";send_away sends_away sent_away;mail mails mailed;waste wastes wasted;leave_behind leaves_behind left_behind"
     ";throw_out throws_out threw_out;donate donates donated;give_away gives_away gave_away"
 )
-EAT = verbs("eat eats ate;eat eats ate;eat eats ate;cook cooks cooked;finish finishes finished;swallow swallows swallowed")
+EAT = verbs(
+    "eat eats ate;eat eats ate;eat eats ate;cook cooks cooked;finish finishes finished;swallow swallows swallowed"
+)
 HAND = verbs(
     "give gives gave;give gives gave;give gives gave;send sends sent;bring brings brought;hand hands handed"
     ";sell sells sold;lend lends lent;pass passes passed;offer offers offered"
 )
-TAKE = verbs("take takes took;take takes took;borrow borrows borrowed;steal steals stole;buy buys bought;grab grabs grabbed")
+TAKE = verbs(
+    "take takes took;take takes took;borrow borrows borrowed;steal steals stole;buy buys bought;grab grabs grabbed"
+)
 START = verbs(
     "have has had;have has had;have has had;have has had;have has had;have_got has_got had;own owns owned"
     ";start_with starts_with started_with;hold holds held;keep keeps kept;buy buys bought;make makes made"
@@ -48,4 +52,16 @@ VANISH = verbs(
     ";are_sold are_sold were_sold;are_eaten are_eaten were_eaten;are_removed are_removed were_removed"
     ";are_used are_used were_used;are_broken are_broken were_broken;are_gone are_gone were_gone"
 )
-DRIVE = verbs("drive_away drive_away drove_away;leave leave left;drive_off drive_off drove_off;pull_out pull_out pulled_out")
+DRIVE = verbs(
+    "drive_away drive_away drove_away;leave leave left;drive_off drive_off drove_off;pull_out pull_out pulled_out"
+)
+WHEN = (
+    "later/at the shop/the next day/after that/in the evening/on the way home/at school/today/as a present"
+    "/yesterday/by accident/at the market/on Sunday/in the afternoon/last night/after lunch"
+)
+OPENERS = (
+    "Then /Then /Later /Later, /After that /Next, /Then, /Now /The next day /Soon /Afterwards, /Today /In the evening "
+)
+JOINTS = " and / and then /, then /, and / and later /. Then "
+POTS = "room/bag/box/drawer/pocket/basket/car/house/garden/desk"
+FRIENDS = "friends/children/people/cousins/kids/students/neighbors/brothers/sisters"

@@ -7,15 +7,6 @@ from dlmsample.tasks.wordproblems.short.draw import BE, HAVE, Draw, count, first
 from dlmsample.tasks.wordproblems.short.words import Noun, Person
 from dlmsample.tasks.wordproblems.short.work import Work
 
-_WHEN = (
-    "later/at the shop/the next day/after that/in the evening/on the way home/at school/today/as a present"
-    "/yesterday/by accident/at the market/on Sunday/in the afternoon/last night/after lunch"
-)
-_OPENERS = "Then /Then /Later /Later, /After that /Next, /Then, /Now /The next day /Soon /Afterwards, /Today /In the evening "
-_JOINTS = " and / and then /, then /, and / and later /. Then "
-_POTS = "room/bag/box/drawer/pocket/basket/car/house/garden/desk"
-_FRIENDS = "friends/children/people/cousins/kids/students/neighbors/brothers/sisters"
-
 
 class Tale:
     """A story in the making: what has been said, and the number of things after it."""
@@ -40,11 +31,11 @@ class Tale:
         d, kind = self.d, self.d.random()
         turn = "/, but / but " if self.lost else ""
         if joined is not None and kind < 0.3:
-            self.sentences[-1] = f"{self.sentences[-1][:-1]}{d.say(_JOINTS[:-8] + turn)}{joined}."
+            self.sentences[-1] = f"{self.sentences[-1][:-1]}{d.say(lexicon.JOINTS[:-8] + turn)}{joined}."
         elif kind < 0.45:
-            self.sentences[-1] = f"{self.sentences[-1][:-1]}{d.say(_JOINTS + turn)}{clause}."
+            self.sentences[-1] = f"{self.sentences[-1][:-1]}{d.say(lexicon.JOINTS + turn)}{clause}."
         elif kind < 0.65:
-            self.sentences.append(f"{d.say(_OPENERS)}{clause}.")
+            self.sentences.append(f"{d.say(lexicon.OPENERS)}{clause}.")
         else:
             self.sentences.append(f"{first_up(clause)}.")
 
@@ -59,11 +50,16 @@ class Tale:
         story = " ".join(self.sentences)
         if kind < 0.06 and len(self.sentences) == 1 and question.startswith("How many"):
             start = story[:1].lower() + story[1:] if story.startswith(("There", "The ", "My ", "A ")) else story
-            return d.say(f"If {start[:-1]}, {asked}/{question[:-1]} if {start[:-1]}?/Suppose {start} {question}"), self.work
+            return d.say(
+                f"If {start[:-1]}, {asked}/{question[:-1]} if {start[:-1]}?/Suppose {start} {question}"
+            ), self.work
         if kind < 0.12:
             hero = self._hero
             near = f"{inside(hero)}'s {self.noun.many}" if hero and hero.third else f"the {self.noun.many}"
-            said = d.say(f"Here is a story about {near}./This is about {near}./A question about {self.noun.many}./It was a nice day./Listen")
+            said = d.say(
+                f"Here is a story about {near}./This is about {near}./A question about {self.noun.many}."
+                f"/It was a nice day./Listen"
+            )
             story = f"{said}{':' if said == 'Listen' else ''} {story}"
         return f"{story} {question}".strip(), self.work
 
@@ -98,10 +94,10 @@ def _open(tale: Tale, value: int) -> None:
         text = f"{hero.name} {has} a {d.say('collection/box/pile/bag/group/set/bunch')} of {things}"
     elif kind < 0.93:
         tale.opened_by_hero = False
-        text = f"There {d.tense(BE, value == 1)} {things} in {owner} {d.say(_POTS)}"
+        text = f"There {d.tense(BE, value == 1)} {things} in {owner} {d.say(lexicon.POTS)}"
     else:
         tale.opened_by_hero = False
-        text = f"{first_up(owner)} {d.say(_POTS)} {d.say('held/had/contained' if d.past else 'holds/has/contains')} {things}"
+        text = f"{first_up(owner)} {d.say(lexicon.POTS)} {d.say('held/had/contained' if d.past else 'holds/has/contains')} {things}"
     tale.sentences.append(f"{text}.")
 
 
@@ -109,7 +105,9 @@ def _open_groups(tale: Tale) -> None:
     d, hero = tale.d, tale.hero
     x, y = d.factors(300)
     has, bags, each = d.tense(d.pick(lexicon.START), hero.third), d.pick(words.CONTAINERS), tale.things(y)
-    how = d.say(" of {}/ with {} each/ of {} each/ with {} in each/, each with {}/ that hold {} each/ containing {} each")
+    how = d.say(
+        " of {}/ with {} each/ of {} each/ with {} in each/, each with {}/ that hold {} each/ containing {} each"
+    )
     tale.sentences.append(f"{hero.name} {has} {count(d.write(x), bags)}{how.format(each)}.")
     tale.value = tale.work.do(d.say("At first/Together/In all"), x, "*", y)
 
@@ -124,7 +122,7 @@ def _event(tale: Tale, food: bool, near: bool) -> None:
     y = d.number(1, max(1, tale.value - d.chance(0.8))) if tale.lost else d.number(1)
     tale.change(y)
     amount = _amount(tale, y)
-    when = f" {d.say(_WHEN)}" if d.chance(0.15) else ""
+    when = f" {d.say(lexicon.WHEN)}" if d.chance(0.15) else ""
     friend = d.other(hero)
     other = inside(friend)
     if kind < 0.7:
@@ -155,7 +153,9 @@ def _amount(tale: Tale, y: int) -> str:
     if tale.lost:
         forms = "{n}/{n}/{n} of them/{t}/{t}/{n} of the {o}/{n} of those/{n} of the {o}"
     else:
-        forms = "{n}/{n} more/{n} more/{t}/{t}/{n} more {m}/{n} more {m}/another {n}/another {t}/{n} extra {m}/{n} new {m}"
+        forms = (
+            "{n}/{n} more/{n} more/{t}/{t}/{n} more {m}/{n} more {m}/another {n}/another {t}/{n} extra {m}/{n} new {m}"
+        )
     return d.say(forms).format(n=number, t=things, m=noun, o=tale.noun.many)
 
 
@@ -165,7 +165,9 @@ def _multiply(tale: Tale, near: bool) -> None:
     if tale.lost:
         tale.value = tale.work.do(d.say("Half/Left"), tale.value, "/", 2)
         verb = d.tense(d.pick(lexicon.LOSE), hero.third)
-        which = d.say(f"half of the {noun.many}/half of {hero.possessive} {noun.many}/half of them/half the {noun.many}")
+        which = d.say(
+            f"half of the {noun.many}/half of {hero.possessive} {noun.many}/half of them/half the {noun.many}"
+        )
         return _deed(tale, f"{verb} {which}", near)
     y = d.between(2, 5)
     times = {2: d.say("twice/two times"), 3: "three times", 4: "four times", 5: "five times"}[y]
@@ -181,8 +183,10 @@ def _groups(tale: Tale, near: bool) -> None:
     tale.change(some)
     each = d.write(y) if d.chance(0.5) else tale.things(y)
     if tale.lost and d.chance(0.6):
-        verb, friends = d.tense(lexicon.HAND[0], hero.third), f"{d.write(x)} {d.say(_FRIENDS)}"
-        each_of = d.say(f"{verb} {each} to each of {friends}/{verb} {friends} {each} each/{verb} {friends} {each}  each")
+        verb, friends = d.tense(lexicon.HAND[0], hero.third), f"{d.write(x)} {d.say(lexicon.FRIENDS)}"
+        each_of = d.say(
+            f"{verb} {each} to each of {friends}/{verb} {friends} {each} each/{verb} {friends} {each}  each"
+        )
         return _deed(tale, each_of.replace("  ", " "), near)
     verb = d.tense(d.pick(lexicon.LOSE if tale.lost else lexicon.GAIN), hero.third)
     noun = d.pick(words.CONTAINERS)
@@ -199,7 +203,10 @@ def ask(d: Draw, hero: Person, noun: Noun, lost: bool = False) -> str:
     does = ("does" if third else "do") if not d.past or d.chance(0.5) else "did"
     things = noun.many
     if kind < 0.10:
-        return d.say("How many?/How many?/How many now?/How many are there?/How many are there now?/How many in total?/Total?/How many in all?")
+        return d.say(
+            "How many?/How many?/How many now?/How many are there?/How many are there now?/How many in total?/Total?"
+            "/How many in all?"
+        )
     if kind < 0.15:
         return ""
     if kind < 0.2:
@@ -207,16 +214,22 @@ def ask(d: Draw, hero: Person, noun: Noun, lost: bool = False) -> str:
     if lost and kind < 0.5:
         left = d.say("left/left/left over/remaining/still there/now/left in the end")
         return d.say(
-            f"How many {things} are {left}?/How many are {left}?/How many {things} {does} {who} have {left}?/How many {does}"
-            f" {who} have left?/How many {things} remain?/How many remain?/What is left?/How many are left for {hero.object}?"
-            f"/How many {things} {has} {who} left?/How many {things} {does} {who} still have?/How many {does} {who} keep?"
+            f"How many {things} are {left}?/How many are {left}?/How many {things} {does} {who} have {left}?"
+            f"/How many {does}"
+            f" {who} have left?/How many {things} remain?/How many remain?/What is left?"
+            f"/How many are left for {hero.object}?"
+            f"/How many {things} {has} {who} left?/How many {things} {does} {who} still have?"
+            f"/How many {does} {who} keep?"
         )
     end = d.say(" now?/?/ in all?/ in total?/ altogether?/ in the end?/ at the end?/ then?/ after that?/ now?/ now?")
     return d.say(
-        f"How many {things} {does} {who} have{end}/How many {things} {does} {who} have{end}/How many {does} {who} have{end}"
+        f"How many {things} {does} {who} have{end}/How many {things} {does} {who} have{end}"
+        f"/How many {does} {who} have{end}"
         f"/How many {things} {has} {who} got now?/How many {things} are there{end}/What is the number of {things} now?"
-        f"/So how many {things} {does} {who} have{end}/Tell me how many {things} {who} {has}{end}/Find the number of {things}."
-        f"/How many {things} {has} {who}{end}/How many {things} {does} that make?/How many {things} {does} {who} own{end}"
+        f"/So how many {things} {does} {who} have{end}/Tell me how many {things} {who} {has}{end}"
+        f"/Find the number of {things}."
+        f"/How many {things} {has} {who}{end}/How many {things} {does} that make?"
+        f"/How many {things} {does} {who} own{end}"
         f"/How many {things} is that{end}"
     )
 
@@ -229,7 +242,12 @@ def places(d: Draw) -> tuple[str, Work]:
         if kind < 0.3
         else (words.PEOPLE, words.VENUES, lexicon.ARRIVE, lexicon.LEAVE)
         if kind < 0.65
-        else (words.VEHICLES, ("in the lot", "on the street", "at the station", "in the garage"), lexicon.ARRIVE[:3], lexicon.DRIVE)
+        else (
+            words.VEHICLES,
+            ("in the lot", "on the street", "at the station", "in the garage"),
+            lexicon.ARRIVE[:3],
+            lexicon.DRIVE,
+        )
         if kind < 0.75
         else (words.THINGS + words.FOOD, words.PLACES, (), lexicon.VANISH)
     )
@@ -237,9 +255,16 @@ def places(d: Draw) -> tuple[str, Work]:
     tale.value, spot = d.number(2), d.pick(where)
     are, things = d.tense(BE, False), tale.things(tale.value)
     tale.sentences.append(
-        d.say(f"There {are} {things} {spot}./There {are} {things} {spot}./{first_up(things)} {are} {spot}./{first_up(spot)} there {are} {things}.")
+        d.say(
+            f"There {are} {things} {spot}./There {are} {things} {spot}./{first_up(things)} {are} {spot}."
+            f"/{first_up(spot)} there {are} {things}."
+        )
     )
-    doing = d.say("sitting/standing/playing/waiting/resting/hiding/sleeping") if come and kind < 0.65 and d.chance(0.2) else ""
+    doing = (
+        d.say("sitting/standing/playing/waiting/resting/hiding/sleeping")
+        if come and kind < 0.65 and d.chance(0.2)
+        else ""
+    )
     if doing:
         tale.sentences[0] = f"{first_up(things)} {are} {doing} {spot}."
     for _ in range(1 if d.chance(0.55) else 2 if d.chance(0.8) else 3):
@@ -247,7 +272,7 @@ def places(d: Draw) -> tuple[str, Work]:
         y = d.number(1, max(1, tale.value - d.chance(0.8))) if tale.lost else d.number(1)
         tale.change(y)
         amount = _amount(tale, y)
-        if come or tale.lost and d.chance(0.5):
+        if come or (tale.lost and d.chance(0.5)):
             tale.add(f"{amount} {d.tense(d.pick(go if tale.lost else come), False)}")
         else:
             friend = d.other()
@@ -259,9 +284,14 @@ def places(d: Draw) -> tuple[str, Work]:
     spot = f" {spot}" if d.chance(0.4) else ""
     if tale.lost and d.chance(0.5):
         question = d.say(
-            f"How many {many} are left{spot}?/How many are left?/How many {many} remain{spot}?/How many remain?/How many {many} are"
-            f" still there?/How many stay?/How many {many} stay{spot}?/How many {many} {d.say('stayed/remained') if d.past else 'stay'}?"
+            f"How many {many} are left{spot}?/How many are left?/How many {many} remain{spot}?/How many remain?"
+            f"/How many {many} are"
+            f" still there?/How many stay?/How many {many} stay{spot}?"
+            f"/How many {many} {d.say('stayed/remained') if d.past else 'stay'}?"
         )
     else:
-        question = d.say(f"How many {many} are there{end}/How many {many} are{spot or ' there'}{end}/How many {many}{end}/How many are there{end}/How many?")
+        question = d.say(
+            f"How many {many} are there{end}/How many {many} are{spot or ' there'}{end}/How many {many}{end}"
+            f"/How many are there{end}/How many?"
+        )
     return tale.told(question)

@@ -11,20 +11,29 @@ SELF = f"I am nano, a small model that solves problems with whole numbers, such 
 OTHER = f"I only solve problems with whole numbers, such as: {EXAMPLE}"
 
 _HELLO = (
-    "Hello!;Hello;Hi;hi;Hi!;Hey;Hey there;hello;Good morning;Good morning!;Good evening;Good afternoon.;Hi there;How are you?;Hello, how are you?"
-    ";How are you doing?;Hi nano;Hello nano!;hey;yo;Greetings;Thank you.;Thanks!;thanks;Bye;Goodbye!;good night;What's up?;Nice to meet you."
+    "Hello!;Hello;Hi;hi;Hi!;Hey;Hey there;hello;Good morning;Good morning!;Good evening;Good "
+    "afternoon.;Hi there;How are you?;Hello, how are you?"
+    ";How are you doing?;Hi nano;Hello nano!;hey;yo;Greetings;Thank you.;Thanks!;thanks;Bye;Goodbye!;good "
+    "night;What's up?;Nice to meet you."
 ).split(";")
 _SELF = (
-    "Who are you?;What are you?;What can you do?;who are you;What is your name?;Tell me about yourself.;What is nano?;Are you a robot?;help;Help;Help me"
-    ";Can you help me?;What do you do?;how does this work?;Who made you?;What should I type?;Are you human?;What are you good at?;Can you talk?;help!"
+    "Who are you?;What are you?;What can you do?;who are you;What is your "
+    "name?;Tell me about yourself.;What is nano?;Are you a robot?;help;Help;Help me"
+    ";Can you help me?;What do you do?;how does this work?;Who made you?;What "
+    "should I type?;Are you human?;What are you good at?;Can you talk?;help!"
     ";How do you work?;what can i ask you?;What can I ask?;Introduce yourself.;test;testing"
 ).split(";")
 _TALK = (
-    "What is the {w} of {w}?;Who is the {w} of the {w}?;Tell me about {w}.;Write a {w} about {w}.;Write a {w} {w} that will {w} the {w}.;Explain {w} to me."
-    ";Why is the {w} {w}?;Where is {w}?;What is {w}?;Translate {w} {w} {w}.;{w} {w} {w};Please {w} the {w} and {w}.;Can you {w} a {w}?;The {w} {w} on the"
-    " {w}.;Do you like {w}?;Is {w} a {w}?;When was the {w} {w}?;Who {w} the {w}?;How do I {w} a {w}?;I {w} the {w}.;Once upon a time there was a {w};My {w} is"
-    " {w}.;What does {w} mean?;Give me a {w} for {w}.;{w}?;{w};Sing a {w}.;Tell me a {w}.;Which {w} is the best?;Describe a {w} {w}.;How far is {w}?;I like"
-    " {w} and {w}.;The capital of {w} is;Let's {w}!;What day is it?;What time is it?;Why?;How?;ok;yes;no;What?;Who won the {w}?;Should I {w} or {w}?"
+    "What is the {w} of {w}?;Who is the {w} of the {w}?;Tell me about {w}.;Write "
+    "a {w} about {w}.;Write a {w} {w} that will {w} the {w}.;Explain {w} to me."
+    ";Why is the {w} {w}?;Where is {w}?;What is {w}?;Translate {w} {w} {w}.;{w} "
+    "{w} {w};Please {w} the {w} and {w}.;Can you {w} a {w}?;The {w} {w} on the"
+    " {w}.;Do you like {w}?;Is {w} a {w}?;When was the {w} {w}?;Who {w} the {w}?;How "
+    "do I {w} a {w}?;I {w} the {w}.;Once upon a time there was a {w};My {w} is"
+    " {w}.;What does {w} mean?;Give me a {w} for {w}.;{w}?;{w};Sing a {w}.;Tell me "
+    "a {w}.;Which {w} is the best?;Describe a {w} {w}.;How far is {w}?;I like"
+    " {w} and {w}.;The capital of {w} is;Let's {w}!;What day is it?;What time "
+    "is it?;Why?;How?;ok;yes;no;What?;Who won the {w}?;Should I {w} or {w}?"
 ).split(";")
 
 

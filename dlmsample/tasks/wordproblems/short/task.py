@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from dlmsample.tasks.base import Example
-from dlmsample.tasks.wordproblems.short import arithmetic, measures, relations, stories
+from dlmsample.tasks.wordproblems.short import arithmetic, measures, money, relations, shares, stories, totals
 from dlmsample.tasks.wordproblems.short.draw import Draw
 from dlmsample.tasks.wordproblems.short.talk import talk
 from dlmsample.tasks.wordproblems.short.words import NUMBERS
@@ -21,8 +21,8 @@ from dlmsample.tasks.wordproblems.wording import explain
 _TALK = 0.08
 """Share of the training texts that are no question with numbers."""
 _KINDS = (
-    (stories.holding, 26), (stories.places, 9), (relations.totals, 9), (relations.compare, 9), (relations.groups, 10), (relations.sharing, 8),
-    (relations.parts, 7), (relations.before, 5), (measures.money, 12), (measures.age, 6), (measures.known, 4), (measures.lengths, 8),
+    (stories.holding, 26), (stories.places, 9), (totals.totals, 9), (relations.compare, 9), (shares.groups, 10), (shares.sharing, 8),
+    (relations.parts, 7), (relations.before, 5), (money.money, 12), (relations.age, 6), (measures.known, 4), (measures.lengths, 8),
     (arithmetic.bare, 9), (arithmetic.several, 5), (arithmetic.unknown, 4),
 )  # fmt: skip
 _DRAWN = tuple(kind for kind, weight in _KINDS for _ in range(weight))
@@ -52,7 +52,7 @@ def key(text: str) -> str:
         >>> key("Ann had 3 pens, and got 4. How many?") == key("ann had 3 pens and got 4 how many?")
         True
     """
-    return " ".join([_DIGITS.get(word, word) for word in _WORD.findall(text.lower())]).rstrip("? =")
+    return " ".join([str(_DIGITS.get(word, word)) for word in _WORD.findall(text.lower())]).rstrip("? =")
 
 
 @cache
@@ -121,7 +121,7 @@ def _casual(d: Draw, text: str) -> str:
     kind = d.random()
     if kind < 0.06:
         text = text.lower()
-    if kind < 0.03 or 0.94 < kind:
+    if kind < 0.03 or kind > 0.94:
         text = text.rstrip("?.")
     if 0.9 < kind < 0.93:
         text = text.replace(". ", ", ", 1)

@@ -57,7 +57,8 @@ ANIMALS = _nouns(
     " puppy/puppies kitten lamb crab whale penguin seal snake lizard spider parrot pigeon swan hamster beetle worm"
 )
 PEOPLE = _nouns(
-    "child/children kid boy girl man/men woman/women student pupil player dancer singer worker guest visitor fan person/people"
+    "child/children kid boy girl man/men woman/women student pupil player dancer singer worker "
+    "guest visitor fan person/people"
     " friend teacher doctor nurse swimmer runner passenger customer soldier tourist neighbor baby/babies teenager"
 )
 VEHICLES = _nouns("car bus/buses truck train boat ship plane bicycle van taxi bike scooter tractor")
@@ -85,20 +86,25 @@ VENUES = tuple(
 DAYS = tuple("Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split())
 
 _SHE = words.SHE + tuple(
-    "Ann Anna Alice Amanda Amber Angela Ava Beth Carla Carol Chloe Claire Daisy Debbie Donna Dora Eliza Ellen Elsa Emily"
-    " Erin Eve Faith Fiona Gina Gloria Hannah Hazel Heidi Helen Holly Isabel Ivy Jasmine Jenny Jill Joan Jo Judy June Karen"
+    "Ann Anna Alice Amanda Amber Angela Ava Beth Carla Carol Chloe Claire "
+    "Daisy Debbie Donna Dora Eliza Ellen Elsa Emily"
+    " Erin Eve Faith Fiona Gina Gloria Hannah Hazel Heidi Helen Holly Isabel "
+    "Ivy Jasmine Jenny Jill Joan Jo Judy June Karen"
     " Katie Kelly Kim Laura Leila Linda Lisa Lola Lori Lucia Maggie Mandy Megan Mila Molly Monica Nadia Nancy Naomi"
     " Nicole Noor Pam Paula Penny Rachel Rita Robin Rosie Sally Sandra Sarah Sasha Selma Sophie Stella Sue Susan Tanya"
     " Tess Tina Uma Violet Wanda Wendy Yara Zara".split()
 )
 _HE = words.HE + tuple(
-    "Aaron Alex Ali Andy Arthur Bill Bob Brad Brian Bruno Chris Cody Colin Dave Derek Diego Dylan Eddie Emil Eric Ethan Evan"
+    "Aaron Alex Ali Andy Arthur Bill Bob Brad Brian Bruno Chris Cody Colin Dave "
+    "Derek Diego Dylan Eddie Emil Eric Ethan Evan"
     " Frank Fred Gary George Greg Hans Harry Henry Ian Isaac Jake Jason Jay Jeff Jerry Jim Joe Joel John Jon Jose Josh"
     " Keith Ken Kevin Kyle Larry Lee Logan Louis Luke Martin Matt Mike Mohamed Nate Ned Neil Nick Oliver Omid Owen Pat"
     " Pedro Phil Ray Rick Rob Roger Ron Ross Roy Ryan Scott Sean Simon Steve Ted Terry Theo Todd Tony Troy Tyler Vic"
     " Vincent Walter Wes Zack".split()
 )
-_SURNAMES = tuple("Brown Smith Jones Lee Green White King Young Hill Baker Wood Clark Gray Rossi Kim Singh Lopez".split())
+_SURNAMES = tuple(
+    "Brown Smith Jones Lee Green White King Young Hill Baker Wood Clark Gray Rossi Kim Singh Lopez".split()
+)
 _ROLES_SHE = tuple("mom mother sister aunt grandma cousin daughter niece friend neighbor teacher".split())
 _ROLES_HE = tuple("dad father brother uncle grandpa cousin son nephew friend neighbor boss".split())
 _TRADES = tuple(
@@ -139,7 +145,8 @@ OWN = (
 )
 
 SYLLABLES = tuple(
-    "ba be bo da de do fa fi go gu ha hi jo ka ke ki ko la le li lo ma me mi mo na ne no pa pe po ra re ri ro sa se so ta"
+    "ba be bo da de do fa fi go gu ha hi jo ka ke ki ko la le li lo ma me "
+    "mi mo na ne no pa pe po ra re ri ro sa se so ta"
     " te ti to va vi wa we zo zu bli dra fle gri plo sno tri".split()
 )
 NUMBERS = tuple(
