@@ -129,11 +129,8 @@ def corrupt(objective: Objective, model: nn.Module, batch: StreamLayout, ids: Id
     """
 
     def draft(tokens: Tensor) -> Tensor:
-        if not dropout:
-            with torch.no_grad():
-                return model(batch, tokens)
         training = model.training
-        model.eval()
+        model.train(training and not dropout)
         with torch.no_grad():
             logits = model(batch, tokens)
         model.train(training)
@@ -147,8 +144,7 @@ def outputs(model: nn.Module, batch: StreamLayout, corrupted: Corrupted, needs: 
     """What an objective's loss reads: one forward, or two where its logits are those of another input."""
     if corrupted.apart is None:
         return model(batch, corrupted.input, needs)
-    logits = model(batch, corrupted.apart.input, _LOGITS)
-    return Outputs(logits, model(batch, corrupted.input, frozenset({"error"})))
+    return Outputs(model(batch, corrupted.apart.input, _LOGITS), model(batch, corrupted.input, frozenset({"error"})))
 
 
 def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:
