@@ -179,7 +179,7 @@ def objective(name: str, **options: object) -> Objective:
         ValueError: unknown name (with the nearest one), or options the objective refuses.
 
     Example:
-        >>> objective("mdm", eps=0.01).model_dump()
-        {'eps': 0.01}
+        >>> objective("mdm", eps=0.01).eps
+        0.01
     """
     return OBJECTIVES[name](**options)
