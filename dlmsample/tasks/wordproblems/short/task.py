@@ -33,7 +33,7 @@ _WORD = re.compile(r"[a-z]+|[0-9]+|[-+*/=?÷×]")
 
 @cache
 def questions() -> tuple[Example, ...]:
-    """The questions that people wrote: the test split. No training text is one of them, however it is spelled.
+    """The questions written by hand: the test split. No training text is one of them, however it is spelled.
 
     Example:
         >>> len(questions()), questions()[0].answer
