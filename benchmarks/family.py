@@ -135,8 +135,8 @@ def main() -> None:
             continue
         runs = args.controls if adapter in CONTROLS else args.runs
         added = [runs / f"nano_{n}" / "final" if n and runs else n for n in (adapter, head)]
-        if adapter in CONTROLS and not added[0].exists():
-            print(f"no {added[0]}: {adapter} is left out", flush=True)
+        if adapter in CONTROLS and isinstance(found := added[0], Path) and not found.exists():
+            print(f"no {found}: {adapter} is left out", flush=True)
             continue
         model = ds.load("nano", *added, device=args.device, dtype="float32")
         where = device_name(model)
