@@ -38,12 +38,18 @@ DSC_RANDOM = "dsc:tokens_per_step={},scorer=random"
 RANDOM = [DSC_RANDOM.format(k) for k in TOKENS[1:]]
 
 
-def plan() -> Iterator[tuple[str | None, str | None, list[str]]]:
+CONTROLS = ("copying", "masks")
+"""Adapters that are trained and not shipped: MDM that also copies right visible tokens, masks alone at U(.5, 1)."""
+
+
+def plan(controls: bool = False) -> Iterator[tuple[str | None, str | None, list[str]]]:
     """(adapter, head, policies) of every checkpoint."""
     for adapter in ADAPTERS:
         yield adapter, None, WHOLE + EDITED + QUOTA + (RANDOM if adapter is None else [])
     for head in ("fca", "uniform"):
         yield None, head, DSC
+    for adapter in CONTROLS if controls else ():
+        yield adapter, None, WHOLE + [text for text in EDITED if text.startswith("t2t") and text.endswith("=0.5")]
 
 
 def claims() -> Iterator[tuple[str, str, str]]:
@@ -53,13 +59,13 @@ def claims() -> Iterator[tuple[str, str, str]]:
         yield f"base + Unmask against base + D3IM, {n} steps", f"base {unmask}", f"base {d3im}"
         yield f"scope + D3IM against base + Unmask, {n} steps", f"scope {d3im}", f"base {unmask}"
         yield f"scope + D3IM against base + D3IM, {n} steps", f"scope {d3im}", f"base {d3im}"
-        for other in ("mdm", "random_t2t", "self_generated_t2t"):
+        for other in ("mdm", "random_t2t", "self_generated_t2t", *CONTROLS):
             yield f"scope + D3IM against {other} + D3IM, {n} steps", f"scope {d3im}", f"{other} {d3im}"
     for t in THRESHOLDS:
         for e in (0.5, 0.0):
             policy = f"t2t:fill_threshold={t},edit_threshold={e}"
             what = f"+ T2T, fill {t}, edit {e}"
-            for other in ("random_t2t", "mdm", "base"):
+            for other in ("random_t2t", "mdm", "base", *CONTROLS):
                 yield f"self_generated_t2t against {other} {what}", f"self_generated_t2t {policy}", f"{other} {policy}"
     low, high = ("{} t2t:fill_threshold=" + f"{t},edit_threshold=0.5" for t in (0.3, 0.7))  # at about equal forwards
     for other in ("random_t2t", "base"):
@@ -114,6 +120,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default=None)
     parser.add_argument("--runs", type=Path, default=None, help="take adapters and heads from RUNS/nano_NAME/final")
+    parser.add_argument("--controls", type=Path, default=None, help="take the controls from RUNS/nano_NAME/final")
     parser.add_argument("--only", default=None, help="one checkpoint: base, scope, base+fca, ...")
     parser.add_argument("--json", type=Path, default=None, help="write the results here")
     args = parser.parse_args()
@@ -122,11 +129,15 @@ def main() -> None:
     examples = list(task)
     cells: list[dict[str, Any]] = []
     where = "CPU"
-    for adapter, head, policies in plan():
+    for adapter, head, policies in plan(args.controls is not None):
         label = (adapter or "base") + (f"+{head}" if head else "")
         if args.only not in (None, label):
             continue
-        added = [args.runs / f"nano_{n}" / "final" if n and args.runs else n for n in (adapter, head)]
+        runs = args.controls if adapter in CONTROLS else args.runs
+        added = [runs / f"nano_{n}" / "final" if n and runs else n for n in (adapter, head)]
+        if adapter in CONTROLS and isinstance(found := added[0], Path) and not found.exists():
+            print(f"no {found}: {adapter} is left out", flush=True)
+            continue
         model = ds.load("nano", *added, device=args.device, dtype="float32")
         where = device_name(model)
         print(label, flush=True)

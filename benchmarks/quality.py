@@ -2,6 +2,7 @@
 
     python benchmarks/quality.py --model nano --split test --limit 1000 --policy unmask:tokens_per_step=1 \
         --policy unmask:tokens_per_step=4 --json benchmarks/results/nano_quality.json
+    python benchmarks/quality.py --task wordproblems.short --limit 200 --policy t2m --answers answers.jsonl
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import platform
 import sys
 import time
-from typing import Any, Literal
+from contextlib import nullcontext
+from typing import IO, Any, Literal
 
 import torch
 import yaml
@@ -31,9 +33,18 @@ def parse_policy(text: str) -> tuple[ds.Policy, int | Literal["all"] | None]:
 
 
 def cell(
-    model: ds.Denoiser, task: ds.tasks.Task, examples: list[Any], text: str, batch_size: int, max_new_tokens: int = 160
+    model: ds.Denoiser,
+    task: ds.tasks.Task,
+    examples: list[Any],
+    text: str,
+    batch_size: int,
+    max_new_tokens: int = 160,
+    answers: IO[str] | None = None,
 ) -> tuple[dict[str, Any], list[bool]]:
-    """Decode the examples under the policy ``text``: the figures of the cell, and whether each answer is right."""
+    """Decode the examples under the policy ``text``: the figures of the cell, and whether each answer is right.
+
+    Every answer goes to ``answers`` as a line of JSON, where it is given.
+    """
     policy, block_length = parse_policy(text)
     sampler = ds.Sampler(model, policy, block_length=block_length, batch_size=batch_size)
     begun = time.perf_counter()
@@ -45,6 +56,16 @@ def cell(
     }
     found = {"policy": text, "accuracy": sum(right) / n, **figures, "wall_seconds": round(seconds, 1)}
     print(json.dumps(found), flush=True)
+    if answers is not None:
+        for example, said, good in zip(examples, out.texts, right, strict=True):
+            row = {
+                "policy": text,
+                "correct": good,
+                "prompt": example.prompt,
+                "gold": example.answer,
+                "text": said.strip(),
+            }
+            answers.write(json.dumps(row, ensure_ascii=False) + "\n")
     return found, right
 
 
@@ -56,6 +77,9 @@ def device_name(model: ds.Denoiser) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--model", default="nano")
+    parser.add_argument("--adapter", default=None, help="short name of a shipped adapter, or a folder")
+    parser.add_argument("--head", default=None, help="short name of a shipped head, or a folder")
+    parser.add_argument("--task", default="wordproblems", help="wordproblems, wordproblems.plain, wordproblems.short")
     parser.add_argument("--split", default="valid", choices=["valid", "test"])
     parser.add_argument("--limit", type=int, default=1000)
     parser.add_argument("--max-new-tokens", type=int, default=160)
@@ -64,17 +88,23 @@ def main() -> None:
     parser.add_argument("--dtype", default=None)
     parser.add_argument("--policy", action="append", default=None, help="name:option=value,... (repeatable)")
     parser.add_argument("--json", default=None, help="write the results here")
+    parser.add_argument("--answers", default=None, help="write every answer here, a line of JSON each")
     args = parser.parse_args()
 
-    model = ds.load(args.model, device=args.device, dtype=args.dtype)
-    task = ds.tasks.load("wordproblems", split=args.split, limit=args.limit)
+    model = ds.load(args.model, args.adapter, args.head, device=args.device, dtype=args.dtype)
+    task = ds.tasks.load(args.task, split=args.split, limit=args.limit)
     examples = list(task)
     policies = args.policy or [f"unmask:tokens_per_step={k}" for k in (1, 2, 3, 4, 8)]
-    cells = [cell(model, task, examples, text, args.batch_size, args.max_new_tokens)[0] for text in policies]
+    size = (args.batch_size, args.max_new_tokens)
+    with open(args.answers, "w", encoding="utf-8") if args.answers else nullcontext() as answers:
+        cells = [cell(model, task, examples, text, *size, answers)[0] for text in policies]
     if args.json:
         record = {
             "command": "python " + " ".join(sys.argv),
             "model": args.model,
+            "adapter": args.adapter,
+            "head": args.head,
+            "task": args.task,
             "split": args.split,
             "problems": len(examples),
             "device": device_name(model),

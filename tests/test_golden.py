@@ -84,6 +84,7 @@ def decoded(name: str) -> Outputs:
     return found
 
 
+CHAINS = ["{reference}", "#### {answer}", "The answer is {answer}.", "{answer}", "#### {answer}1", "12 + 3 = 15"]
 #: Task -> the file that holds an example in its published format, and what stands in it.
 FILES: dict[str, tuple[str, str]] = {
     "cmath": ("cmath_dev.jsonl", '{"input": "几分之几？", "golden": "2/6", "grade": 1}\n'),
@@ -146,14 +147,9 @@ TEXTS: dict[str, list[str]] = {
     "piqa": ["B", "(A) Use it", "Answer: B. Use a bag.", "<answer>A</answer>", "not (A)", "use a bag", "C", "Neither"],
     "sudoku": ["3142243142131324", "<answer>\n3 1 4 2\n2 4 3 1\n4 2 1 3\n1 3 2 4\n</answer>", "4" * 16, "31422431"],
     "triviaqa": ["The answer is Mark Twain.", "A: mark  twain", "\\boxed{Twain, Mark}", "the author Mark Twain", "Sam"],
-    "wordproblems": [
-        "{reference}",
-        "#### {answer}",
-        "The answer is {answer}.",
-        "{answer}",
-        "#### {answer}1",
-        "12 + 3 = 15",
-    ],
+    "wordproblems": CHAINS,
+    "wordproblems.plain": CHAINS,
+    "wordproblems.short": CHAINS,
 }
 
 

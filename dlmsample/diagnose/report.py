@@ -65,6 +65,27 @@ class ErrorDetection:
 
 
 @dataclass(frozen=True)
+class Move:
+    """An edit: a position that had been written takes another token, or one of its former tokens again."""
+
+    answer: int  #: which answer, from 0
+    position: int  #: in the answer, from 0
+    step: int
+    old: int  #: token id
+    new: int  #: token id
+    returns: bool  #: the position had the new token before
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """The edits of recorded answers; see :mod:`dlmsample.diagnose.trajectory`."""
+
+    moves: tuple[Move, ...]
+    returns: TokenShare  #: edits that return to a former token, of all edits
+    positions: TokenShare  #: positions with such an edit, of all edited positions
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """Every diagnostic of one model, and on what it was taken."""
 

@@ -58,6 +58,15 @@ class Batch(NamedTuple):
     """int ``[row, pos]`` block index of each position; None for a bidirectional model."""
 
 
+class Apart(NamedTuple):
+    """A second state of the same batch, for a loss that reads the logits of one state and the errors of another."""
+
+    input: Tensor
+    """int64 ``[row, pos]`` ids that the model sees for the logits."""
+    weights: Tensor
+    """float32 ``[row, pos]`` weight of each position's cross-entropy."""
+
+
 class Corrupted(NamedTuple):
     """One corrupted batch; every tensor is ``[row, pos]``."""
 
@@ -70,13 +79,15 @@ class Corrupted(NamedTuple):
     ``sum(weights * term)``."""
     sets: dict[str, Tensor]
     """Named boolean position sets, for metrics and diagnostics."""
+    apart: Apart | None = None
+    """Where the logits are those of another input: a second forward."""
 
 
 class Outputs(NamedTuple):
     """What the model gives to an objective that reads both."""
 
     logits: Tensor
-    """``[row, pos, vocab]``."""
+    """``[row, pos, vocab]``; of ``Corrupted.apart``'s input where there is one."""
     error: Tensor
     """``[row, pos]`` error logit of the correction head."""
 
@@ -170,7 +181,7 @@ def objective(name: str, **options: object) -> Objective:
         ValueError: unknown name (with the nearest one), or options the objective refuses.
 
     Example:
-        >>> objective("mdm", eps=0.01).model_dump()
-        {'eps': 0.01}
+        >>> objective("mdm", eps=0.01).eps
+        0.01
     """
     return OBJECTIVES[name](**options)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dlmsample.objectives import draws as d
 from dlmsample.objectives.base import (
+    Apart,
     Batch,
     Corrupted,
     Draft,
@@ -42,8 +43,9 @@ class FCA(Objective):
             ``x_t`` (RemeDi), no draft pass; ``prism``: ``t' = Δt``, positions masked in ``x_{t+Δt}``
             but not in ``x_t``.
         steps: N; None: L/2, two tokens a step.
-        gamma: None trains the head alone; a number trains jointly (Eq. 3.3): ``Σ CE/t over still masked positions,
-            divided by the sequence's editable positions, + gamma · BCE``.
+        gamma: None trains the head alone; a number trains jointly (Eq. 3.3): ``Σ CE/t over the masked positions of x_t,
+            divided by the sequence's editable positions, + gamma · BCE``. The cross-entropy is that of x_t without
+            artefacts, which takes a forward of its own.
 
     Raises:
         ValueError: an unknown option, one out of range, no ``draft`` where one is needed, or not the outputs that
@@ -76,8 +78,9 @@ class FCA(Objective):
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
         """See :meth:`Objective.corrupt`.
 
-        ``weights`` are those of the binary cross-entropy on visible and of the cross-entropy on masked positions.
-        Sets: ``masked``, ``visible`` = ``wrong`` + ``right``, and ``artefact``, the written positions.
+        ``weights`` are those of the binary cross-entropy on visible positions; with ``gamma``, ``apart`` holds x_t and
+        the weights of the cross-entropy on its masks. Sets: ``masked``, ``visible`` = ``wrong`` + ``right``,
+        ``artefact``, the written positions, and with ``gamma`` ``demasked``, the masks of x_t.
         """
         clean, editable, ids = batch.clean, batch.editable, batch.ids
         draws = Draws(batch.keys, clean, batch.blocks)
@@ -94,15 +97,17 @@ class FCA(Objective):
         among = {"self": masked | newly, "uniform": visible, "prism": newly}[self.artefacts]
         chosen = among & (draws.rank(draws.bits(d.ORDER), among) < count.clamp(min=1))
         tokens = torch.where(chosen, self._artefacts(batch, masked | newly, draft, draws), clean)
-        masked = masked & ~chosen
+        first, masked = masked, masked & ~chosen
         visible = editable & ~masked
         wrong = visible & (tokens != clean)
         weights = per_row_mean(visible, 1.0 if self.gamma is None else self.gamma)
+        sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": chosen}
+        apart = None
         if self.gamma is not None:
             answer = editable.sum(1, keepdim=True).clamp(min=1)
-            weights = torch.where(masked, 1 / (t.clamp(min=_LOWEST_RATE) * answer), weights)
-        sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": chosen}
-        return Corrupted(tokens.masked_fill(masked, ids.mask), clean, weights, sets)
+            demask = torch.where(first, 1 / (t.clamp(min=_LOWEST_RATE) * answer), 0.0)
+            sets["demasked"], apart = first, Apart(clean.masked_fill(first, ids.mask), demask)
+        return Corrupted(tokens.masked_fill(masked, ids.mask), clean, weights, sets, apart)
 
     def _artefacts(self, batch: Batch, hidden: Tensor, draft: Draft | None, draws: Draws) -> Tensor:
         """int64 ``[row, pos]``: what would be written at each position."""
@@ -112,10 +117,11 @@ class FCA(Objective):
         return d.candidates("FCA", draft, earlier, draws, batch.ids, 1.0).token
 
     def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
-        """See :meth:`Objective.loss`: binary cross-entropy, and with ``gamma`` cross-entropy at the masks.
+        """See :meth:`Objective.loss`: binary cross-entropy, and with ``gamma`` cross-entropy at the masks of x_t.
 
         Metrics: ``share/<set>``; over ``visible``, ``wrong`` and ``right`` the mean ``bce/``, ``error/`` (P_error) and
-        ``acc/`` (P_error > 0.5 is the label); ``positive_rate``; with ``gamma`` also ``ce/masked`` and ``acc/masked``.
+        ``acc/`` (P_error > 0.5 is the label); ``positive_rate``; with ``gamma`` also ``ce/demasked`` and
+        ``acc/demasked``.
         """
         if self.gamma is not None and not isinstance(output, Outputs):
             raise ValueError("FCA(gamma=...) trains jointly: pass Outputs(logits, error), or gamma=None")
@@ -130,7 +136,9 @@ class FCA(Objective):
         metrics = shares(sets) | means(scores, bce=term, error=error.sigmoid(), acc=right)
         metrics |= {"positive_rate": sets["wrong"].sum() / sets["visible"].sum().clamp(min=1)}
         if self.gamma is not None and isinstance(output, Outputs):
+            assert corrupted.apart is not None
             ce, hit = cross_entropy(output.logits, corrupted)
-            metrics |= means({"masked": sets["masked"]}, ce=ce, acc=hit)
-            term = torch.where(sets["masked"], ce, term)
+            metrics |= means({"demasked": sets["demasked"]}, ce=ce, acc=hit)
+            term = corrupted.weights * term + corrupted.apart.weights * ce
+            return term.sum(1).mean(), metrics
         return (corrupted.weights * term).sum(1).mean(), metrics

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from dlmsample.objectives.base import Batch, Corrupted, Draft, Objective
-from dlmsample.objectives.draws import MASK, RATE, Draws
+from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange, between
 
 
 class MDM(Objective):
@@ -22,9 +22,14 @@ class MDM(Objective):
 
     Args:
         eps: lowest mask probability, in (0, 1]; bounds the weight 1/p.
+        mask_ratio: range of t, uniform; the whole of it is the paper's, a part of it a control at an editor's mask
+            ratios.
+        visible_weight: λ; each editable position that stays visible adds λ · CE / editable positions, so that the model
+            learns to copy what it sees. The control beside objectives that supervise visible tokens: learned copying,
+            no learned correction. 0: the paper's loss.
 
     Source: arXiv:2606.01026, Eq. 3.1 (the LLaDA loss). ``t`` per block is what block-causal models need:
-    each noisy block is a canvas of its own. No other deviation.
+    each noisy block is a canvas of its own. ``mask_ratio`` and ``visible_weight`` are ours. No other deviation.
 
     Example:
         >>> from dlmsample.objectives.base import Batch, Ids
@@ -37,13 +42,21 @@ class MDM(Objective):
     name: ClassVar[str] = "mdm"
     made_for: ClassVar[Mapping[str, Any]] = {"policy": "unmask"}
     eps: float = Field(default=1e-3, gt=0, le=1)
+    mask_ratio: ShareRange = (0.0, 1.0)
+    visible_weight: NonNegativeFloat = 0.0
 
     def corrupt(self, batch: Batch, draft: Draft | None = None) -> Corrupted:
-        """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``."""
+        """See :meth:`Objective.corrupt`; ``draft`` is not used.
+
+        Sets: ``masked``, and ``right`` with ``visible_weight``.
+        """
         clean, editable = batch.clean, batch.editable
         draws = Draws(batch.keys, clean, batch.blocks)
-        p = (1 - self.eps) * draws.per_canvas(RATE) + self.eps
+        p = (1 - self.eps) * between(self.mask_ratio, draws.per_canvas(RATE)) + self.eps
         masked = editable & (draws.per_position(MASK) < p)
         length = editable.sum(1, keepdim=True).clamp(min=1)
-        weights = torch.where(masked, 1 / (p * length), 0.0)
-        return Corrupted(clean.masked_fill(masked, batch.ids.mask), clean, weights, {"masked": masked})
+        weights, sets = torch.where(masked, 1 / (p * length), 0.0), {"masked": masked}
+        if self.visible_weight > 0:
+            sets["right"] = editable & ~masked
+            weights = torch.where(sets["right"], self.visible_weight / length, weights)
+        return Corrupted(clean.masked_fill(masked, batch.ids.mask), clean, weights, sets)

@@ -16,15 +16,17 @@ class RandomT2T(TokenToToken):
     """Mask a ratio, replace a share of what stays visible by random tokens, and predict gold everywhere.
 
     Rule (arXiv:2606.17175, Sec. 3.1, Eq. 2): each editable token is masked with a probability m, each visible one is
-    then replaced with a probability r by a uniformly random token other than gold; the loss is the sum of three
-    means within the sequence, over masked, wrong and right positions.
+    then replaced with a probability r by a uniformly random token other than gold; the loss is the weighted mean
+    of the cross-entropy over masked, wrong and right positions of the sequence (:class:`TokenToToken`).
 
     Args:
         mask_ratio: range of m, uniform.
         random_share: range of r, uniform.
-        masked_weight: λ of the masked positions' mean.
-        wrong_weight: λ of the replaced positions' mean.
-        right_weight: λ of the untouched visible positions' mean.
+        masked_weight: λ of the masked positions.
+        wrong_weight: λ of the replaced positions.
+        right_weight: λ of the untouched visible positions; with it and ``random_share`` at 0 the masks alone are
+            trained.
+        normalise: ``tokens``: one mean over all supervised tokens; ``set``: a mean for each of the three sets.
 
     Raises:
         ValueError: an unknown option, or one out of range.

@@ -27,6 +27,8 @@ class SCOPE(Objective):
     Args:
         temperature: of the samples; 0 is the argmax.
         commit_rate: ρ, a number or a range from which it is drawn uniformly for each sequence.
+        mask_ratio: range of the mask rate of both branches, uniform: a control at the mask ratios of other objectives.
+            None: Beta(2, 2) clamped, and U(0, 1) in the plain branch.
         mdm_share: probability of the plain branch; 1 makes no draft pass.
         random_commit: commit at random, not by confidence (ablation).
         supervise: ``corrupted``: committed and still masked positions; ``all``: every editable position of the
@@ -45,16 +47,17 @@ class SCOPE(Objective):
         >>> bool((out.input[supervised] == 6).all()), round(float(out.weights[supervised].sum()), 4)
         (True, 1.0)
 
-    Source: arXiv:2606.01026. The clamp and ρ = 0.5 are ours (lost in our copy). The plain branch leaves out MDM's
-    1/p [choice]. In a batch with blocks each of them is a canvas of its own: rates are drawn, and commits
-    ranked and counted, per block [choice]; the branch, ρ and the mean stay the sequence's. Ties go to the lower
-    position. ρ is rounded to millionths.
+    Source: arXiv:2606.01026. The clamp and ρ = 0.5 are ours (lost in our copy), as is ``mask_ratio``. The plain
+    branch leaves out MDM's 1/p [choice]. In a batch with blocks each of them is a canvas of its own: rates are
+    drawn, and commits ranked and counted, per block [choice]; the branch, ρ and the mean stay the sequence's. Ties
+    go to the lower position. ρ is rounded to millionths.
     """
 
     name: ClassVar[str] = "scope"
     made_for: ClassVar[Mapping[str, Any]] = {"policy": "d3im", "block_length": "all"}
     temperature: Annotated[float, Field(ge=0)] = 1.5
     commit_rate: ShareRange = (0.5, 0.5)
+    mask_ratio: ShareRange | None = None
     mdm_share: Share = 0.5
     random_commit: bool = False
     supervise: Literal["corrupted", "all"] = "corrupted"
@@ -66,6 +69,8 @@ class SCOPE(Objective):
         own = draws.per_row(d.BRANCH) >= self.mdm_share
         plain = (1 - _LOWEST_RATE) * draws.per_canvas(d.RATE) + _LOWEST_RATE
         rate = torch.where(own, draws.beta22(d.BETA).clamp(0.05, 0.95), plain)
+        if self.mask_ratio is not None:
+            rate = d.between(self.mask_ratio, draws.per_canvas(d.RATE))
         hidden = editable & (draws.per_position(d.MASK) < rate)
         tokens = clean.masked_fill(hidden, ids.mask)
         committed = torch.zeros_like(hidden)

@@ -19,17 +19,18 @@ class SelfGeneratedT2T(TokenToToken):
     Rule (arXiv:2606.17175, Sec. 3.2, Eq. 3): mask each editable token with a probability m; one forward without
     gradient on that input; each masked position stays masked with a probability s, else takes its argmax draft, or,
     with probability ``random_probability``, a random token other than gold; each gold token that was never masked
-    is replaced by a random one with a probability r. The loss is the sum of three means within the sequence, over
-    masked, wrong and right positions; a right draft is a right position.
+    is replaced by a random one with a probability r. The loss is the weighted mean of the cross-entropy over masked,
+    wrong and right positions of the sequence (:class:`TokenToToken`); a right draft is a right position.
 
     Args:
         mask_ratio: range of m, uniform.
         edit_ratio: range of r, uniform.
         draft_remask: range of s, uniform.
         random_probability: chance of a random token in place of a draft.
-        masked_weight: λ of the masked positions' mean.
-        wrong_weight: λ of the wrong visible positions' mean.
-        right_weight: λ of the right visible positions' mean.
+        masked_weight: λ of the masked positions.
+        wrong_weight: λ of the wrong visible positions.
+        right_weight: λ of the right visible positions.
+        normalise: ``tokens``: one mean over all supervised tokens; ``set``: a mean for each of the three sets.
 
     Raises:
         ValueError: an unknown option, one out of range, or no ``draft``.

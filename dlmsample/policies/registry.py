@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from os import PathLike, fspath
 from typing import Any
 
-from dlmsample.policies.piece import PieceError
 from dlmsample.support.registry import Registry, resolve, unknown
-from dlmsample.support.yamlfile import document
 
 #: Endings by which a path is told from the name of a policy.
 FILES = (".json", ".yaml", ".yml")
@@ -81,6 +79,8 @@ def policy(name: str | PathLike[str] | Mapping[str, Any], **options: Any) -> Any
         0.2
     """
     if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith(FILES)):
+        from dlmsample.support.yamlfile import document  # pydantic: not for a list of names
+
         name, path = document(fspath(name), "policy")[0], f"{fspath(name)!r} holds"
     else:
         path = "this is"
@@ -131,6 +131,8 @@ def make_policy(name: str, options: dict[str, Any]) -> Any:
 
 
 def _meaning(error: dict[str, Any]) -> str:
+    from dlmsample.policies.piece import PieceError
+
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message

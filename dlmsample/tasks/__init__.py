@@ -25,6 +25,8 @@ TASKS = Registry(
         "sudoku": "dlmsample.tasks.sudoku:Sudoku",
         "triviaqa": "dlmsample.tasks.triviaqa:TriviaQA",
         "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
+        "wordproblems.plain": "dlmsample.tasks.wordproblems.plain:PlainProblems",
+        "wordproblems.short": "dlmsample.tasks.wordproblems.short.task:ShortProblems",
     },
 )
 

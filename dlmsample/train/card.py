@@ -115,7 +115,31 @@ def card(config: TrainConfig, facts: dict[str, Any]) -> str:
         if facts.get(key):
             lines += ["", f"## {title}", "| | |", "|---|---|"]
             lines += [f"| {name} | {value:.6g} |" for name, value in sorted(facts[key].items()) if value is not None]
+    lines += _operating(facts.get("operating_point"))
     return "\n".join([*lines, "", "`training.json` holds the whole configuration.", ""])
+
+
+def _operating(found: dict[str, Any] | None) -> list[str]:
+    """How a head's operating point was chosen, with what each threshold did."""
+    if found is None:
+        return []
+    lines = [
+        "",
+        "## Operating point",
+        f"P_error 0.5 is the threshold with the best {found['chosen_by']} on validation data.",
+    ]
+    if not found["tried"]:
+        return lines
+    lines += [
+        "",
+        "| P_error above | tokens a step | exact answers | steps | plain | its steps | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return lines + [
+        f"| {row['threshold']:.4g} | {row['tokens_per_step']} | {row['accuracy']:.1%} | {row['steps']:.1f} "
+        f"| {row['plain_accuracy']:.1%} | {row['plain_steps']:.1f} | {'chosen' if row['chosen'] else ''} |"
+        for row in found["tried"]
+    ]
 
 
 def _data(config: TrainConfig) -> str:

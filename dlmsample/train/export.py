@@ -86,7 +86,7 @@ def export(folder: Path, out: Path) -> Path:
         rule = objective(config.objective.name, **config.objective.options)
         ids, pad = token_ids(config, model), pad_id(model.module)
         logits, wrong = calibrate.measure(config, model, rule, ids, pad, torch.device("cpu"))
-        found = {"validation": calibrate.calibrate(model.head, logits, wrong)}
+        found = calibrate.calibrate(config, model, logits, wrong)
     tensors = checkpoint.model_state(result_tensors(config, model, named))
     return write_result(out, config, model, tensors, saved.state["record"] | found)
 

@@ -128,11 +128,8 @@ def corrupt(objective: Objective, model: nn.Module, batch: StreamLayout, ids: Id
     """
 
     def draft(tokens: Tensor) -> Tensor:
-        if not dropout:
-            with torch.no_grad():
-                return model(batch, tokens)
         training = model.training
-        model.eval()
+        model.train(training and not dropout)
         with torch.no_grad():
             logits = model(batch, tokens)
         model.train(training)
@@ -152,7 +149,10 @@ def loss_of(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """:func:`corrupt`, forward and loss: the mean over the rows of a micro-batch; and its metrics."""
     corrupted = corrupt(objective, model, batch, ids, dropout)
-    return objective.loss(model(batch, corrupted.input, needs), corrupted)
+    if corrupted.apart is None:
+        return objective.loss(model(batch, corrupted.input, needs), corrupted)
+    apart = model(batch, corrupted.apart.input, _LOGITS)  # of another input than the error
+    return objective.loss(Outputs(apart, model(batch, corrupted.input, frozenset({"error"}))), corrupted)
 
 
 def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:
@@ -272,7 +272,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
             shape = HeadConfig(
                 hidden_size=module.config.hidden_size,
                 max_positions=context_of(module.config, reads),
-                **section.model_dump(exclude={"calibration_rows"}),
+                **section.model_dump(exclude={"calibration_rows", "operating"}),
             )
         except ValueError as error:
             raise TrainError(f"head: {one_line(error)}") from None

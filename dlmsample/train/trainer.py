@@ -172,7 +172,7 @@ class Trainer:
         if self.config.head is not None:
             self.model.eval()
             seen = measure(self.config, self.model, self.objective, self.ids, self.pad, self.accelerator.device)
-            record["validation"] = calibrate(self.inner.head, *seen)
+            record |= calibrate(self.config, self.inner, *seen)
         tensors = checkpoint.model_state(result_tensors(self.config, self.inner, self.named), self.main)
         if self.main:
             write_result(self.out / "final", self.config, self.inner, tensors, record)

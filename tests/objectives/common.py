@@ -19,11 +19,16 @@ IDS = Ids(mask=2, special=(0, 1, 2, 17), vocab_size=VOCAB)
 
 VARIANTS: dict[str, Objective] = {
     "mdm": MDM(),
+    "mdm-visible": MDM(visible_weight=0.5, mask_ratio=(0.5, 1.0)),
     "random_t2t": RandomT2T(),
     "random_t2t-weights": RandomT2T(mask_ratio=(0.1, 0.9), random_share=0.5, wrong_weight=2, right_weight=0.5),
+    "random_t2t-sets": RandomT2T(mask_ratio=(0.1, 0.9), random_share=0.5, wrong_weight=2, normalise="set"),
+    "random_t2t-masks": RandomT2T(mask_ratio=(0.5, 1.0), random_share=0, right_weight=0),
     "self_generated_t2t": SelfGeneratedT2T(),
     "self_generated_t2t-edits": SelfGeneratedT2T(edit_ratio=(0.2, 0.6), random_probability=0.4, masked_weight=3),
+    "self_generated_t2t-sets": SelfGeneratedT2T(normalise="set", right_weight=0.5),
     "scope": SCOPE(),
+    "scope-ratio": SCOPE(mask_ratio=(0.5, 1.0)),
     "scope-argmax": SCOPE(temperature=0, mdm_share=0.2, commit_rate=(0.1, 0.8)),
     "scope-random": SCOPE(random_commit=True, mdm_share=0),
     "scope-all": SCOPE(supervise="all"),

@@ -46,6 +46,8 @@ class Result(NamedTuple):
     tokens: list[int]
     weights: list[float]
     sets: dict[str, list[int]]
+    apart: tuple[list[int], list[float]] | None = None
+    """Tokens and weights of a second input."""
 
 
 def between(bounds: tuple[float, float], u: float) -> float:
@@ -83,6 +85,14 @@ def three_terms(rule: RandomT2T | SelfGeneratedT2T, row: Row, tokens: list[int])
         kind = "masked" if tokens[i] == IDS.mask else "right" if tokens[i] == row.clean[i] else "wrong"
         sets[kind].append(i)
     scale = (rule.masked_weight, rule.wrong_weight, rule.right_weight)
+    if rule.normalise == "tokens":
+        terms = list(zip(sets.values(), scale, strict=True))
+        supervised = sum(len(members) for members, weight in terms if weight > 0)
+        weights = [0.0] * len(tokens)
+        for members, weight in terms:
+            for i in members:
+                weights[i] = weight / supervised if weight > 0 else 0.0
+        return Result(tokens, weights, sets)
     return Result(tokens, mean_weights(row, list(zip(sets.values(), scale, strict=True))), sets)
 
 
@@ -119,6 +129,8 @@ def scope(rule: SCOPE, row: Row, model: Model) -> Result:
     for i in row.answer:
         median = sorted(row.u(4, row.canvas[i], j) for j in range(3))[1]
         rate = 0.999 * row.u(1, row.canvas[i]) + 0.001 if plain else min(max(median, 0.05), 0.95)
+        if rule.mask_ratio is not None:
+            rate = between(rule.mask_ratio, row.u(1, row.canvas[i]))
         if row.u(2, i) < rate:
             masked.append(i)
     tokens = [IDS.mask if i in masked else x for i, x in enumerate(row.clean)]
@@ -174,12 +186,15 @@ def fca(rule: FCA, row: Row, model: Model) -> Result:
     visible = [i for i in row.answer if i not in masked]
     wrong = [i for i in visible if tokens[i] != row.clean[i]]
     weights = mean_weights(row, [(visible, 1.0 if rule.gamma is None else rule.gamma)])
-    if rule.gamma is not None:
-        for i in masked:
-            weights[i] = 1 / max(rate[row.canvas[i]], 1e-3) / len(row.answer)
     right = [i for i in visible if i not in wrong]
     sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": right, "artefact": sorted(chosen)}
-    return Result(tokens, weights, sets)
+    if rule.gamma is None:
+        return Result(tokens, weights, sets)
+    demask = [0.0] * len(tokens)
+    for i in first:
+        demask[i] = 1 / max(rate[row.canvas[i]], 1e-3) / len(row.answer)
+    x_t = [IDS.mask if i in first else x for i, x in enumerate(row.clean)]
+    return Result(tokens, weights, {**sets, "demasked": sorted(first)}, (x_t, demask))
 
 
 LOOPS = {"random_t2t": random_t2t, "self_generated_t2t": self_generated_t2t, "scope": scope, "fca": fca}

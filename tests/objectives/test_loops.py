@@ -38,6 +38,13 @@ def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
         assert {key: members[r].nonzero()[:, 0].tolist() for key, members in out.sets.items()} == want.sets
         torch.testing.assert_close(out.weights[r], torch.tensor(want.weights), rtol=1e-5, atol=0)
         losses.append(loop_loss(output, r, want.tokens, want.weights, clean[r].tolist()))
+        assert (out.apart is None) == (want.apart is None)
+        if out.apart is not None and want.apart is not None:
+            tokens, weights = want.apart
+            assert out.apart.input[r].tolist() == tokens
+            torch.testing.assert_close(out.apart.weights[r], torch.tensor(weights), rtol=1e-5, atol=0)
+            assert isinstance(output, Outputs)
+            losses[-1] += loop_loss(output.logits, r, tokens, weights, clean[r].tolist())
     assert torch.equal(out.targets, clean)
     assert rule.loss(output, out)[0].item() == pytest.approx(sum(losses) / count, rel=1e-5)
 
@@ -67,5 +74,6 @@ def test_the_variants_reach_every_set() -> None:
     for name in WITH_LOOPS:
         for given in (None, blocks):
             out = VARIANTS[name].corrupt(Batch(clean, editable, keys, IDS, given), Toy())
-            allowed_empty = {"wrong_commit", "right_commit"} if name == "scope-mdm" else {"right_commit"}
+            some = {"scope-mdm": {"wrong_commit", "right_commit"}, "random_t2t-masks": {"wrong"}}
+            allowed_empty = some.get(name, {"right_commit"})
             assert {key for key, members in out.sets.items() if not members.any()} <= allowed_empty, name

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmsample.objectives.base import Batch, Corrupted, Outputs, means, shares
+from dlmsample.objectives.base import Apart, Batch, Corrupted, Outputs, means, shares
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
@@ -24,8 +24,9 @@ def gold_with(probability: Tensor, vocab: int = 40) -> Tensor:
     return rest.scatter(2, CLEAN[..., None], torch.log(probability)[..., None]) + 3.0
 
 
-def test_three_terms() -> None:
-    rule = RandomT2T(masked_weight=1, wrong_weight=2, right_weight=3)
+@pytest.mark.parametrize("normalise", ["tokens", "set"])
+def test_three_terms(normalise: str) -> None:
+    rule = RandomT2T.model_validate({"masked_weight": 1, "wrong_weight": 2, "right_weight": 3, "normalise": normalise})
     tokens = torch.tensor([[5, 6, 9, 9, 9], [5, 6, 7, 8, 9]])
     masked = torch.tensor([[False, True, False, False, False], [False, True, True, False, False]])
     out = rule.supervise(Batch(CLEAN, EDITABLE, torch.tensor([4, 5]), IDS), tokens, masked)
@@ -33,6 +34,8 @@ def test_three_terms() -> None:
     loss, metrics = rule.loss(gold_with(p), out)
     # Row 0: masked 1 bit, wrong (2 + 4) / 2 bits, right 3 bits. Row 1: masked (2 + 6) / 2, no wrong, right 1.
     bits = ((1 * 1 + 2 * 3 + 3 * 3) + (1 * 4 + 2 * 0 + 3 * 1)) / 2
+    if normalise == "tokens":  # every supervised token of a row alike: sums, divided by 4 and by 3 tokens
+        bits = ((1 * 1 + 2 * (2 + 4) + 3 * 3) / 4 + (1 * (2 + 6) + 3 * 1) / 3) / 2
     assert float(loss) == pytest.approx(bits * math.log(2), rel=1e-5)
     assert float(metrics["ce/wrong"]) == pytest.approx(3 * math.log(2), rel=1e-5)
     assert float(metrics["ce/masked"]) == pytest.approx(3 * math.log(2), rel=1e-5)
@@ -65,9 +68,14 @@ def fca_batch(gamma: float | None) -> Corrupted:
     masked, wrong = EDITABLE & ~visible, torch.zeros_like(EDITABLE)
     wrong[0, 2] = True
     tokens = CLEAN.masked_fill(masked, IDS.mask).masked_fill(wrong, 30)
-    weights = visible / visible.sum(1, keepdim=True) * (gamma or 1.0) + masked * (0.0 if gamma is None else 0.5)
+    weights = visible / visible.sum(1, keepdim=True) * (gamma or 1.0)
     sets = {"masked": masked, "visible": visible, "wrong": wrong, "right": visible & ~wrong, "artefact": wrong}
-    return Corrupted(tokens, CLEAN, weights, sets)
+    if gamma is None:
+        return Corrupted(tokens, CLEAN, weights, sets)
+    # What became an artefact was masked in x_t: its demasking counts too.
+    first = masked | wrong
+    apart = Apart(CLEAN.masked_fill(first, IDS.mask), first * 0.5)
+    return Corrupted(tokens, CLEAN, weights, {**sets, "demasked": first}, apart)
 
 
 ERROR = torch.tensor([[50.0, -50.0, math.log(3), 0.0, -math.log(3)], [-math.log(7), 0.0, math.log(3), 50.0, -50.0]])
@@ -85,15 +93,15 @@ def test_fca_is_binary_cross_entropy_on_visible_positions() -> None:
     assert float(metrics["error/right"]) == pytest.approx((1 / 2 + 1 / 4 + 1 / 8 + 1 / 2 + 3 / 4) / 5)
     assert float(metrics["positive_rate"]) == pytest.approx(1 / 6)
     assert float(metrics["acc/visible"]) == pytest.approx(5 / 6)  # only the 3/4 on a right token is over 1/2
-    assert "ce/masked" not in metrics
+    assert "ce/demasked" not in metrics
 
 
 def test_fca_joint_adds_cross_entropy_at_the_masks() -> None:
     plain = float(FCA().loss(ERROR, fca_batch(None))[0])
     logits = gold_with(torch.full((2, 5), 1 / 8))
     loss, metrics = FCA(gamma=0.25).loss(Outputs(logits, ERROR), fca_batch(0.25))
-    assert float(loss) == pytest.approx(0.25 * plain + 0.5 * 3 * math.log(2) / 2, rel=1e-5)
-    assert float(metrics["ce/masked"]) == pytest.approx(3 * math.log(2), rel=1e-5)
+    assert float(loss) == pytest.approx(0.25 * plain + 0.5 * 2 * 3 * math.log(2) / 2, rel=1e-5)
+    assert float(metrics["ce/demasked"]) == pytest.approx(3 * math.log(2), rel=1e-5)
     assert float(metrics["bce/visible"]) == pytest.approx(
         float(FCA().loss(ERROR, fca_batch(None))[1]["bce/visible"]), rel=1e-6
     )

@@ -153,3 +153,21 @@ def test_by_name_and_bad_options() -> None:
         objective("mdm", epz=0.5)
     with pytest.raises(ValidationError):
         MDM(eps=0.0)
+
+
+@pytest.mark.parametrize("with_blocks", [False, True])
+def test_visible_tokens_and_a_range_of_rates_equal_a_loop(with_blocks: bool) -> None:
+    clean, editable, keys, blocks = rows(12, 17)
+    out = MDM(visible_weight=0.4, mask_ratio=(0.5, 0.9)).corrupt(
+        Batch(clean, editable, keys, IDS, blocks if with_blocks else None)
+    )
+    for r in range(len(clean)):
+        length = int(editable[r].sum())
+        for i in range(clean.shape[1]):
+            t = 0.5 + 0.4 * float(uniform(fold(keys[r], 1, int(blocks[r, i]) if with_blocks else 0)))
+            p = 0.999 * t + 0.001
+            masked = bool(editable[r, i]) and float(uniform(fold(keys[r], 2, i))) < p
+            assert int(out.input[r, i]) == (IDS.mask if masked else int(clean[r, i]))
+            weight = 1 / (p * length) if masked else 0.4 / length if editable[r, i] else 0.0
+            assert float(out.weights[r, i]) == pytest.approx(weight, rel=1e-5)
+    assert torch.equal(out.sets["right"], editable & (out.input != IDS.mask))

@@ -188,7 +188,8 @@ def test_fca_may_choose_what_was_masked_at_t_and_weighs_by_one_over_t() -> None:
     assert torch.equal(out.sets["masked"], first & ~out.sets["artefact"])
     assert (first & out.sets["artefact"]).any()
     joint = FCA(artefacts="uniform", gamma=1.0).corrupt(Batch(clean, editable, keys, SMALL))
-    close(torch.where(first, joint.weights, 0).sum(1), 1.0)  # E[1/t; masked] = 1 at every position
+    assert joint.apart is not None
+    close(joint.apart.weights.sum(1), 1.0)  # E[1/t; masked] = 1 at every position
     visible = torch.where(out.sets["visible"], out.weights, 0).sum(1)
     torch.testing.assert_close(visible, torch.full_like(visible, 2.0))
 

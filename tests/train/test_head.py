@@ -14,17 +14,19 @@ from dlmsample.cli.settings import choose_policy
 from dlmsample.heads import load_head
 from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
+from dlmsample.tasks import Example, Score, Task
 from dlmsample.train import checkpoint
-from dlmsample.train.calibrate import calibrate, measure
+from dlmsample.train.calibrate import calibrate, measure, operating, operating_point
 from dlmsample.train.config import TrainError, load
 from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.layout import lay_out
 from dlmsample.train.export import export
 from dlmsample.train.model import build_model
 from dlmsample.train.trainer import Trainer
+from tests.train import standin
 from tests.train.standin import recipe
 
-HEAD = ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 16}", "objective.name=fca"]
+HEAD = ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 16, operating: {problems: 0}}", "objective.name=fca"]
 BOTH = frozenset({"logits", "error"})
 
 
@@ -113,7 +115,13 @@ def test_the_head_sees_what_it_sees_in_decoding(base: tuple[Path, list[str]], at
 def test_the_result_loads_and_decodes(trained: tuple[Trainer, Path]) -> None:
     trainer, out = trained
     final = out / "final"
-    assert {f.name for f in final.iterdir()} == {"config.json", "model.safetensors", "training.json", "README.md"}
+    assert {f.name for f in final.iterdir()} == {
+        "config.json",
+        "decoding_config.json",
+        "model.safetensors",
+        "training.json",
+        "README.md",
+    }
     assert {t.dtype for t in load_file(final / "model.safetensors").values()} == {torch.float16}
     record = json.loads((final / "training.json").read_text())
     found = record["validation"]
@@ -132,7 +140,7 @@ def test_the_offset_makes_one_half_the_operating_point(trained: tuple[Trainer, P
     again = measure(*arguments)
     assert torch.equal(logits, again[0])
     assert torch.equal(wrong, again[1])
-    best = calibrate(trainer.inner.head, logits, wrong)["f1"]
+    best = calibrate(trainer.config, trainer.inner, logits, wrong)["validation"]["f1"]
     for shift in (-1.0, -0.3, 0.3, 1.0):
         flagged = logits + shift > 0
         hits = float((flagged & wrong).sum())
@@ -158,7 +166,7 @@ def test_resume_and_export_are_exact(
     ("changes", "message"),
     [
         (["objective.name=fca"], "trains a head: give 'head'"),
-        (["head={width: 16, heads: 2, mlp: 32}"], "trains no head: leave 'head' out"),
+        (["head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}"], "trains no head: leave 'head' out"),
         ([*HEAD, "lora={rank: 2, alpha: 2}"], "trains the head alone: leave 'lora' out"),
         ([*HEAD, "head.heads=3"], "head: "),
     ],
@@ -166,3 +174,52 @@ def test_resume_and_export_are_exact(
 def test_mistakes(tmp_path: Path, changes: list[str], message: str) -> None:
     with pytest.raises(TrainError, match=message):
         build_model(load(str(recipe(tmp_path)), changes))
+
+
+class Sums(Task):
+    """Two of the stand-in's problems with a scorer."""
+
+    name = "sums"
+
+    def __len__(self) -> int:
+        return 2
+
+    def example(self, index: int) -> Example:
+        return standin.problem("valid", index)
+
+    def score(self, example: Example, text: str) -> Score:
+        return Score(example.answer in text, None)
+
+
+def test_the_operating_point_is_decoded(
+    base: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The threshold that decodes best becomes 0.5: the shifted head at 0.5 is the old one at that threshold."""
+    monkeypatch.setattr(operating, "_task", lambda config: Sums("valid"))
+    setting = "head.operating={problems: 2, tokens_per_step: [4, 8], extra_steps: 100, minutes: 60, batch_size: 2}"
+    trainer = Trainer(load(str(base[0]), [*base[1], setting, "steps=1"]), tmp_path)
+    assert trainer.run()
+    record = json.loads((tmp_path / "final" / "training.json").read_text())
+    found = record["operating_point"]
+    assert found["chosen_by"] == "accuracy of decoding"
+    assert {row["tokens_per_step"] for row in found["tried"]} == {4, 8}
+    assert all(row["steps"] >= row["plain_steps"] > 0 for row in found["tried"])
+    head = trainer.inner.head
+    hidden, at = torch.randn(1, 8, head.config.hidden_size), torch.arange(8)[None]
+    new = head(hidden, at, at >= 0).sigmoid()
+    head.add_offset(-head.config.offset)
+    old = head(hidden, at, at >= 0).sigmoid()
+    assert torch.equal(new > 0.5, old > found["threshold_before"])
+    assert "## Operating point" in (tmp_path / "final" / "README.md").read_text()
+
+
+def test_no_threshold_is_begun_when_the_time_is_over(
+    base: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operating, "_task", lambda config: Sums("valid"))
+    setting = "head.operating={problems: 1, tokens_per_step: [8], minutes: 1}"
+    trainer = Trainer(load(str(base[0]), [*base[1], setting, "steps=1"]), tmp_path)
+    logits, wrong = torch.arange(40.0), torch.arange(40) % 4 == 0
+    ticks = iter([0.0, 30.0, 61.0])
+    tried = operating_point(trainer.config, trainer.inner.eval(), logits, wrong, lambda: next(ticks))
+    assert len(tried) == 1

@@ -234,8 +234,16 @@ def test_recorded_commands_name_no_machine() -> None:
         ["objective.name=random_t2t"],
         ["objective.name=self_generated_t2t"],
         ["objective.name=scope", "objective.options.mdm_share=0"],
-        ["objective.name=fca", "objective.options.artefacts=uniform", "head={width: 16, heads: 2, mlp: 32}"],
-        ["objective.name=fca", "objective.options.gamma=1", "head={width: 16, heads: 2, mlp: 32}"],
+        [
+            "objective.name=fca",
+            "objective.options.artefacts=uniform",
+            "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
+        ],
+        [
+            "objective.name=fca",
+            "objective.options.gamma=1",
+            "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
+        ],
     ],
     ids=["random_t2t", "self_generated_t2t", "scope", "fca", "joint"],
 )
@@ -263,8 +271,17 @@ def test_the_recipes_of_the_papers_have_their_sizes() -> None:
     [
         ["objective.name=self_generated_t2t", "lora={rank: 2, alpha: 4}"],
         ["objective.name=scope", "model.geometry.block_alignment=absolute", "windows.eos_tail=4"],
-        ["objective.name=fca", "objective.options.gamma=1", "head={width: 16, heads: 2, mlp: 32}", "ema=0.9"],
-        ["objective.name=fca", "head={width: 16, heads: 2, mlp: 32}", "model.geometry.attention=bidirectional"],
+        [
+            "objective.name=fca",
+            "objective.options.gamma=1",
+            "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
+            "ema=0.9",
+        ],
+        [
+            "objective.name=fca",
+            "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
+            "model.geometry.attention=bidirectional",
+        ],
     ],
 )
 def test_a_step_never_waits_for_the_device(path: Path, tmp_path: Path, changes: list[str]) -> None:

@@ -21,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 CASES = {
     "all": ["ema=0.9"],
     "lora": ["lora={rank: 4, alpha: 8}", "objective.name=self_generated_t2t"],
-    "joint": ["head={width: 16, heads: 2, mlp: 32, calibration_rows: 8}", "objective={name: fca, options: {gamma: 1}}"],
+    "joint": [
+        "head={width: 16, heads: 2, mlp: 32, calibration_rows: 8, operating: {problems: 0}}",
+        "objective={name: fca, options: {gamma: 1}}",
+    ],
 }
 
 

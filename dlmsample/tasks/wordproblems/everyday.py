@@ -165,6 +165,11 @@ def _other(random: Callable[[], float]) -> str:
     if kind < 0.75:
         text = " ".join([_pick(random, words.COMMON) for _ in range(1 + int(random() * 20))])
         return text + ("?" if random() < 0.5 else "")
+    return letters(random)
+
+
+def letters(random: Callable[[], float]) -> str:
+    """Up to 30 characters of some script, with spaces."""
     low, high = _ALPHABETS[int(random() * len(_ALPHABETS))]
-    letters = [chr(low + int(random() * (high - low))) for _ in range(1 + int(random() * 30))]
-    return "".join([" " if random() < 0.15 else letter for letter in letters])
+    drawn = [chr(low + int(random() * (high - low))) for _ in range(1 + int(random() * 30))]
+    return "".join([" " if random() < 0.15 else letter for letter in drawn])

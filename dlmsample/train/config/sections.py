@@ -186,6 +186,23 @@ class LoraSection(Section):
     """Names of linear layers; None: the attention's and the MLP's, by model type."""
 
 
+class OperatingSection(Section):
+    """How a head's operating point is chosen: by decoding problems of the validation split with DSC.
+
+    The threshold with the best accuracy, as a mean over ``tokens_per_step``, wins among those that take at most
+    ``extra_steps`` more steps than plain decoding, as a mean of the ratios. Ours: the paper prints no threshold.
+    """
+
+    problems: int = Field(default=64, ge=0)
+    """So many problems of a run's task; 0, or data without a scorer: the threshold with the best F1 on tokens."""
+    tokens_per_step: tuple[int, ...] = Field(default=(1, 2, 3, 4), min_length=1)
+    extra_steps: float = Field(default=0.6, ge=0)
+    minutes: float = Field(default=5.0, gt=0)
+    """No further threshold is tried after so long."""
+    batch_size: int = Field(default=64, ge=1)
+    """Problems that are decoded together."""
+
+
 class HeadSection(Section):
     """A correction head on one layer's output; it trains alone unless the objective needs logits as well."""
 
@@ -196,7 +213,8 @@ class HeadSection(Section):
     layer: int = -2
     """Which entry of the body's hidden states it reads; -2 is the penultimate layer's output."""
     calibration_rows: int = Field(default=2048, ge=1)
-    """Validation examples that choose the offset at the end."""
+    """Validation examples that are scored at the end; no more than a data set has."""
+    operating: OperatingSection = OperatingSection()
 
 
 class SampleSection(Section):
