@@ -13,9 +13,13 @@ import torch
 
 import dlmsample as ds
 from dlmsample.decoding.captured import pool
+from dlmsample.policies.registry import POLICIES
 from tests.browser import NAMES, Browser, find
 from tests.pages import Server
 from tests.tape import tapes
+
+#: Policies of which the quick tests take one variant each.
+ZOO = {name for name, place in POLICIES.built_in.items() if ".zoo." in place}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,9 +29,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--full"):
+        seen: set[tuple[object, ...]] = set()
         for item in items:
-            if item.get_closest_marker("full"):
+            if item.get_closest_marker("full") or _another_variant(item, seen):
                 item.add_marker(pytest.mark.skip(reason="runs in make test-full"))
+
+
+def _another_variant(item: pytest.Item, seen: set[tuple[object, ...]]) -> bool:
+    """Whether a test has met this policy of the zoo already, under the same attention: once is the quick sample."""
+    params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
+    policy = params.get("policy")
+    name = policy if isinstance(policy, str) else getattr(policy, "name", None)
+    if name not in ZOO:
+        return False
+    key = (item.nodeid.partition("[")[0], name, params.get("attention"))
+    before = key in seen
+    seen.add(key)
+    return before
 
 
 @pytest.fixture(scope="session")
