@@ -230,25 +230,30 @@ def plain(
     )
 
 
-def alternatives(logits: Tensor, mask_id: int, count: int) -> Alternatives:
+def alternatives(
+    logits: Tensor,
+    mask_id: int,
+    count: int,
+    excluded: tuple[Tensor, Tensor] | None = None,
+    never: Tensor | None = None,
+) -> Alternatives:
     """The most probable tokens of every position and the entropy of all of them; for the trace, no policy sees it.
 
     Args:
         logits: ``[row, pos, vocab]``, any float dtype.
         mask_id: counted out.
         count: tokens of each position.
+        excluded: as for :func:`predict`.
+        never: as for :func:`predict`.
 
     Example:
         >>> found = alternatives(torch.tensor([[[0.0, 0.0, 9.0]]]), mask_id=2, count=2)
         >>> found.tokens.tolist(), found.probs.tolist(), round(found.entropy.item(), 4)
         ([[[0, 1]]], [[[0.5, 0.5]]], 0.6931)
     """
-    logits = logits.float().nan_to_num(nan=-_LARGE, posinf=_LARGE, neginf=-_LARGE)
-    logits = logits.masked_fill(torch.arange(logits.shape[-1], device=logits.device) == mask_id, -torch.inf)
-    log_p = torch.log_softmax(logits, -1)
-    top = log_p.topk(min(count, logits.shape[-1]), dim=-1)
-    entropy = -(log_p.exp() * log_p.clamp(min=-_LARGE)).sum(-1)
-    return Alternatives(top.indices, top.values.exp(), entropy)
+    probs = _cleaned(logits, mask_id, excluded, never).softmax(-1)
+    top = probs.topk(min(count, logits.shape[-1]), dim=-1)
+    return Alternatives(top.indices, top.values, torch.special.entr(probs).sum(-1))
 
 
 def _odds(mass: Tensor, token: Tensor) -> Tensor:

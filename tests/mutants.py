@@ -185,7 +185,7 @@ def _policy(names: str) -> str:
 TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
     ("predict.py", "tests/test_predict.py"): [
         ("banned = (vocab == mask_id)[None]", "banned = (vocab == -1)[None]"),
-        ("banned | (rows[:, None] & (vocab[:, None] == ids).any(-1))", "banned | (vocab[:, None] == ids).any(-1)"),
+        ("banned | (rows[:, None] & torch.isin(vocab, ids))", "banned | torch.isin(vocab, ids)"),
         ("        prob=1 / (1 + odds)", "        prob=1 / (1 + current_odds)"),
         ("current_prob=1 / (1 + current_odds)", "current_prob=1 / (1 + odds)"),
         ("rest = mass.scatter(-1, index, 0.0).sum(-1)", "rest = mass.sum(-1) - mass.gather(-1, index)[..., 0]"),
@@ -260,7 +260,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("members.float().mean()", "members.float().sum()"),
     ],
     ("mdm.py", "tests/objectives/test_mdm.py"): [
-        ("(1 - self.eps) * draws.per_canvas(RATE) + self.eps", "draws.per_canvas(RATE)"),
+        ("(1 - self.eps) * between(self.mask_ratio, draws.per_canvas(RATE)) + self.eps", "draws.per_canvas(RATE)"),
         ("1 / (p * length)", "1 / length"),
         ("masked = editable & (", "masked = ("),
         ("draws.per_position(MASK) < p", "draws.per_canvas(MASK) < p"),
@@ -290,7 +290,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
     ("fca.py", _LOOPS): [
         ("t = (1 - step) * draws.per_canvas(d.RATE)", "t = draws.per_canvas(d.RATE)"),
         ("< later / (1 - t)", "< later"),
-        ("masked = masked & ~chosen", "masked = masked & True"),
+        ("first, masked = masked, masked & ~chosen", "first, masked = masked, masked & True"),
         ('"self": masked | newly', '"self": newly'),
         ('"prism": newly', '"prism": masked | newly'),
         ("count.clamp(min=1)", "count"),

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from dlmsample.models.recommended import RECOMMENDED, recommended
-from dlmsample.policies.registry import make_policy
+from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.support.registry import unknown
 
 
@@ -165,7 +165,7 @@ def choose_policy(
         fits = said.policy == DEFAULT_POLICY
         note = "" if fits else f"{source} was trained for --policy {said.policy}; --policy auto takes it"
         return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), {}, note)
-    policy = make_policy(said.policy, {**said.policy_options, **changed})
+    policy = make_policy(said.policy, changed_options(said.policy_options, changed))
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
     return ChosenPolicy(
         policy, said.options, f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"

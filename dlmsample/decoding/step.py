@@ -157,6 +157,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     shadow = None if features.shadow is None else features.shadow[..., : settings.vocabulary]
     previous = logits if previous is None else previous[..., : settings.vocabulary]
     current = block.tokens if settings.vocabulary is None else block.tokens.clamp(max=settings.vocabulary - 1)
+    banned = _excluded(policy, state, block, settings)
     pred = predict(
         logits,
         current,
@@ -165,7 +166,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
-        excluded=_excluded(policy, state, block, settings),
+        excluded=banned,
         divided=_divided(policy, state, block, settings),
         never=settings.tokenless,
         needs=policy.needs if settings.needs is None else settings.needs,
@@ -224,7 +225,9 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     if update.prob is not None:
         pred = pred._replace(prob=update.prob)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
-    others = alternatives(features.logits, settings.mask_id, settings.alternatives) if settings.alternatives else None
+    others = None
+    if settings.alternatives:
+        others = alternatives(logits, settings.mask_id, settings.alternatives, banned, settings.tokenless)
     change = Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info, others)
     return after, outcome, change
 

@@ -100,10 +100,12 @@ def from_dump(kind: str, known: Iterable[type[Piece]], value: Any) -> Any:
 def _told(rule: str, error: dict[str, Any]) -> PieceError:
     """pydantic's first error of a piece."""
     inside = error.get("ctx", {}).get("error")
+    said = error["msg"].removeprefix("Value error, ")
+    if not error["loc"]:  # of several options together
+        return PieceError(f"{rule}: {said}", ())
     option = str(error["loc"][0])
     if isinstance(inside, PieceError):  # of a piece in this one
         return PieceError(f"{option} of {rule}: {inside}", (option, *inside.place))
     if error["type"] == "missing":
         return PieceError(f"{option} of {rule} must be given", (option,))
-    said = error["msg"].removeprefix("Value error, ")
     return PieceError(f"{option} of {rule}: {said} (got {error['input']!r})", (option,))

@@ -130,6 +130,21 @@ def make_policy(name: str, options: dict[str, Any]) -> Any:
         raise ValueError(f"{name}: {'; '.join(_meaning(dict(error)) for error in e.errors())}") from e
 
 
+def changed_options(options: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with some of them changed; of a piece, only those that are named, unless its rule is another one.
+
+    Example:
+        >>> changed_options({"edit": {"rule": "replace", "threshold": 0.5}}, {"edit": {"threshold": 0.9}})
+        {'edit': {'rule': 'replace', 'threshold': 0.9}}
+    """
+    whole = dict(options)
+    for name, value in changed.items():
+        old = whole.get(name)
+        inside = isinstance(old, Mapping) and isinstance(value, Mapping) and "rule" not in value
+        whole[name] = changed_options(old, value) if inside else value  # type: ignore[arg-type]
+    return whole
+
+
 def _meaning(error: dict[str, Any]) -> str:
     from dlmsample.policies.piece import PieceError
 

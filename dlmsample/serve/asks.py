@@ -11,7 +11,7 @@ from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.arguments import EncodedPrompt, RowKeys, encode_prompt, stop_strings
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.models.denoiser import Prompt
-from dlmsample.policies.registry import make_policy
+from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody
 from dlmsample.serve.checkpoints import ServedModel, find
 from dlmsample.serve.engine.jobs import EngineEvent, Job
@@ -121,10 +121,10 @@ def _policy(body: AnswerBody, served: ServedModel) -> tuple[Any, Any]:
         if served.recommended is None:
             raise ValueError(f"policy: nothing is recommended for {served.name}: name one, or leave it out")
         policy, length = served.recommended
-        policy = make_policy(policy.name, {**policy.model_dump(), **changed}) if changed else policy
+        policy = make_policy(policy.name, changed_options(policy.model_dump(), changed)) if changed else policy
     elif body.policy is None:
         policy, length = served.policy, served.block_length
-        policy = make_policy(policy.name, {**policy.model_dump(), **changed}) if changed else policy
+        policy = make_policy(policy.name, changed_options(policy.model_dump(), changed)) if changed else policy
     else:
         policy, length = make_policy(body.policy, changed), served.block_length
     return policy, length if body.block_length is None else body.block_length

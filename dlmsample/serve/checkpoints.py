@@ -20,7 +20,7 @@ class ServedModel:
     """A loaded checkpoint, and how its answers are decoded where a request does not say.
 
     Raises:
-        ValueError: it has no tokenizer.
+        ValueError: it has no tokenizer, or its rows must not be padded.
     """
 
     name: str  #: what requests call it
@@ -33,6 +33,11 @@ class ServedModel:
     def __post_init__(self) -> None:
         if self.model.tokenizer is None:
             raise ValueError(f"{self.name} has no tokenizer, so it cannot be served: put its files into the folder")
+        if self.model.interface.equal_lengths:
+            raise ValueError(
+                f"{self.name} cannot be served: its rows must not be padded, and requests share a batch; "
+                "decode with Sampler.generate, which batches equal lengths"
+            )
         # Requests are encoded while the engine decodes; a tokenizer is not for two threads at a time.
         own = replace(self.model, tokenizer=copy.deepcopy(self.model.tokenizer))
         object.__setattr__(self, "encoder", own)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -168,8 +169,11 @@ def _served(given: ServeOptions, policies: dict[Any, Any], block_length: Any) ->
             revision=given.revision,
             ignore_config=given.ignore_config,
         )
-        trained_for = settings.choose_policy(settings.AUTO, name, adapter, given.head, {})
+        recommended = None
+        with suppress(ValueError):  # nobody asked for a recommendation: a damaged one is none
+            trained_for = settings.choose_policy(settings.AUTO, name, adapter, given.head, {}, given.revision)
+            wide = trained_for.options.get("block_length") if block_length is None else block_length
+            recommended = (trained_for.policy, wide)
         called = served_name(name, adapter)
         length = chosen.options.get("block_length") if block_length is None else block_length
-        recommended = (trained_for.policy, trained_for.options.get("block_length"))
         yield called, ServedModel(called, checkpoint.load(name), chosen.policy, length, recommended)
