@@ -135,7 +135,15 @@ def main() -> None:
         walk: dict[str, Callable[[], Way]] = dict(zip(WAYS, (command, token, training_step), strict=True))
         way = walk[args.only]()
         edges = [[*pair, count] for pair, count in way.moves.items()]  # in the order in which they first happened
-        print(json.dumps({"files": len(way.calls), "moves": way.moves.total(), "edges": edges}))
+        print(
+            json.dumps(
+                {
+                    "files": len(way.calls.keys() | {file for move in way.moves for file in move}),
+                    "moves": way.moves.total(),
+                    "edges": edges,
+                }
+            )
+        )
         return
     figures = {way: in_fresh_process(way) for way in WAYS}
     for way, found in figures.items():
