@@ -83,6 +83,7 @@ def test_the_result_is_a_peft_folder_with_its_record(trained: tuple[Trainer, Pat
         "adapter_model.safetensors",
         "training.json",
         "README.md",
+        "decoding_config.json",
     }
     assert {t.dtype for t in load_file(final / "adapter_model.safetensors").values()} == {torch.float16}
     config = json.loads((final / "adapter_config.json").read_text())

@@ -154,7 +154,7 @@ def batches(steps: BatchSteps, start: int, stop: int) -> Iterator[list[MicroBatc
         batch_size=None,
         sampler=range(start, stop),  # type: ignore[arg-type]
         num_workers=workers,
-        collate_fn=list,  # the same micro-batches, as they are
+        collate_fn=_same,
         worker_init_fn=_quiet,
         prefetch_factor=4 if workers else None,
     )
