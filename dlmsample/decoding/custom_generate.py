@@ -21,6 +21,7 @@ from dlmsample.models.denoiser import Alignment, Attention, Denoiser, Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.policies.base import Policy
 from dlmsample.policies.registry import policy as policy_by_name
+from dlmsample.support.validated import mistakes
 
 #: What transformers makes of options that the Sampler takes itself; anything else among them is refused.
 _PROCESSORS = frozenset({"TemperatureLogitsWarper", "TopKLogitsWarper", "TopPLogitsWarper"})
@@ -178,7 +179,7 @@ def _denoiser(model: Any, config: Any, said: dict[str, Any], block_length: Any, 
     try:
         facts = Facts(**{**given, "eos_ids": tuple(given["eos_ids"])})
     except pydantic.ValidationError as e:
-        wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
+        wrong = mistakes(e, "facts")
         raise ValueError(f"what {name} or custom_generate says is wrong: {wrong}; correct it") from e
     return Denoiser(name, model, tokenizer, facts)
 

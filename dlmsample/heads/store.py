@@ -13,6 +13,7 @@ from torch import nn
 
 from dlmsample.heads.correction import CorrectionHead, HeadConfig
 from dlmsample.support.text import parse_json
+from dlmsample.support.validated import mistakes
 
 _Module = TypeVar("_Module", bound=nn.Module)
 CONFIG, WEIGHTS, RECORD = "config.json", "model.safetensors", "training.json"
@@ -113,7 +114,7 @@ def _config(folder: Path) -> HeadConfig:
     try:
         return HeadConfig(**parse_json(path.read_text(encoding="utf-8")))
     except ValidationError as e:
-        wrong = "; ".join(f"{'.'.join(map(str, x['loc'])) or 'head'}: {x['msg']}" for x in e.errors())
+        wrong = mistakes(e, "head")
         raise ValueError(f"{str(path)!r} describes no correction head ({wrong}): give a folder of save_head") from e
     except (ValueError, TypeError) as e:
         raise ValueError(f"{str(path)!r} is no JSON object ({e}): save the head again") from e

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 
 class _Listed(type(BaseModel)):  # type: ignore[misc]  # pydantic's metaclass has no public name
@@ -42,3 +42,19 @@ class Options(BaseModel, metaclass=_Listed):
 
     def __dir__(self) -> list[str]:
         return sorted({*dir(type(self)), *type(self).model_fields, "model_dump", "model_validate"})
+
+
+def mistakes(error: ValidationError, whole: str) -> str:
+    """What pydantic found wrong, on one line: each place with its message; ``whole`` names the object itself.
+
+    Example:
+        >>> class Point(Options):
+        ...     x: int
+        >>> try:
+        ...     Point(x="a", y=1)
+        ... except ValidationError as error:
+        ...     print(mistakes(error, "point"))
+        x: Input should be a valid integer, unable to parse string as an integer; y: Extra inputs are not permitted
+    """
+    said = ((".".join(map(str, e["loc"])) or whole, e["msg"].removeprefix("Value error, ")) for e in error.errors())
+    return "; ".join(f"{place}: {' '.join(message.split())}" for place, message in said)

@@ -45,6 +45,13 @@ def test_answers_are_those_of_the_sampler_and_see_what_was_said(nano: ds.Denoise
     assert chat.messages == [*said, {"role": "assistant", "content": second.text}]
 
 
+def test_set_changes_one_option_of_a_piece(nano: ds.Denoiser) -> None:
+    fill = ds.fill.Threshold(threshold=0.6)
+    chat = ChatSession(nano, ds.chain(fill, ds.edit.Replace(threshold=0.5)), {}, 40, 0)
+    chat.command("/set edit.threshold=0.9")
+    assert chat.policy == ds.chain(fill, ds.edit.Replace(threshold=0.9))
+
+
 def test_commands(nano: ds.Denoiser) -> None:
     chat = session(nano)
     assert chat.command("/policy") == "policy unmask tokens_per_step=4"

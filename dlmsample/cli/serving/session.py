@@ -12,7 +12,7 @@ from dlmsample.decoding.arguments import RowKeys, encode_prompt, new_tokens
 from dlmsample.decoding.live import LiveBatches
 from dlmsample.decoding.request import Request
 from dlmsample.decoding.trace import events
-from dlmsample.policies.registry import make_policy
+from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.support.registry import unknown
 from dlmsample.types import Event, RowStats
 
@@ -95,7 +95,7 @@ class ChatSession:
                 self._change(make_policy(rest, {}))
             case "/set":
                 changed = settings.parse_settings([rest])
-                self._change(make_policy(self.policy.name, {**self.policy.model_dump(), **changed}))
+                self._change(make_policy(self.policy.name, changed_options(self.policy.model_dump(), changed)))
             case "/seed" | "/tokens":
                 return self._number(name[1:], rest)
             case "/undo":

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
+from dlmsample.support.validated import mistakes
 
 #: The fields of our section of a config.json, for errors.
 DECLARED = ", ".join(f.name for f in fields(Facts))
@@ -49,7 +50,7 @@ def find_facts(
     try:
         facts = Facts(**given)
     except ValidationError as e:
-        wrong = "; ".join(f"{'.'.join(map(str, x['loc']))}: {x['msg']}" for x in e.errors())
+        wrong = mistakes(e, "section")
         raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json, or an override, is wrong: {wrong}") from e
     outside = [i for i in (facts.mask_id, *facts.eos_ids) if not 0 <= i < vocabulary]
     if outside:
