@@ -3,6 +3,7 @@ of them."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -29,23 +30,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--full"):
-        seen: set[tuple[object, ...]] = set()
+        sample = _sample(items)
         for item in items:
-            if item.get_closest_marker("full") or _another_variant(item, seen):
+            if item.get_closest_marker("full") or (_case(item) and item not in sample):
                 item.add_marker(pytest.mark.skip(reason="runs in make test-full"))
 
 
-def _another_variant(item: pytest.Item, seen: set[tuple[object, ...]]) -> bool:
-    """Whether a test has met this policy of the zoo already, under the same attention: once is the quick sample."""
+def _sample(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Of each test and policy the one variant that quick runs take.
+
+    A hash chooses it, so that the policies of a test together meet every attention, alignment and temperature.
+    """
+    first: dict[tuple[str, str], pytest.Item] = {}
+    for item in sorted(items, key=lambda item: hashlib.sha256(item.nodeid.encode()).digest()):
+        if case := _case(item):
+            first.setdefault((item.nodeid.partition("[")[0], case), item)
+    return set(first.values())
+
+
+def _case(item: pytest.Item) -> str:
+    """The policy, and its options where it is none of the zoo, that a test is parametrised with; "" for none."""
     params: dict[str, Any] = getattr(getattr(item, "callspec", None), "params", {})
     policy = params.get("policy")
-    name = policy if isinstance(policy, str) else getattr(policy, "name", None)
-    if name not in ZOO:
-        return False
-    key = (item.nodeid.partition("[")[0], name, params.get("attention"))
-    before = key in seen
-    seen.add(key)
-    return before
+    name = getattr(policy, "name", policy)
+    if not isinstance(name, str):
+        return ""
+    return name if name in ZOO else f"{name} {policy!r} {params.get('options')}"
 
 
 @pytest.fixture(scope="session")

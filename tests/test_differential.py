@@ -149,7 +149,9 @@ def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: boo
     if not full:
         lengths = [draw.choice(lengths)]
     for share, block_length in enumerate(lengths):
-        compare_trained(nano, prompts[share :: len(lengths)], policy, options, 40, block_length=block_length)
+        compare_trained(
+            nano, prompts[share :: len(lengths)], policy, options, 40 if full else 24, block_length=block_length
+        )
 
 
 def test_nano_sampled(nano: ds.Denoiser, full: bool) -> None:

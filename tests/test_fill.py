@@ -103,11 +103,11 @@ def test_random_models(attention: str, policy: str, options: dict[str, Any], ful
 
 @pytest.mark.parametrize("buffer", [None, 0, 2])
 @every_form
-def test_a_head(attention: str, alignment: str, buffer: int | None) -> None:
+def test_a_head(attention: str, alignment: str, buffer: int | None, full: bool) -> None:
     """DSC(scorer="head"): only placed tokens are suspects, given ones are what the head reads beside them."""
     draw = random.Random(f"head{attention}{alignment}{buffer}")
     model = with_head(random_model(attention, alignment, seed=9))
-    for block_length in (None, 5):
+    for block_length in (None, 5) if full else (draw.choice((None, 5)),):
         options = {"stride": 1, "max_remasks": 3, "threshold": 0.4, "buffer": buffer}
         compare(model, texts(draw, 3), "dsc", options, block_length=block_length)
 
@@ -116,14 +116,14 @@ def test_a_head(attention: str, alignment: str, buffer: int | None) -> None:
 def test_a_batch_is_its_rows_alone(policy: Policy, full: bool) -> None:
     """Ragged rows, in any order, in any batch; with "all" even the blocks are ragged."""
     cells = [(form, block_length) for form in FORMS for block_length in (None, 4)]
-    for form, block_length in cells if full else random.Random(repr(policy)).sample(cells, 2):
+    for form, block_length in cells if full else random.Random(repr(policy)).sample(cells, 1):
         model = random_model(*form, seed=2)
         sampler = ds.Sampler(model, policy, block_length, temperature=1.0)
         batch = sampler.fill(TEXTS[:-1], seed=3)
         back = ds.Sampler(model, policy, block_length, temperature=1.0, batch_size=2).fill(TEXTS[-2::-1], seed=3)
         assert (back.tokens[::-1], back.stats[::-1]) == (batch.tokens, batch.stats)
         for i, ids in enumerate(TEXTS[:-1]):
-            if not full and i in (0, 4):
+            if not full and i not in (1, 2, 5):
                 continue
             alone = sampler.fill([ids], seed=3)
             assert (alone.tokens[0], alone.stats[0]) == (batch.tokens[i], batch.stats[i])
