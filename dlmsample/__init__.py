@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dlmsample.ablate.run import run as ablate
     from dlmsample.decoding.custom_generate import custom_generate as custom_generate
     from dlmsample.decoding.hub_generate import push_custom_generate as push_custom_generate
+    from dlmsample.decoding.live import watch as watch
     from dlmsample.decoding.sampler import Sampler as Sampler
     from dlmsample.models.denoiser import Denoiser as Denoiser
     from dlmsample.models.embedded import list_models as list_models
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from dlmsample.train import train as train
     from dlmsample.types import Answer as Answer
     from dlmsample.types import Block as Block
+    from dlmsample.types import Draft as Draft
     from dlmsample.types import Event as Event
     from dlmsample.types import Output as Output
     from dlmsample.types import Prediction as Prediction
@@ -53,40 +55,42 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _EXPORTS = {
+    "Answer": "types",
     "BackPlay": "policies.dsc",
+    "Block": "types",
+    "CoRe": "policies.zoo.core",
+    "CreditDecoding": "policies.zoo.credit",
     "D3IM": "policies.d3im",
     "DSC": "policies.dsc",
-    "P2": "policies.zoo.p2",
-    "RCR": "policies.zoo.rcr",
-    "ReMDM": "policies.zoo.remdm",
-    "T2M": "policies.t2m",
-    "T2T": "policies.t2t",
-    "Answer": "types",
-    "Tolerator": "policies.zoo.tolerator",
-    "WINO": "policies.zoo.wino",
-    "Block": "types",
     "Denoiser": "models.denoiser",
+    "Draft": "types",
     "Event": "types",
+    "KLASS": "policies.zoo.klass",
     "Output": "types",
+    "P2": "policies.zoo.p2",
+    "PCSampler": "policies.zoo.pc_sampler",
     "Policy": "policies.base",
     "Prediction": "types",
+    "Prophet": "policies.zoo.prophet",
+    "RCR": "policies.zoo.rcr",
+    "ReMDM": "policies.zoo.remdm",
     "RowStats": "types",
+    "Saber": "policies.zoo.saber",
     "Sampler": "decoding.sampler",
+    "T2M": "policies.t2m",
+    "T2T": "policies.t2t",
+    "Tolerator": "policies.zoo.tolerator",
     "Unmask": "policies.unmask",
     "Update": "types",
-    "list_models": "models.embedded",
+    "WINO": "policies.zoo.wino",
+    "chain": "policies.chain",
     "custom_generate": "decoding.custom_generate",
+    "list_models": "models.embedded",
     "list_policies": "policies.registry",
     "load": "models.loading",
     "policy": "policies.registry",
     "push_custom_generate": "decoding.hub_generate",
-    "chain": "policies.chain",
-    "CoRe": "policies.zoo.core",
-    "CreditDecoding": "policies.zoo.credit",
-    "KLASS": "policies.zoo.klass",
-    "PCSampler": "policies.zoo.pc_sampler",
-    "Prophet": "policies.zoo.prophet",
-    "Saber": "policies.zoo.saber",
+    "watch": "decoding.live",
 }
 _MODULES = {
     "ablate": "ablate",
@@ -111,6 +115,7 @@ __all__ = [
     "CoRe",
     "CreditDecoding",
     "Denoiser",
+    "Draft",
     "Event",
     "Output",
     "PCSampler",
@@ -137,6 +142,7 @@ __all__ = [
     "push_custom_generate",
     "tasks",
     "train",
+    "watch",
 ]
 
 

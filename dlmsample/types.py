@@ -156,6 +156,21 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Draft:
+    """An answer while it is decoded, of :func:`dlmsample.watch`."""
+
+    number: int  #: of the prompt, counted from 0
+    forwards: int  #: so many its answer has had (``nfe``)
+    tokens: list[int]  #: of every answer position, the mask id where it is still masked
+    settled: int  #: so many of them are in finished blocks, which nothing changes any more
+    text: str | None  #: of these, before the first EOS; of the last draft the whole answer's; None without a tokenizer
+    confidence: list[float | None]
+    """Probability of each token by the latest forward that saw it, of a mask's candidate; None: not seen yet."""
+    events: list[Event]  #: what changed since the draft before
+    answer: Answer | None = None  #: the last draft of a prompt has it
+
+
+@dataclass(frozen=True)
 class Output:
     """The result of :meth:`dlmsample.Sampler.generate` or ``fill``, one entry per prompt or text, in their order."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -83,3 +84,62 @@ def test_blocks_that_are_left_behind_are_known() -> None:
             batch.forward()
     assert len(seen) > 1
     assert all(list(part) == whole.tokens[0][: len(part)] for part in seen)
+
+
+def exact(event: ds.Event) -> tuple[object, ...]:
+    """An event without its figures, which rounding moves in a batch of another shape."""
+    return event.kind, event.step, event.block, event.position, event.old, event.new
+
+
+@pytest.mark.parametrize("kind", ["block_causal", "bidirectional"])
+@pytest.mark.parametrize("policy", POLICIES, ids=repr)
+def test_drafts_lead_to_the_answers_of_generate(kind: str, policy: ds.Policy) -> None:
+    chance = random.Random(repr(policy))
+    prompts = [[chance.randint(3, 40) for _ in range(n)] for n in (3, 12, 1, 7, 7)]
+    sampler = ds.Sampler(random_model(kind, seed=3), policy, temperature=1.0, batch_size=2)
+    out = sampler.generate(prompts, 21, seed=5, record=True)
+    assert out.trace is not None
+    drafts = list(ds.watch(sampler, prompts, 21, seed=5))
+    for number in range(len(prompts)):
+        mine = [draft for draft in drafts if draft.number == number]
+        answer = mine[-1].answer
+        assert answer is not None
+        assert (answer.tokens, answer.stats) == (out.tokens[number], out.stats[number])
+        told = [event for draft in mine for event in draft.events]
+        assert told == answer.trace
+        assert list(map(exact, told)) == list(map(exact, out.trace[number]))
+        assert [draft.forwards for draft in mine] == [*range(1, out.stats[number].nfe + 1)]
+        canvas = [MASK] * 21
+        for draft in mine:  # events lead from a draft to the next, and settled tokens stay
+            for event in draft.events:
+                assert draft.confidence[event.position] is not None
+                canvas[event.position] = event.new
+            assert draft.tokens == canvas
+            assert mine[-1].tokens[: draft.settled] == draft.tokens[: draft.settled]
+            assert all(0 <= sure <= 1 for sure in draft.confidence if sure is not None)
+        assert all(draft.answer is None for draft in mine[:-1])
+
+
+def test_a_draft_for_every_finished_block(nano: ds.Denoiser) -> None:
+    sampler = ds.Sampler(nano, ds.T2M(fill_threshold=0.6))
+    drafts = list(ds.watch(sampler, "Ann had 3 pens and bought 2 more. How many?", 72, every="block"))
+    assert len({draft.settled for draft in drafts}) == len(drafts) <= 4
+    told = [draft.text or "" for draft in drafts]
+    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+    assert told[-1] == sampler.generate(["Ann had 3 pens and bought 2 more. How many?"], 72).texts[0]
+
+
+def test_a_stop_string_ends_what_is_watched(nano: ds.Denoiser) -> None:
+    sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=4))
+    *_, last = ds.watch(sampler, "Ann had 3 pens and bought 2 more. How many?", 72, stop=["####"])
+    assert last.answer is not None
+    assert last.answer.stats.finish_reason == "stop"
+    assert last.text == sampler.generate("Ann had 3 pens and bought 2 more. How many?", 72, stop=["####"]).texts[0]
+
+
+def test_what_cannot_be_watched(nano: ds.Denoiser) -> None:
+    sampler = ds.Sampler(nano, "unmask")
+    with pytest.raises(ValueError, match='every is "step" or "block"'):
+        ds.watch(sampler, "x", every="token")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="context"):
+        ds.watch(sampler, "x", 10**6)

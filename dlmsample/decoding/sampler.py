@@ -163,7 +163,7 @@ class Sampler(Pretrained):
             max_new_tokens: as in :meth:`generate`, and so is what follows.
 
         Returns:
-            :class:`~dlmsample.types.Answer` by answer, in the order in which they are done.
+            :class:`~dlmsample.types.Answer` by answer, as they are done; inside one looks :func:`dlmsample.watch`.
 
         Raises:
             ValueError: as :meth:`generate`; for a bad prompt when all before it are answered.
