@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
 from dlmsample.support.registry import unknown
+from dlmsample.train.config import device
 from dlmsample.train.config.sections import (
     DataSection,
     Fraction,
@@ -55,15 +56,17 @@ class TrainConfig(Section):
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float | None = Field(default=1.0, gt=0)
-    precision: Annotated[Literal["no", "bf16"], BeforeValidator(lambda v: "no" if v is False else v)] = "no"
-    """YAML reads a bare ``no`` as false; both mean float32."""
-    compile: bool = False
+    precision: Annotated[Literal["no", "bf16"], BeforeValidator(device.precision)] = "no"
+    """YAML reads a bare ``no`` as false; both mean float32. ``auto``: bf16 on a GPU that has it."""
+    compile: Annotated[bool, BeforeValidator(device.compile_layers)] = False
+    """``auto``: on a GPU."""
     gradient_checkpointing: bool = False
     """Recompute the layers' activations in the backward pass: less memory, a forward more."""
     ema: float | None = Field(default=None, gt=0, lt=1)
     """Decay of a moving average of what trains; the result then is the average. None: no average."""
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
-    workers: int = Field(default=0, ge=0)
+    workers: Annotated[int, BeforeValidator(device.workers)] = Field(default=0, ge=0)
+    """Processes that make batches; ``auto``: as many as there are cores to spare beside a GPU, none without one."""
     checkpoint_every: int = Field(default=500, ge=1)
     log_every: int = Field(default=50, ge=1)
     keep: int = Field(default=2, ge=1)
