@@ -129,6 +129,7 @@ class ChosenPolicy(NamedTuple):
     policy: Any
     options: dict[str, Any]
     note: str
+    source: str = ""  #: what recommends it, like "adapter scope"; empty: nothing does
 
 
 def choose_policy(
@@ -167,6 +168,5 @@ def choose_policy(
         return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), {}, note)
     policy = make_policy(said.policy, changed_options(said.policy_options, changed))
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
-    return ChosenPolicy(
-        policy, said.options, f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"
-    )
+    note = f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"
+    return ChosenPolicy(policy, said.options, note, source)

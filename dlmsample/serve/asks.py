@@ -5,15 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.arguments import EncodedPrompt, RowKeys, encode_prompt, stop_strings
 from dlmsample.decoding.sampler import Sampler
+from dlmsample.decoding.saved import DECODING
 from dlmsample.models.denoiser import Prompt
 from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody
-from dlmsample.serve.checkpoints import ServedModel, find
+from dlmsample.serve.checkpoints import ServedModel, ServedPolicy, find
 from dlmsample.serve.engine.jobs import EngineEvent, Job
 from dlmsample.serve.limits import ServerLimits
 
@@ -86,16 +86,9 @@ def understand(body: AnswerBody, models: Mapping[str, ServedModel], limits: Serv
     prompts = _prompts(body)
     if body.n * len(prompts) > limits.choices:
         raise ValueError(f"n x prompts = {body.n * len(prompts)} answers: this server gives {limits.choices} at most")
-    policy, block_length = _policy(body, served)
-    sampler = Sampler(
-        served.model,
-        policy,
-        block_length,
-        body.temperature or 0.0,
-        1.0 if body.top_p is None else body.top_p,
-        body.top_k,
-        limits.batch_size,
-    )
+    policy, options = _policy(body, served)
+    asked = {name: value for name in DECODING if (value := getattr(body, name)) is not None}
+    sampler = Sampler(served.model, policy, **{**options, **served.options, **asked}, batch_size=limits.batch_size)
     encoded = [_encoded(served, prompt, new_tokens, limits) for prompt in prompts]
     stops = Stops(stop_strings(served.encoder, body.stops), served.model.decode, served.model.eos_ids)
     return Ask(
@@ -114,20 +107,16 @@ def understand(body: AnswerBody, models: Mapping[str, ServedModel], limits: Serv
     )
 
 
-def _policy(body: AnswerBody, served: ServedModel) -> tuple[Any, Any]:
-    """The policy and the block length that a body asks for, or those of the checkpoint."""
+def _policy(body: AnswerBody, served: ServedModel) -> ServedPolicy:
+    """The policy that a body asks for with the options that go with it, or the checkpoint's."""
     changed = body.options or {}
-    if body.policy == "auto":
-        if served.recommended is None:
-            raise ValueError(f"policy: nothing is recommended for {served.name}: name one, or leave it out")
-        policy, length = served.recommended
-        policy = make_policy(policy.name, changed_options(policy.model_dump(), changed)) if changed else policy
-    elif body.policy is None:
-        policy, length = served.policy, served.block_length
-        policy = make_policy(policy.name, changed_options(policy.model_dump(), changed)) if changed else policy
-    else:
-        policy, length = make_policy(body.policy, changed), served.block_length
-    return policy, length if body.block_length is None else body.block_length
+    if body.policy not in (None, "auto"):
+        return ServedPolicy(make_policy(body.policy, changed))
+    chosen = served.default if body.policy is None else served.recommended
+    if chosen is None:
+        raise ValueError(f"policy: nothing is recommended for {served.name}: name one, or leave it out")
+    policy = make_policy(chosen.policy.name, changed_options(chosen.policy.model_dump(), changed))
+    return chosen._replace(policy=policy)
 
 
 def _logprobs(body: AnswerBody) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pydantic_core import to_jsonable_python
 
@@ -15,9 +16,18 @@ from dlmsample.policies.registry import POLICIES
 from dlmsample.support.registry import unknown
 
 
+class ServedPolicy(NamedTuple):
+    """A policy, and the Sampler's options that go with it: block length, temperature, top-p, top-k."""
+
+    policy: Policy
+    options: Mapping[str, Any] = MappingProxyType({})  #: only those that are not the Sampler's own default
+
+
 @dataclass(frozen=True, eq=False)
 class ServedModel:
     """A loaded checkpoint, and how its answers are decoded where a request does not say.
+
+    A request that names a policy of its own gets ``options`` and nothing of what goes with other policies.
 
     Raises:
         ValueError: it has no tokenizer, or its rows must not be padded.
@@ -25,9 +35,9 @@ class ServedModel:
 
     name: str  #: what requests call it
     model: Denoiser
-    policy: Policy
-    block_length: int | Literal["all"] | None = None  #: None: the model's own
-    recommended: tuple[Policy, int | Literal["all"] | None] | None = None  #: what a request's policy "auto" means
+    default: ServedPolicy  #: of requests that name no policy
+    recommended: ServedPolicy | None = None  #: what a request's policy "auto" means; None: nothing is recommended
+    options: Mapping[str, Any] = field(default_factory=dict)  #: of the Sampler under every policy, before those of the policy
     encoder: Denoiser = field(init=False)  #: the same with a tokenizer that requests alone use
 
     def __post_init__(self) -> None:
@@ -55,10 +65,10 @@ class ServedModel:
                 "adapter": model.adapter,
                 "head": model.head_name,
                 "attention": model.attention,
-                "block_length": self.block_length or model.block_length,
+                "block_length": {**self.default.options, **self.options}.get("block_length") or model.block_length,
                 "context": model.context,
                 "chat": bool(getattr(model.tokenizer, "chat_template", None)),
-                "policy": policy_told(self.policy),
+                "policy": policy_told(self.default.policy),
             },
         }
 

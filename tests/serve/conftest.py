@@ -16,7 +16,7 @@ import pytest
 
 import dlmsample as ds
 from dlmsample.serve.app import ServerState
-from dlmsample.serve.checkpoints import ServedModel
+from dlmsample.serve.checkpoints import ServedModel, ServedPolicy
 from dlmsample.serve.guard import LOOPBACK
 from dlmsample.serve.limits import ServerLimits
 from dlmsample.serve.run import listen, make_server
@@ -80,10 +80,14 @@ def serving(state: ServerState, send_buffer: int | None = None) -> Iterator[Runn
         assert not thread.is_alive()
 
 
+#: What the tests' checkpoints recommend beside a policy.
+RECOMMENDED = {"block_length": 8, "temperature": 0.5, "top_p": 0.9, "top_k": 20}
+
+
 def state_of(models: dict[str, ds.Denoiser], key: str | None = None, **limits: Any) -> ServerState:
     """Models under their names, Unmask by default, T2M by recommendation."""
-    recommended = (ds.T2M(threshold=0.2), None)
-    served = {name: ServedModel(name, model, ds.Unmask(), None, recommended) for name, model in models.items()}
+    default, recommended = ServedPolicy(ds.Unmask()), ServedPolicy(ds.T2M(threshold=0.2), RECOMMENDED)
+    served = {name: ServedModel(name, model, default, recommended) for name, model in models.items()}
     return ServerState(served, ServerLimits(**limits), key, LOOPBACK)
 
 

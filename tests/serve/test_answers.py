@@ -11,6 +11,10 @@ import pytest
 
 import dlmsample as ds
 from dlmsample.policies.registry import POLICIES
+from dlmsample.serve.asks import understand
+from dlmsample.serve.bodies import CompletionBody
+from dlmsample.serve.checkpoints import ServedModel, ServedPolicy
+from dlmsample.serve.limits import ServerLimits
 from tests.docs.pages import ROOT, blocks
 from tests.serve.conftest import Running
 
@@ -155,6 +159,25 @@ def test_the_default_policy_and_the_recommended_one(client: openai.OpenAI) -> No
     assert policy() == ("unmask", ds.Unmask().model_dump())
     assert policy(options={"tokens_per_step": 2}) == ("unmask", ds.Unmask(tokens_per_step=2).model_dump())
     assert policy(policy="auto") == ("t2m", ds.T2M(threshold=0.2).model_dump())
+
+
+def test_what_goes_with_a_recommendation_goes_with_no_other_policy(client: openai.OpenAI) -> None:
+    def sampling(**extra: Any) -> tuple[Any, ...]:
+        given, own = {"model": "nano", "prompt": "A", "max_tokens": 4}, {"policy", "block_length", "top_k"}
+        more = {"extra_body": {k: v for k, v in extra.items() if k in own}}
+        reply = client.completions.create(**given, **more, **{k: v for k, v in extra.items() if k not in own})
+        return tuple(reply.dlmsample[name] for name in ("block_length", "temperature", "top_p", "top_k"))  # type: ignore[attr-defined]
+
+    assert sampling(policy="auto") == (8, 0.5, 0.9, 20)
+    assert sampling(policy="auto", temperature=0, block_length=16, top_k=3) == (16, 0.0, 0.9, 3)
+    assert sampling(policy="t2m") == sampling() == (32, 0.0, 1.0, None)
+
+
+def test_nothing_is_recommended(nano: ds.Denoiser) -> None:
+    served = ServedModel("nano", nano, ServedPolicy(ds.Unmask()), options={"block_length": 8})
+    body = CompletionBody(model="nano", prompt="A", policy="auto")
+    with pytest.raises(ValueError, match="nothing is recommended for nano"):
+        understand(body, {"nano": served}, ServerLimits())
 
 
 def test_several_prompts_and_ids(client: openai.OpenAI, nano: ds.Denoiser) -> None:

@@ -54,8 +54,12 @@ class ChatOptions(threads.ThreadOptions, options.CheckpointOptions):
     block_length: Annotated[
         str | None, typer.Option(metavar="N|all", help="Tokens per block, or all.  [default: the model's own]")
     ] = None
-    temperature: Annotated[float, typer.Option(metavar="T", help="0 takes the most probable token always.")] = 0.0
-    top_p: Annotated[float, typer.Option(metavar="P", help="Draw from tokens of this probability together.")] = 1.0
+    temperature: Annotated[
+        float | None, typer.Option(metavar="T", help="0 takes the most probable token always.  [default: 0]")
+    ] = None
+    top_p: Annotated[
+        float | None, typer.Option(metavar="P", help="Draw from tokens of this probability together.  [default: 1]")
+    ] = None
     top_k: Annotated[int | None, typer.Option(metavar="K", help="Draw from the K most probable tokens.")] = None
     seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same answers.")] = 0
     raw: Annotated[
@@ -71,7 +75,7 @@ def chat(given: ChatOptions) -> None:
     """
     block_length = settings.block_length(given.block_length)
     changed = settings.parse_settings(given.settings)
-    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed)
+    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
     screen.silence()
     threads.use(given.threads)
     model = given.load(given.model)
@@ -81,12 +85,8 @@ def chat(given: ChatOptions) -> None:
         screen.note(chosen.note)
     from dlmsample.cli.serving.session import ChatSession
 
-    sampling = {
-        "block_length": chosen.options.get("block_length") if block_length is None else block_length,
-        "temperature": given.temperature,
-        "top_p": given.top_p,
-        "top_k": given.top_k,
-    }
+    asked = {"block_length": block_length, **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")}}
+    sampling = {**chosen.options, **{name: value for name, value in asked.items() if value is not None}}
     session = ChatSession(model, chosen.policy, sampling, given.max_new_tokens, given.seed, given.raw)
     session.command("/policy")
     with interrupt.raising():

@@ -107,7 +107,7 @@ def serve(given: ServeOptions) -> None:
     names = list(dict.fromkeys(given.model or ["nano"]))
     adapters: list[str | None] = [None, *dict.fromkeys(given.adapter)]
     policies = {
-        (name, adapter): settings.choose_policy(given.policy, name, adapter, given.head, changed)
+        (name, adapter): settings.choose_policy(given.policy, name, adapter, given.head, changed, given.revision)
         for name in names
         for adapter in adapters
     }
@@ -156,7 +156,7 @@ def api_key(file: str | None) -> str | None:
 
 
 def _served(given: ServeOptions, policies: dict[Any, Any], block_length: Any) -> Iterator[tuple[str, Any]]:
-    from dlmsample.serve.checkpoints import ServedModel, served_name
+    from dlmsample.serve.checkpoints import ServedModel, ServedPolicy, served_name
 
     for (name, adapter), chosen in policies.items():
         checkpoint = options.CheckpointOptions(
@@ -172,8 +172,8 @@ def _served(given: ServeOptions, policies: dict[Any, Any], block_length: Any) ->
         recommended = None
         with suppress(ValueError):  # nobody asked for a recommendation: a damaged one is none
             trained_for = settings.choose_policy(settings.AUTO, name, adapter, given.head, {}, given.revision)
-            wide = trained_for.options.get("block_length") if block_length is None else block_length
-            recommended = (trained_for.policy, wide)
-        called = served_name(name, adapter)
-        length = chosen.options.get("block_length") if block_length is None else block_length
-        yield called, ServedModel(called, checkpoint.load(name), chosen.policy, length, recommended)
+            if trained_for.source:
+                recommended = ServedPolicy(trained_for.policy, trained_for.options)
+        called, default = served_name(name, adapter), ServedPolicy(chosen.policy, chosen.options)
+        common = {} if block_length is None else {"block_length": block_length}
+        yield called, ServedModel(called, checkpoint.load(name), default, recommended, common)

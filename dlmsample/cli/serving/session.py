@@ -7,11 +7,6 @@ from typing import Any, NamedTuple
 
 import dlmsample
 from dlmsample.cli import settings
-from dlmsample.decoding.answers import answer_of
-from dlmsample.decoding.arguments import RowKeys, encode_prompt, new_tokens
-from dlmsample.decoding.live import LiveBatches
-from dlmsample.decoding.request import Request
-from dlmsample.decoding.trace import events
 from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.support.registry import unknown
 from dlmsample.types import Event, RowStats
@@ -148,16 +143,10 @@ class ChatSession:
         return dlmsample.Sampler(self.model, policy, **{**self._sampling, "batch_size": 1})
 
     def _decoded(self, prompt: str | Sequence[dict[str, str]], watch: Callable[[list[Event]], None]) -> ChatReply:
-        sampler, masks = self._sampler(self.policy), new_tokens(self.model, self.length)
-        row = encode_prompt(self.model, prompt, False if self._raw else None, len(masks))
-        request = Request(0, row.canvas(masks), RowKeys(self.seed).of(row.before), record=True)
-        with LiveBatches(sampler, len(request.canvas), len(masks)).open() as batch:
-            batch.admit([request])
-            config, width, running = batch.slots.config, batch.slots.extent.width, batch.live[0]
-            done: list[Any] = []
-            while not done:
-                done = batch.forward()
-                reasons = config.settings.policy.reasons
-                watch(events(running.ticks[-1:], running.starts[0], width, config.settings.mask_id, reasons))
-        tokens, text = answer_of(self.model, done[0][1], len(row.before), len(masks))
-        return ChatReply(text or "", done[0][1].stats(len(tokens)))
+        chat = False if self._raw else None
+        answer = None
+        for draft in dlmsample.watch(self._sampler(self.policy), prompt, self.length, self.seed, chat=chat):
+            watch(draft.events)
+            answer = draft.answer
+        assert answer is not None
+        return ChatReply(answer.text or "", answer.stats)
