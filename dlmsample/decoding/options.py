@@ -77,15 +77,16 @@ def check_options(
         raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
     if integer("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    check_cache(model, policy, cache, refresh)
-    if "error" in policy.needs and model.head is None:
+    needs = policy.needs
+    _check_cache(model, policy, needs, cache, refresh)
+    if "error" in needs and model.head is None:
         raise ValueError(
             f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
             "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
         )
 
 
-def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> None:
+def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any) -> None:
     """The cache of a Sampler.
 
     Raises:
@@ -93,7 +94,7 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
     """
     if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
         raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
-    if "loo_prob" in policy.needs:
+    if "loo_prob" in needs:
         if cache in APPROXIMATIONS:
             raise ValueError(f"{policy.name} hides tokens one by one, which cache={cache!r} does not: leave it out")
         if cache and model.attention == "block_causal" and not takes_shadows(model):
@@ -109,7 +110,7 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
         raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
     if model.interface.kind != "decoder":
         raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
-    if "error" in policy.needs:
+    if "error" in needs:
         raise ValueError(
             f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
         )

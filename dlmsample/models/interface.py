@@ -80,15 +80,15 @@ def takes_padding(kind: ModuleKind, bidirectional: bool) -> bool:
     return kind == "masked_lm" or (kind == "module" and bidirectional)
 
 
-def text_config(module: Any) -> Any:
+def text_part(config: Any) -> Any:
     """The part of a module's configuration that tells of texts: all of it, but where the module also reads images."""
-    config = module.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def context_of(config: Any, interface: ModuleInterface) -> int:
     """Positions a canvas may have, in tokens."""
-    sizes = [size for name in _CONTEXT if isinstance(size := getattr(config, name, None), int)]
+    told = text_part(config)
+    sizes = [size for name in _CONTEXT if isinstance(size := getattr(told, name, None), int)]
     return (sizes[0] if sizes else _UNBOUNDED) - interface.offset
 
 

@@ -105,7 +105,7 @@ class Opened:
 
     def context(self, interface: ModuleInterface) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.config.get_text_config(), interface)
+        return context_of(self.config, interface)
 
     def _model_class(self) -> Any:
         import transformers

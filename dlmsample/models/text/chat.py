@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, text_of, with_text
+from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, in_form, text_of, with_text
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
 
@@ -36,7 +36,7 @@ class Written(NamedTuple):
     framed: bool  #: the tokenizer adds the special tokens that it adds to any text
 
 
-def is_framed(tokenizer: Any | None, prompt: Prompt, chat: Chat) -> bool:
+def _is_framed(tokenizer: Any | None, prompt: Prompt, chat: Chat) -> bool:
     """Whether a prompt is a text to which the tokenizer adds the special tokens that it adds to any text."""
     return isinstance(prompt, str) and (
         chat is False or (chat is None and not getattr(tokenizer, "chat_template", None))
@@ -75,14 +75,14 @@ def write(
         return None
     else:
         messages = prompt
-    check_messages(messages)
+    said = check_messages(messages)
     if tokenizer is None:
         raise ValueError(f"{name} has no tokenizer to encode text: {NO_TOKENIZER}")
     try:
-        "".join(map(text_of, messages)).encode()
+        "".join(said).encode()
     except UnicodeEncodeError as e:
         raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
-    framed = is_framed(tokenizer, prompt, chat)
+    framed = _is_framed(tokenizer, prompt, chat)
     if isinstance(prompt, str) and (framed or chat == "text"):
         if template_args:
             raise ValueError(
@@ -125,9 +125,8 @@ def render(
         raise ValueError("there is no turn to continue: the last message must be one of the assistant's")
     failure: ValueError | None = None
     for parts in (False, True):
-        given = [_in_form(message, parts) for message in messages]
         try:
-            return template.text(given, ending, parts)
+            return template.text(in_form(messages, parts), ending, parts)
         except ValueError as e:
             failure = failure or e
     assert failure is not None
@@ -206,16 +205,6 @@ class _Template:
             )
         except Exception:  # tags of transformers' own, or a template that is none: rendering says so
             return None
-
-
-def _in_form(message: Message, parts: bool) -> dict[str, Any]:
-    """The message with its content as one text, or in parts; those that it was given in stay."""
-    content = message.get("content")
-    return (
-        dict(message)
-        if content is None or (parts and not isinstance(content, str))
-        else with_text(message, text_of(message), parts)
-    )
 
 
 def _last_says(messages: list[dict[str, Any]], text: str, parts: bool) -> list[dict[str, Any]]:
