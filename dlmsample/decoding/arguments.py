@@ -30,7 +30,7 @@ class RowKeys:
 
     def of(self, ids: Sequence[int]) -> int:
         """The key of the next prompt."""
-        prompt = rng.sequence_key(0, ids)
+        prompt = hash(tuple(ids))
         self._seen[prompt] += 1
         return rng.sequence_key(self._seed, ids, self._seen[prompt] - 1)
 

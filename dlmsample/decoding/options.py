@@ -31,16 +31,7 @@ def real(name: str, value: Any) -> float:
     raise ValueError(f"{name} must be a number, not {value!r}")
 
 
-def opened(model: Denoiser | str, policy: Policy | str) -> tuple[Denoiser, Policy]:
-    """The model and the policy of a Sampler, either of which may be given by its name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    return load(model) if isinstance(model, str) else model, named(policy) if isinstance(policy, str) else policy
-
-
-def check_options(
+def checked(
     model: Any,
     policy: Any,
     block_length: Any,
@@ -50,12 +41,20 @@ def check_options(
     batch_size: Any,
     cache: Any,
     refresh: Any,
-) -> None:
+) -> tuple[Denoiser, Policy]:
     """The options of a Sampler.
 
+    Returns:
+        the model and the policy, either of which may be given by its name.
+
     Raises:
-        ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
+        ValueError: nothing of that name, an option out of range, a block length the model cannot do, or a head that is
+            missing.
     """
+    model, policy = (
+        load(model) if isinstance(model, str) else model,
+        named(policy) if isinstance(policy, str) else policy,
+    )
     if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
         raise ValueError(
             "Sampler takes a model from dlmsample.load, or its name, and a policy such as T2M() or its name"
@@ -84,6 +83,7 @@ def check_options(
             f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
             "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
         )
+    return model, policy
 
 
 def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any) -> None:

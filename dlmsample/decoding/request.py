@@ -108,7 +108,7 @@ class DecodingConfig(NamedTuple):
             whole=whole,
             gaps=filling and not whole,
             needs=needs,
-            table=None if (table := policy.table()) is None else table.to(device),
+            table=table.to(device) if "listed" in needs and (table := policy.table()) is not None else None,
             vocabulary=vocabulary,
             tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
             alternatives=_ALTERNATIVES if record == "alternatives" else 0,

@@ -77,8 +77,8 @@ class Sampler(Pretrained):
         refresh: int | None = None,
         graphs: bool = True,
     ) -> None:
-        model, policy = options.opened(model, policy)
-        options.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
+        sampling = temperature, top_p, top_k
+        model, policy = options.checked(model, policy, block_length, *sampling, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)

@@ -243,9 +243,8 @@ class Denoiser:
         Raises:
             ValueError: there is no template, or it does not take these messages or arguments.
         """
-        check_messages(messages)
-        ending = "answer" if answer else "closed"
-        return render(self.name, self._tokenizer("encode text"), messages, ending, template_args)
+        said, ending = check_messages(messages), "answer" if answer else "closed"
+        return render(self.name, self._tokenizer("encode text"), messages, said, ending, template_args)
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:

@@ -45,7 +45,7 @@ class Policy(Options, ABC):
     def needs(self) -> frozenset[str]:
         """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads.
 
-        Entropy, margin, error, loo_prob, gap, kl.
+        Entropy, margin, error, loo_prob, gap, kl, listed.
         """
         return frozenset()
 
@@ -100,6 +100,6 @@ class Policy(Options, ABC):
     def table(self) -> Tensor | None:
         """float32 ``[id]``: a number for each id, of which ``Prediction.listed`` gives the candidate's.
 
-        The last entry stands for every id beyond. Read once for a call of the Sampler; None: there is no table.
+        The last entry stands for every id beyond. Read once for a call of the Sampler, where ``listed`` is needed.
         """
         return None

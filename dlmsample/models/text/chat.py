@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, in_form, text_of, with_text
+from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, in_form, with_text
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
 
@@ -94,11 +94,16 @@ def write(
     if chat == "continue" and isinstance(prompt, str):
         raise ValueError('chat="continue" (--continue) takes messages whose last is the assistant\'s, not a text')
     ending: Ending = "open" if chat == "continue" else "answer" if answer else "closed"
-    return Written(render(name, tokenizer, messages, ending, template_args), framed=False)
+    return Written(render(name, tokenizer, messages, said, ending, template_args), framed=False)
 
 
 def render(
-    name: str, tokenizer: Any, messages: Sequence[Message], ending: Ending, arguments: Mapping[str, Any] | None = None
+    name: str,
+    tokenizer: Any,
+    messages: Sequence[Message],
+    said: Sequence[str],
+    ending: Ending,
+    arguments: Mapping[str, Any] | None = None,
 ) -> str:
     """Messages as one text.
 
@@ -111,6 +116,7 @@ def render(
         name: of the checkpoint, for errors.
         tokenizer: has the chat template.
         messages: as :func:`~dlmsample.models.text.messages.check_messages` takes them.
+        said: what each of them says, which it returns.
         ending: how the text ends.
         arguments: further variables of the template, such as ``enable_thinking`` or ``tools``.
 
@@ -126,7 +132,7 @@ def render(
     failure: ValueError | None = None
     for parts in (False, True):
         try:
-            return template.text(in_form(messages, parts), ending, parts)
+            return template.text(in_form(messages, parts), said[-1] if said else "", ending, parts)
         except ValueError as e:
             failure = failure or e
     assert failure is not None
@@ -138,19 +144,19 @@ class _Template:
         self._name, self._tokenizer, self._arguments = name, tokenizer, arguments
         self._check_arguments()
 
-    def text(self, messages: list[dict[str, Any]], ending: Ending, parts: bool) -> str:
+    def text(self, messages: list[dict[str, Any]], said: str, ending: Ending, parts: bool) -> str:
+        """Messages as one text, of which the last says ``said``."""
         if ending == "open":
-            return self._open(messages, parts)
+            return self._open(messages, said, parts)
         text = self._apply(messages, ending == "answer")
-        said = text_of(messages[-1]).strip() if messages else ""
-        if said not in text and text == self._apply(_last_says(messages, _OTHER, parts), ending == "answer"):
+        if said.strip() not in text and text == self._apply(_last_says(messages, _OTHER, parts), ending == "answer"):
             raise ValueError(f"{self._name} leaves out what the last message says: {_INSTEAD}")
         if ending == "closed" and text == self._apply(messages, True):
             return text.removesuffix(self._always())
         return text
 
-    def _open(self, messages: list[dict[str, Any]], parts: bool) -> str:
-        text = self._apply(_last_says(messages, text_of(messages[-1]) + _END, parts), False)
+    def _open(self, messages: list[dict[str, Any]], said: str, parts: bool) -> str:
+        text = self._apply(_last_says(messages, said + _END, parts), False)
         before, found, _ = text.rpartition(_END)
         if not found:
             raise ValueError(f"{self._name} leaves out what the last message says, so it cannot be continued")
