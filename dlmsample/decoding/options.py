@@ -51,10 +51,8 @@ def checked(
         ValueError: nothing of that name, an option out of range, a block length the model cannot do, or a head that is
             missing.
     """
-    model, policy = (
-        load(model) if isinstance(model, str) else model,
-        named(policy) if isinstance(policy, str) else policy,
-    )
+    model = load(model) if isinstance(model, str) else model
+    policy = named(policy) if isinstance(policy, str) else policy
     if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
         raise ValueError(
             "Sampler takes a model from dlmsample.load, or its name, and a policy such as T2M() or its name"

@@ -268,8 +268,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
     """A new correction head for ``module``, float32, seeded."""
     from dlmsample.heads import CorrectionHead, HeadConfig
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with _seeded(config.seed, "cpu"):
         try:
             shape = HeadConfig(
                 hidden_size=module.config.hidden_size,
