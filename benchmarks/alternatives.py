@@ -20,7 +20,7 @@ import dlmsample as ds
 from benchmarks.library_attention import NAME, TILE, LibraryReader
 from dlmsample.decoding.captured.capture import cuda_graphs
 from dlmsample.decoding.captured.compiled import compiled_update, with_state
-from dlmsample.decoding.request import DecodingConfig, Segmentation, open_rows
+from dlmsample.decoding.request import DecodingConfig, open_rows
 
 # Everything that is taken from inside the package.
 from dlmsample.decoding.step import Rows, advance, tree_map
@@ -145,11 +145,10 @@ class Step:
         new: int,
         backend: str = "inductor",
     ) -> None:
-        segmentation = Segmentation.of(model, model.block_length)
-        config = DecodingConfig.make(model, policy, segmentation, (0.0, 1.0, None), "exact", None, False)
+        config = DecodingConfig.make(model, policy, model.block_length, (0.0, 1.0, None), "exact", None, False)
         self._settings, device = config.settings, model.device
         canvases = [[*prompt, *[model.mask_id] * new] for prompt in prompts.tolist()]
-        opened = open_rows(canvases, range(len(canvases)), segmentation, model.mask_id, device)
+        opened = open_rows(canvases, range(len(canvases)), config.segmentation, model.mask_id, device)
         rows, length = len(canvases), len(canvases[0])
         capacity = -(-length // TILE) * TILE if alternative.attention == "flex" else length
         self._reader = (

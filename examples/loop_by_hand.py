@@ -39,7 +39,7 @@ def decode(model: ds.Denoiser, policy: ds.Policy, prompt: str, new_tokens: int, 
                 mask_id=model.mask_id,
             )
             state = policy.init(block) if state is None else state
-            no_eos = policy.excludes_eos(state, block)
+            no_eos = policy.asks(state, block).no_eos
             excluded = None if no_eos is None else (no_eos, block.eos_ids)
             pred = predict(
                 logits[:, first:last], block.tokens, model.mask_id, excluded=excluded, key=block.key, needs=policy.needs

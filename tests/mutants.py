@@ -260,7 +260,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("members.float().mean()", "members.float().sum()"),
     ],
     ("mdm.py", "tests/objectives/test_mdm.py"): [
-        ("(1 - self.eps) * between(self.mask_ratio, draws.per_canvas(RATE)) + self.eps", "draws.per_canvas(RATE)"),
+        ("(1 - self.eps) * draws.rate(RATE, self.mask_ratio) + self.eps", "draws.per_canvas(RATE)"),
         ("1 / (p * length)", "1 / length"),
         ("masked = editable & (", "masked = ("),
         ("draws.per_position(MASK) < p", "draws.per_canvas(MASK) < p"),
@@ -269,10 +269,10 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ('"right": visible & ~differs', '"right": visible'),
         ('"wrong": visible & differs', '"wrong": visible'),
         ('"wrong": self.wrong_weight', '"wrong": self.right_weight'),
-        ("between(self.mask_ratio, ", "between((0.3, 0.8), "),
+        ("draws.rate(RATE, self.mask_ratio)", "draws.rate(RATE, (0.3, 0.8))"),
     ],
     ("random_t2t.py self_generated_t2t.py", _LOOPS): [
-        ("share = between(self.random_share, draws.per_canvas(EDIT_RATE))", "share = self.random_share[1]"),
+        ("share = draws.rate(EDIT_RATE, self.random_share)", "share = self.random_share[1]"),
         ("left = masked & (draws.per_position(d.KEEP) <", "left = masked & (draws.per_position(d.KEEP) >"),
         ("torch.where(masked, replaced, edited)", "torch.where(masked, edited, replaced)"),
         ("torch.where(masked, drafts, clean)", "clean"),
@@ -300,7 +300,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
     ],
     ("draws.py", _LOOPS): [
         ("round().long()) * count // _PARTS", "round().long()) * count // _PARTS + 1"),
-        ("(bounds[1] - bounds[0]) * u", "bounds[1] * u"),
+        ("low + (high - low) * self", "low + high * self"),
         ("(index >= gold - below)", "(index > gold - below)"),
         ("(allowed - ordinary.long())", "allowed"),
         ("torch.minimum(torch.maximum(a, b), c)", "c"),

@@ -99,7 +99,7 @@ def compare(
         options_kw = {"block_length": None, **kw}
         run = decode(model, prompt, policy, options, max_new_tokens=new, row_key=key, **options_kw)
         width = new if kw.get("block_length") == "all" else (kw.get("block_length") or model.block_length)
-        first = sampler._segmentation.first_block(len(prompt))
+        first = sampler.config().segmentation.first_block(len(prompt))
         nfe = run.nfe_cached if model.attention == "block_causal" else len(run.steps)
         theirs = (run.tokens, len(run.steps), run.finish_reason, nfe, False, replay(run, model.mask_id))
         s, events = out.stats[i], changes(out.trace[i], len(prompt), first, width)

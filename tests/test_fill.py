@@ -180,7 +180,7 @@ def test_it_always_ends(policy: Policy, adversary: str) -> None:
 
 def _bound(policy: Policy, ids: list[int], sampler: ds.Sampler) -> int:
     """What the policy promises for the text's blocks with masks."""
-    batch = open_rows([ids], [0], sampler._fill_segmentation, MASK, torch.device("cpu"))
+    batch = open_rows([ids], [0], sampler.config(filling=True).segmentation, MASK, torch.device("cpu"))
     settings = Settings(policy, MASK, torch.tensor([], dtype=torch.long), 0.0, 1.0, None, False)
     total = 0
     for start in [batch.first[0] + block * batch.layout.width for block in batch.masked[0]]:

@@ -113,8 +113,8 @@ def ablate(given: AblateOptions) -> int:
     _import()
     threads.use(given.threads)
     try:
-        with interrupt.raising():
-            return _estimate(given) if given.dry_run else _run(given)
+        interrupt.raise_from_here()
+        return _estimate(given) if given.dry_run else _run(given)
     except KeyboardInterrupt:
         more = "" if given.dry_run else "; the same command goes on"
         sys.stderr.write(f"dlmsample: interrupted{more}\n")

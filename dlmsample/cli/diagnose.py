@@ -94,24 +94,24 @@ def diagnose(given: DiagnoseOptions) -> None:
     from dlmsample.diagnose import diagnose as measure
 
     model = given.load(given.model)
-    with interrupt.raising():
-        report = measure(
-            model,
-            examples,
-            mask_rate=given.mask_rate,
-            commit_rate=given.commit_rate,
-            epsilon=given.epsilon,
-            edit_threshold=given.edit_threshold,
-            batch_size=given.batch_size,
-            seed=given.seed,
-            progress=True,
-        )
-        with screen.sink(given.output) as stream:
-            if given.as_json:
-                data = {"task": given.task, "split": examples.split, "options": changed, **report.asdict()}
-                stream.write(json.dumps(data) + "\n")
-            else:
-                _write_text(stream, given, examples.split, report)
+    interrupt.raise_from_here()
+    report = measure(
+        model,
+        examples,
+        mask_rate=given.mask_rate,
+        commit_rate=given.commit_rate,
+        epsilon=given.epsilon,
+        edit_threshold=given.edit_threshold,
+        batch_size=given.batch_size,
+        seed=given.seed,
+        progress=True,
+    )
+    with screen.sink(given.output) as stream:
+        if given.as_json:
+            data = {"task": given.task, "split": examples.split, "options": changed, **report.asdict()}
+            stream.write(json.dumps(data) + "\n")
+        else:
+            _write_text(stream, given, examples.split, report)
 
 
 def _write_text(stream: TextIO, given: DiagnoseOptions, split: str, report: Diagnosis) -> None:

@@ -86,5 +86,5 @@ def evaluate(given: EvalOptions) -> int:
     words += ["--device", given.device or "cpu"]
     if given.limit is not None:
         words += ["--limit", str(given.limit)]
-    with interrupt.raising():
-        return main([*words, *(given.words or ())], arguments)
+    interrupt.raise_from_here()
+    return main([*words, *(given.words or ())], arguments)

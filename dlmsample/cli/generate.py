@@ -33,12 +33,7 @@ def generate(given: GenerateOptions) -> None:
     if given.show and given.as_json:
         raise ValueError("--show steps is for people and --json for machines: give one of them")
     _check_source(given)
-    asked = {
-        "block_length": settings.block_length(given.block_length),
-        **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")},
-    }
-    changed = settings.parse_settings(given.settings)
-    arguments = settings.parse_template_args(given.template_arg)
+    typed = settings.read(given)
     screen.check_writable({screen.OUTPUT: given.output, _TRACE: given.trace})
     if given.trace is not None and given.trace == given.output:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
@@ -47,78 +42,51 @@ def generate(given: GenerateOptions) -> None:
     other = None if given.compare is None else settings.make_policy(given.compare, {})
     texts = _read(given)
 
-    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
+    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, typed.policy, given.revision)
     screen.silence()
     threads.use(given.threads)
     from dlmsample.decoding.sampler import Sampler
 
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})
-    sampler = Sampler(
-        model,
-        chosen.policy,
-        **{**chosen.options, **{name: value for name, value in asked.items() if value is not None}},
-        batch_size=given.batch_size,
-        cache=settings.cache(given.cache),
-        refresh=given.refresh,
-    )
+    sampler = Sampler(model, chosen.policy, **{**chosen.options, **typed.sampler})
     if chosen.note:
         screen.note(chosen.note)
     record = "alternatives" if given.trace is not None else given.show is not None
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
-    with interrupt.raising():
-        if length is None:
-            _check_masks(model, texts, given.how)
-            out = sampler.fill(texts, given.seed, record=record, progress=True, chat=given.how)
-        else:
-            how = {"chat": given.how, "template_args": arguments, "stop": given.stop or None}
-            out = sampler.generate(texts, length, given.seed, record=record, progress=True, **how)
-            out = replace(out, decoded=[text.strip() for text in out.texts])
-        runs = [(sampler.policy, out)]
-        if other is not None:
-            runs.append((other, _compared(sampler, other, texts, length, given, arguments)))
-        with screen.sink(given.output) as stream:
-            if given.as_json:
-                write_json(stream, texts, out)
-            else:
-                ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
-                write_text(screen.console(stream), texts, out, model, length, given.show is not None, ids)
-        if given.trace is not None:
-            from dlmsample.cli.answers import page
-
-            wide = sampler.block_length if given.block_length or length else "all"
-            told = page.run_settings(sampler, given.seed, length, given.stop, wide, out.cache)
-            ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
-            answers = page.answers_of(texts, runs, ids, length, given.gold)
-            with screen.sink(given.trace, _TRACE) as stream:
-                policies = [policy for policy, _ in runs]
-                stream.write(page.page(answers, sampler, policies, told, options.typed("generate", given)))
-
-
-def _compared(
-    first: Sampler,
-    policy: Any,
-    texts: Sequence[Any],
-    length: int | None,
-    given: GenerateOptions,
-    arguments: dict[str, Any],
-) -> Output:
-    """The same prompts under another policy, for the page."""
-    block_length: Any = None if length is None and not given.block_length else first.block_length
-    sampler = type(first)(
-        first.model,
-        policy,
-        block_length,
-        first.temperature,
-        first.top_p,
-        first.top_k,
-        first.batch_size,
-        cache=settings.cache(given.cache),
-        refresh=first.refresh,
-    )
+    interrupt.raise_from_here()
     if length is None:
-        return sampler.fill(texts, given.seed, record="alternatives", chat=given.how)
-    how = {"chat": given.how, "template_args": arguments, "stop": given.stop or None}
-    out = sampler.generate(texts, length, given.seed, record="alternatives", **how)
+        _check_masks(model, texts, given.how)
+    how: dict[str, Any] = {"seed": given.seed, "record": record, "chat": given.how}
+    if length is not None:
+        how |= {"template_args": typed.template, "stop": given.stop or None}
+    out = _decoded(sampler, texts, length, progress=True, **how)
+    runs = [(sampler.policy, out)]
+    if other is not None:
+        same = sampler.block_length if length or given.block_length else None
+        second = Sampler(model, other, **{**chosen.options, **typed.sampler, "block_length": same})
+        runs.append((other, _decoded(second, texts, length, **how)))
+    ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
+    with screen.sink(given.output) as stream:
+        if given.as_json:
+            write_json(stream, texts, out)
+        else:
+            write_text(screen.console(stream), texts, out, model, length, given.show is not None, ids)
+    if given.trace is not None:
+        from dlmsample.cli.answers import page
+
+        wide = sampler.block_length if given.block_length or length else "all"
+        told = page.run_settings(sampler, given.seed, length, given.stop, wide, out.cache)
+        answers = page.answers_of(texts, runs, ids, length, given.gold)
+        with screen.sink(given.trace, _TRACE) as stream:
+            policies = [policy for policy, _ in runs]
+            stream.write(page.page(answers, sampler, policies, told, options.typed("generate", given)))
+
+
+def _decoded(sampler: Sampler, texts: Sequence[Any], length: int | None, **how: Any) -> Output:
+    """The texts with their masks filled, or (``length``) answers to them, without the space that these begin with."""
+    if length is None:
+        return sampler.fill(texts, **how)
+    out = sampler.generate(texts, length, **how)
     return replace(out, decoded=[text.strip() for text in out.texts])
 
 

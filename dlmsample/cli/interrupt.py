@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -22,21 +21,25 @@ def _leave(signum: int, frame: FrameType | None) -> None:
     os._exit(130)
 
 
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
-    """Handle SIGINT so within the block, unless it is ignored or this is not the main thread."""
+def _handle(handler: Any) -> Any:
+    """Handle SIGINT so, unless it is ignored or this is not the main thread; gives what did so before, or None."""
     main = threading.current_thread() is threading.main_thread()
     if not main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        yield
-        return
-    before = signal.signal(signal.SIGINT, handler)
+        return None
+    return signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process, up to :func:`raise_from_here`: imports can swallow a KeyboardInterrupt."""
+    before = _handle(_leave)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
-#: For the time of imports, which can swallow a KeyboardInterrupt or print its traceback.
-leaving_at_once = partial(_handling, _leave)
-#: For decoding and writing: KeyboardInterrupt, so that the progress bar and temporary files go away.
-raising = partial(_handling, signal.default_int_handler)
+def raise_from_here() -> None:
+    """From now on Ctrl-C raises KeyboardInterrupt, so that progress bars and temporary files go away."""
+    _handle(signal.default_int_handler)

@@ -74,19 +74,19 @@ def report(given: ReportOptions) -> None:
         raise ValueError("--papers is where the ledger of --claims goes: give --claims FILE")
     from dlmsample.ablate.report.write import build
 
-    with interrupt.raising():
-        folder = Path(given.folder).expanduser()
-        judged, ledger = _ledger(given, folder)  # first: a wrong claim is told before any work
-        out = None if given.out is None else Path(given.out).expanduser()
-        made, paths = build(folder, given.baseline, accept_versions=given.accept_versions, out=out)
-        paths = [*paths, *ledger]
-        if given.as_json:
-            data = {**made.asdict(), "files": [str(path) for path in paths]}
-            if given.claims is not None:
-                data["claims"] = [row.asdict() for row in judged]
-            sys.stdout.write(json.dumps(data) + "\n")
-        else:
-            _write_text(made, judged if given.claims is not None else None, paths)
+    interrupt.raise_from_here()
+    folder = Path(given.folder).expanduser()
+    judged, ledger = _ledger(given, folder)  # first: a wrong claim is told before any work
+    out = None if given.out is None else Path(given.out).expanduser()
+    made, paths = build(folder, given.baseline, accept_versions=given.accept_versions, out=out)
+    paths = [*paths, *ledger]
+    if given.as_json:
+        data = {**made.asdict(), "files": [str(path) for path in paths]}
+        if given.claims is not None:
+            data["claims"] = [row.asdict() for row in judged]
+        sys.stdout.write(json.dumps(data) + "\n")
+    else:
+        _write_text(made, judged if given.claims is not None else None, paths)
 
 
 def _ledger(given: ReportOptions, folder: Path) -> tuple[list[Judged], list[Path]]:

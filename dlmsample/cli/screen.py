@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -58,12 +58,13 @@ def note(text: str) -> None:
         sys.stderr.write(f"{printable(text)}\n")
 
 
-@contextmanager
-def sink(path: str | None, option: str = OUTPUT) -> Iterator[TextIO]:
+def sink(path: str | None, option: str = OUTPUT) -> AbstractContextManager[TextIO]:
     """Standard output, or a buffer that becomes the file when the block ends well."""
-    if path is None:
-        yield sys.stdout
-        return
+    return nullcontext(sys.stdout) if path is None else _file(path, option)
+
+
+@contextmanager
+def _file(path: str, option: str) -> Iterator[TextIO]:
     buffer = io.StringIO()
     yield buffer
     _write(_checked(path, option), buffer.getvalue(), option)

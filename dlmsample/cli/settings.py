@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.policies.registry import changed_options, make_policy
 from dlmsample.support.registry import unknown
+
+if TYPE_CHECKING:
+    from dlmsample.cli.answers.asked import GenerateOptions
+
+#: Options of ``generate`` that the Sampler takes as they were typed.
+_AS_TYPED = ("temperature", "top_p", "top_k", "batch_size", "refresh")
 
 
 def block_length(given: str | None) -> int | Literal["all"] | None:
@@ -26,14 +32,35 @@ def block_length(given: str | None) -> int | Literal["all"] | None:
         raise ValueError(f'--block-length is a number of tokens or "all", not {given!r}') from e
 
 
-def cache(given: str | None) -> Any:
-    """What a Sampler takes as ``cache``.
+class Typed(NamedTuple):
+    """How answers are decoded, as it was typed: what was not given is left out."""
+
+    sampler: dict[str, Any]
+    """Options of the Sampler."""
+    policy: dict[str, Any]
+    """Options of the policy, from ``--set``."""
+    template: dict[str, Any]
+    """Variables of the chat template."""
+
+
+def read(given: GenerateOptions) -> Typed:
+    """What ``generate`` was told of how to decode.
 
     Raises:
-        ValueError: there is none of that name.
+        ValueError: a block length, cache, option or variable that cannot be read.
     """
+    sampler = {name: getattr(given, name) for name in _AS_TYPED} | {
+        "block_length": block_length(given.block_length),
+        "cache": _cache(given.cache),
+    }
+    options = {name: value for name, value in sampler.items() if value is not None}
+    return Typed(options, parse_settings(given.settings), parse_template_args(given.template_arg))
+
+
+def _cache(given: str | None) -> Any:
+    """What a Sampler takes as ``cache``; None: its default."""
     if given is None:
-        return True
+        return None
     from dlmsample.models.attention.approximate import APPROXIMATIONS
 
     if given not in (*APPROXIMATIONS, "none"):

@@ -120,8 +120,8 @@ def _run(given: TrainOptions, config: TrainConfig) -> int:
     import dlmsample.train.trainer  # noqa: F401  # an interrupted import would not end in one line
 
     try:
-        with interrupt.raising():
-            return _train(given, config, out)
+        interrupt.raise_from_here()
+        return _train(given, config, out)
     except KeyboardInterrupt:
         if _main():
             _say_interrupted(out)

@@ -135,10 +135,24 @@ def filled_of(model: Denoiser, given: Template, result: Decoded) -> tuple[list[i
     return placed, splice(model, given.pieces, result.canvas, places)
 
 
-def output_of(
+def generated(
+    model: Denoiser, results: list[Decoded], starts: list[int], new: int, record: object, cache: CacheKind
+) -> Output:
+    """The output of ``generate``: of every row the ``new`` tokens from where its answer starts."""
+    rows = [answer_of(model, result, start, new) for result, start in zip(results, starts, strict=True)]
+    return _output(results, rows, record, cache)
+
+
+def filled(model: Denoiser, results: list[Decoded], texts: list[Template], record: object, cache: CacheKind) -> Output:
+    """The output of ``fill``: of every text what was placed at its masks."""
+    rows = [filled_of(model, text, result) for text, result in zip(texts, results, strict=True)]
+    return _output(results, rows, record, cache)
+
+
+def _output(
     results: list[Decoded], rows: list[tuple[list[int], str | None]], record: object, cache: CacheKind
 ) -> Output:
-    """The output of a call: tokens and text of every row, statistics and, if recorded, events of the decoded rows."""
+    """Tokens and text of every row, statistics and, if recorded, events of the decoded rows."""
     texts = [text for _, text in rows if text is not None]
     return Output(
         tokens=[tokens for tokens, _ in rows],

@@ -11,7 +11,7 @@ from dlmsample.decoding.answers import texts
 from dlmsample.decoding.options import integer
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.template import Template, open_template
-from dlmsample.models.text.chat import Chat, Prompt, is_framed
+from dlmsample.models.text.chat import Chat, Prompt
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,13 +24,13 @@ _NOTHING_TO_SEE = (
 class RowKeys:
     """A 64-bit key per prompt: of the seed, its ids, and how many equal prompts came before."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: Any) -> None:
         self._seed = integer("seed", seed)
         self._seen: Counter[int] = Counter()  # by a hash, so that endless prompts leave a number each
 
     def of(self, ids: Sequence[int]) -> int:
         """The key of the next prompt."""
-        prompt = rng.sequence_key(0, ids)
+        prompt = hash(tuple(ids))
         self._seen[prompt] += 1
         return rng.sequence_key(self._seed, ids, self._seen[prompt] - 1)
 
@@ -41,7 +41,7 @@ def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
         if len(seed) != len(ids):
             raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")
         return [rng.sequence_key(integer("seed", s), i, 0) for s, i in zip(seed, ids, strict=True)]
-    keys = RowKeys(integer("seed", seed))
+    keys = RowKeys(seed)
     return [keys.of(prompt) for prompt in ids]
 
 
@@ -96,6 +96,15 @@ class EncodedPrompt(NamedTuple):
         return [*self.before, *new, *self.behind]
 
 
+class Canvases(NamedTuple):
+    """What the prompts of a call become."""
+
+    ids: list[list[int]]
+    starts: list[int]  #: where in each of them the answer starts
+    keys: list[int]  #: of each one's randomness
+    new: int  #: positions of an answer
+
+
 def encode_prompt(
     model: Denoiser,
     prompt: Prompt | EncodedPrompt,
@@ -114,8 +123,7 @@ def encode_prompt(
     if isinstance(prompt, EncodedPrompt):
         ids, behind = prompt
     else:
-        ids = model.encode(prompt, chat, template_args)
-        behind = model.closing if is_framed(model.tokenizer, prompt, chat) else []
+        ids, behind = model.enclosed(prompt, chat, template_args)
     if model.facts.mask_id in ids:
         raise ValueError(
             "the prompt holds a mask: generate() answers after a prompt; the masks inside a text are decoded by "
@@ -145,15 +153,16 @@ def encode_prompts(
     template_args: Mapping[str, Any] | None,
     max_new_tokens: Any,
     seed: int | Sequence[int],
-) -> tuple[list[EncodedPrompt], list[int], list[int]]:
-    """The ids of every prompt, the masks that follow each of them, and a key per prompt.
+) -> Canvases:
+    """The canvas of every prompt, with the masks of its answer.
 
     Raises:
         ValueError: as :func:`listed`, :func:`new_tokens`, :func:`encode_prompt` and :func:`row_keys`.
     """
     prompts, new = listed("prompts", prompts), new_tokens(model, max_new_tokens)
     rows = each("prompts", prompts, prompt_reader(model, chat, len(new), template_args))
-    return rows, new, row_keys(seed, [row.before for row in rows])
+    before = [row.before for row in rows]
+    return Canvases([row.canvas(new) for row in rows], [len(ids) for ids in before], row_keys(seed, before), len(new))
 
 
 def stop_strings(model: Denoiser, stop: Any) -> list[str]:

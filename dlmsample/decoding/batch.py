@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from dlmsample.decoding.answers import Cut, Decoded, Stops
@@ -75,6 +75,11 @@ class RunningBatch:
         if more:
             first = len(self._running)
             self._enter(self.slots.add(more), range(first, first + len(more)), more)
+
+    def forwards(self) -> Iterator[list[tuple[int, Decoded]]]:
+        """:meth:`forward` after forward, as long as there are rows; more may join in between."""
+        while self.live:
+            yield self.forward()
 
     def forward(self) -> list[tuple[int, Decoded]]:
         """One forward of all rows; gives number and result of those that are done, which leave the batch."""

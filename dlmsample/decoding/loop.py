@@ -89,8 +89,7 @@ def decode(
         with open_slots(config, len(chunk), queue.extent(chunk)) as slots:
             batch = RunningBatch(slots, on_tick)
             batch.admit(chunk)
-            while batch.live:
-                done = batch.forward()
+            for done in batch.forwards():
                 yield from done
                 if done:
                     _refill(batch, queue)
@@ -100,8 +99,9 @@ def decode(
 
 def _refill(batch: RunningBatch, queue: _Queue) -> None:
     """Give free slots to requests that wait; where none waits, close the batch up."""
-    slots, free = batch.slots, len(batch.free)
+    slots = batch.slots
     if queue.fits(slots.extent):
+        free = len(batch.free)
         if free < slots.patience:
             return
         batch.admit(queue.fitting(free, slots.extent))

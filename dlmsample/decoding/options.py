@@ -31,16 +31,7 @@ def real(name: str, value: Any) -> float:
     raise ValueError(f"{name} must be a number, not {value!r}")
 
 
-def opened(model: Denoiser | str, policy: Policy | str) -> tuple[Denoiser, Policy]:
-    """The model and the policy of a Sampler, either of which may be given by its name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
-    return load(model) if isinstance(model, str) else model, named(policy) if isinstance(policy, str) else policy
-
-
-def check_options(
+def checked(
     model: Any,
     policy: Any,
     block_length: Any,
@@ -50,12 +41,18 @@ def check_options(
     batch_size: Any,
     cache: Any,
     refresh: Any,
-) -> None:
+) -> tuple[Denoiser, Policy]:
     """The options of a Sampler.
 
+    Returns:
+        the model and the policy, either of which may be given by its name.
+
     Raises:
-        ValueError: an option out of range, a block length the model cannot do, or a head that is missing.
+        ValueError: nothing of that name, an option out of range, a block length the model cannot do, or a head that is
+            missing.
     """
+    model = load(model) if isinstance(model, str) else model
+    policy = named(policy) if isinstance(policy, str) else policy
     if not isinstance(model, Denoiser) or not isinstance(policy, Policy):
         raise ValueError(
             "Sampler takes a model from dlmsample.load, or its name, and a policy such as T2M() or its name"
@@ -77,15 +74,17 @@ def check_options(
         raise ValueError(f"top_k must be 1 or more (or None), not {top_k}")
     if integer("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    check_cache(model, policy, cache, refresh)
-    if "error" in policy.needs and model.head is None:
+    needs = policy.needs
+    _check_cache(model, policy, needs, cache, refresh)
+    if "error" in needs and model.head is None:
         raise ValueError(
             f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
             "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
         )
+    return model, policy
 
 
-def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> None:
+def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any) -> None:
     """The cache of a Sampler.
 
     Raises:
@@ -93,7 +92,7 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
     """
     if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
         raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
-    if "loo_prob" in policy.needs:
+    if "loo_prob" in needs:
         if cache in APPROXIMATIONS:
             raise ValueError(f"{policy.name} hides tokens one by one, which cache={cache!r} does not: leave it out")
         if cache and model.attention == "block_causal" and not takes_shadows(model):
@@ -109,7 +108,7 @@ def check_cache(model: Denoiser, policy: Policy, cache: Any, refresh: Any) -> No
         raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
     if model.interface.kind != "decoder":
         raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
-    if "error" in policy.needs:
+    if "error" in needs:
         raise ValueError(
             f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
         )

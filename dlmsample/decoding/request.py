@@ -77,13 +77,15 @@ class DecodingConfig(NamedTuple):
     segmentation: Segmentation
     cache: CacheKind
     refresh: int | None
+    scores: bool  #: the policy reads the correction head
+    shadows: bool  #: the policy reads what the model says of a position without seeing the token there
 
     @classmethod
     def make(
         cls,
         model: Denoiser,
         policy: Policy,
-        segmentation: Segmentation,
+        block_length: int | Literal["all"],
         sampling: tuple[float, float, int | None],
         cache: CacheKind,
         refresh: int | None,
@@ -92,10 +94,10 @@ class DecodingConfig(NamedTuple):
     ) -> DecodingConfig:
         """For prompts, or (``filling``) for the masks inside texts: there no EOS ends a row, and special ids are no
         candidates. ``sampling``: temperature, top-p, top-k."""
-        device, facts = model.device, model.facts
+        device, facts, needs = model.device, model.facts, policy.needs
         eos_ids, special = ((), model.special_ids) if filling else (facts.eos_ids, None)
         vocabulary, tokenless = model.vocabulary
-        whole = isinstance(segmentation.block_length, str)
+        whole = isinstance(block_length, str)
         settings = Settings(
             policy,
             facts.mask_id,
@@ -105,23 +107,14 @@ class DecodingConfig(NamedTuple):
             special=None if special is None else torch.tensor(special, device=device),
             whole=whole,
             gaps=filling and not whole,
-            needs=policy.needs,
-            table=None if (table := policy.table()) is None else table.to(device),
-            vocabulary=None if vocabulary == model.vocab_size else vocabulary,
+            needs=needs,
+            table=table.to(device) if "listed" in needs and (table := policy.table()) is not None else None,
+            vocabulary=vocabulary,
             tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
             alternatives=_ALTERNATIVES if record == "alternatives" else 0,
         )
-        return cls(model, device, settings, segmentation, cache, refresh)
-
-    @property
-    def scores(self) -> bool:
-        """Whether the policy reads the correction head."""
-        return "error" in self.settings.policy.needs
-
-    @property
-    def shadows(self) -> bool:
-        """Whether the policy reads what the model says of a position without seeing the token there."""
-        return "loo_prob" in self.settings.policy.needs
+        segmentation = Segmentation.of(model, block_length)
+        return cls(model, device, settings, segmentation, cache, refresh, "error" in needs, "loo_prob" in needs)
 
 
 class OpenedRows(NamedTuple):

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from dlmsample.decoding import arguments, options
-from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled_of, output_of
+from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled, generated
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import DecodingConfig, Recorded, Request, Segmentation, extent_of
+from dlmsample.decoding.request import DecodingConfig, Recorded, Request, extent_of
 from dlmsample.decoding.saved import Pretrained
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
@@ -77,14 +77,12 @@ class Sampler(Pretrained):
         refresh: int | None = None,
         graphs: bool = True,
     ) -> None:
-        model, policy = options.opened(model, policy)
-        options.check_options(model, policy, block_length, temperature, top_p, top_k, batch_size, cache, refresh)
+        sampling = temperature, top_p, top_k
+        model, policy = options.checked(model, policy, block_length, *sampling, batch_size, cache, refresh)
         self.model, self.policy = model, policy
         length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
-        self._segmentation = Segmentation.of(model, self.block_length)
-        filled = "all" if block_length is None else self.block_length
-        self._fill_segmentation = Segmentation.of(model, filled)
+        self._filling_length: int | Literal["all"] = "all" if block_length is None else self.block_length
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
@@ -136,10 +134,9 @@ class Sampler(Pretrained):
                 ``max_new_tokens`` below 1; a seed list of another length.
         """
         stops = self._stops(stop)
-        rows, new, keys = arguments.encode_prompts(self.model, prompts, chat, template_args, max_new_tokens, seed)
-        results = self._run([row.canvas(new) for row in rows], keys, False, record, progress, stops)
-        answers = [answer_of(self.model, r, len(row.before), len(new)) for r, row in zip(results, rows, strict=True)]
-        return output_of(results, answers, record, self.cache)
+        rows = arguments.encode_prompts(self.model, prompts, chat, template_args, max_new_tokens, seed)
+        results = self._run(rows.ids, rows.keys, self.config(record=record), progress, bool(record), stops)
+        return generated(self.model, results, rows.starts, rows.new, record, self.cache)
 
     def stream(
         self,
@@ -188,7 +185,7 @@ class Sampler(Pretrained):
                 yield Request(number, row.canvas(new), keys.of(row.before), stops, bool(record))
 
         def answers() -> Iterator[Answer]:
-            for number, result in self._decode(requests(), False, record, None):
+            for number, result in self._decode(requests(), self.config(record=record)):
                 tokens, text = answer_of(self.model, result, lengths.pop(number), len(new))
                 stats, trace = result.stats(len(tokens)), list(result.events) if record else None
                 yield Answer(number, tokens, text, stats, trace, self.cache)
@@ -242,9 +239,9 @@ class Sampler(Pretrained):
         model = self.model
         rows = arguments.each("texts", texts, lambda text: arguments.encode_text(model, text, chat, template_args))
         ids = [row.ids for row in rows]
-        results = self._run(ids, arguments.row_keys(seed, ids), True, record, progress)
-        filled = [filled_of(model, row, result) for row, result in zip(rows, results, strict=True)]
-        return output_of(results, filled, record, self.cache)
+        keys = arguments.row_keys(seed, ids)
+        results = self._run(ids, keys, self.config(filling=True, record=record), progress, bool(record))
+        return filled(model, results, rows, record, self.cache)
 
     def release(self) -> None:
         """Give captured forwards and their memory back to torch, those of running calls as soon as these end.
@@ -263,38 +260,38 @@ class Sampler(Pretrained):
         self,
         canvases: list[list[int]],
         keys: list[int],
-        filling: bool,
-        record: Recorded,
+        config: DecodingConfig,
         progress: bool,
+        record: bool,
         stops: Stops | None = None,
     ) -> list[Decoded]:
         """Every canvas decoded; in the order given."""
         results = [Decoded(canvas) for canvas in canvases]
-        mask_id = self.model.facts.mask_id
+        mask_id, segmentation = self.model.facts.mask_id, config.segmentation
         todo = [i for i, canvas in enumerate(canvases) if mask_id in canvas]
         # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
-        segmentation = self._fill_segmentation if filling else self._segmentation
         todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
         if segmentation.equal_lengths:
             todo.sort(key=lambda i: len(canvases[i]), reverse=True)
-        requests = [Request(i, canvases[i], keys[i], stops, bool(record)) for i in todo]
+        requests = [Request(i, canvases[i], keys[i], stops, record) for i in todo]
         with shown(len(todo), progress) as bar:
-            for i, result in self._decode(requests, filling, record, None if bar is None else bar.tick):
+            for i, result in self._decode(requests, config, None if bar is None else bar.tick):
                 results[i] = result
         return results
 
     def _decode(
         self,
         requests: Iterable[Request],
-        filling: bool,
-        record: Recorded,
-        on_tick: Callable[[int], None] | None,
+        config: DecodingConfig,
+        on_tick: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
-        return decode(requests, self.config(filling, record), self.batch_size, self._pool.slots, on_tick)
+        return decode(requests, config, self.batch_size, self._pool.slots, on_tick)
 
     def config(self, filling: bool = False, record: Recorded = False) -> DecodingConfig:
         """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
-        segmentation = self._fill_segmentation if filling else self._segmentation
-        sampling, what = (self.temperature, self.top_p, self.top_k), (self.model, self.policy, segmentation)
-        return DecodingConfig.make(*what, sampling, self.cache, self.refresh, filling, record)
+        length, sampling = (
+            self._filling_length if filling else self.block_length,
+            (self.temperature, self.top_p, self.top_k),
+        )
+        return DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlmsample import rng
 from dlmsample.models.attention.base import Features, Layout
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Asked, Policy
 from dlmsample.predict import alternatives, predict
 from dlmsample.types import Alternatives, Block, EditInfo, Prediction
 
@@ -157,7 +157,9 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     shadow = None if features.shadow is None else features.shadow[..., : settings.vocabulary]
     previous = logits if previous is None else previous[..., : settings.vocabulary]
     current = block.tokens if settings.vocabulary is None else block.tokens.clamp(max=settings.vocabulary - 1)
-    banned = _excluded(policy, state, block, settings)
+    needs = policy.needs if settings.needs is None else settings.needs
+    asked = policy.asks(state, block)
+    excluded, divided = _of_some_rows(asked, block, settings)
     pred = predict(
         logits,
         current,
@@ -166,13 +168,13 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         temperature=settings.temperature,
         top_p=settings.top_p,
         top_k=settings.top_k,
-        excluded=banned,
-        divided=_divided(policy, state, block, settings),
+        excluded=excluded,
+        divided=divided,
         never=settings.tokenless,
-        needs=policy.needs if settings.needs is None else settings.needs,
+        needs=needs,
         error=features.error,
         shadow=shadow,
-        asked=policy.asks(state, block),
+        asked=asked.ids,
         previous=previous,
         table=settings.table,
     )
@@ -219,7 +221,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         writing=writing,
         finished=rows.finished | ends,
         counts=counts,
-        state=Remembered(state, features.logits) if "kl" in policy.needs else state,
+        state=Remembered(state, features.logits) if "kl" in needs else state,
     )
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
     if update.prob is not None:
@@ -227,23 +229,20 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
     others = None
     if settings.alternatives:
-        others = alternatives(logits, settings.mask_id, settings.alternatives, banned, settings.tokenless)
+        others = alternatives(logits, settings.mask_id, settings.alternatives, excluded, settings.tokenless)
     change = Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info, others)
     return after, outcome, change
 
 
-def _excluded(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:
-    """The rows in which some ids are no candidates at this step, and these ids; None: nowhere."""
-    if settings.special is not None:
-        return torch.ones_like(block.step, dtype=torch.bool), settings.special
-    eos = policy.excludes_eos(state, block)
-    return None if eos is None else (eos, settings.eos_ids)
-
-
-def _divided(policy: Policy, state: Any, block: Block, settings: Settings) -> tuple[Tensor, Tensor] | None:
-    """What the logits of EOS are divided by in each row, and its ids; None: nowhere."""
-    by = None if settings.special is not None else policy.divides_eos(state, block)
-    return None if by is None else (by, settings.eos_ids)
+def _of_some_rows(
+    asked: Asked, block: Block, settings: Settings
+) -> tuple[tuple[Tensor, Tensor] | None, tuple[Tensor, Tensor] | None]:
+    """``excluded`` and ``divided`` of :func:`~dlmsample.predict.predict`: what holds of some rows and some ids."""
+    if settings.special is not None:  # in texts with masks an EOS ends nothing, and is as little a candidate as others
+        return (torch.ones_like(block.step, dtype=torch.bool), settings.special), None
+    excluded = None if asked.no_eos is None else (asked.no_eos, settings.eos_ids)
+    divided = None if asked.eos_divisor is None else (asked.eos_divisor, settings.eos_ids)
+    return excluded, divided
 
 
 def _over_gap(

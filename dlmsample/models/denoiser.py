@@ -12,7 +12,7 @@ import torch
 from pydantic import ConfigDict, Field
 from torch import Tensor
 
-from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_config
+from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_part
 from dlmsample.models.text.chat import NO_TOKENIZER, Chat, Prompt, Written, render, write
 from dlmsample.models.text.messages import Message, check_messages
 
@@ -109,17 +109,18 @@ class Denoiser:
         return tuple(sorted(i for i in found if 0 <= i < size))
 
     @cached_property
-    def vocabulary(self) -> tuple[int, tuple[int, ...]]:
+    def vocabulary(self) -> tuple[int | None, tuple[int, ...]]:
         """Where the ids that have a token end, and those below without one: a vocabulary is often padded beyond them.
 
+        None in place of the end: all ids up to the last logit have a token.
         The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
         """
         known, size = getattr(self.tokenizer, "get_vocab", None), self.vocab_size
         if known is None:
-            return size, ()
+            return None, ()
         tokens = {*known().values(), *getattr(self.tokenizer, "added_tokens_decoder", {}), self.mask_id, *self.eos_ids}
         end = 1 + max(i for i in tokens if i < size)
-        return end, tuple(i for i in range(end) if i not in tokens)
+        return None if end == size else end, tuple(i for i in range(end) if i not in tokens)
 
     @cached_property
     def block_length(self) -> int:
@@ -139,12 +140,12 @@ class Denoiser:
     @property
     def context(self) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(text_config(self.module), self.interface)
+        return context_of(self.module.config, self.interface)
 
     @property
     def vocab_size(self) -> int:
         """Logits per position."""
-        return text_config(self.module).vocab_size
+        return text_part(self.module.config).vocab_size
 
     @property
     def device(self) -> torch.device:
@@ -205,17 +206,23 @@ class Denoiser:
             >>> model.decode(model.encode("3 + 4?")), model.decode(model.encode("3 + 4?", chat="text"))
             ('Q: 3 + 4?\\nA:', '3 + 4?')
         """
+        return self.enclosed(prompt, chat, template_args)[0]
+
+    def enclosed(
+        self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None
+    ) -> tuple[list[int], list[int]]:
+        """What stands before an answer, as :meth:`encode` says, and behind it: :attr:`closing`, or nothing."""
         written = self.written(prompt, chat, template_args)
         if written is None:
-            return self._checked(prompt)  # type: ignore[arg-type]
+            return self._checked(prompt), []  # type: ignore[arg-type]
         tokenizer = self._tokenizer("encode text")
         if not written.framed:
-            return tokenizer.encode(written.text, add_special_tokens=False)
+            return tokenizer.encode(written.text, add_special_tokens=False), []
         ids = tokenizer.encode(written.text)
         if not ids or ids[-1] not in self.special_ids:
-            return ids
+            return ids, self.closing
         end = len(ids) - len(self.closing)
-        return ids[:end] if ids[end:] == self.closing else ids
+        return (ids[:end] if ids[end:] == self.closing else ids), self.closing
 
     def written(
         self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None, answer: bool = True
@@ -236,9 +243,8 @@ class Denoiser:
         Raises:
             ValueError: there is no template, or it does not take these messages or arguments.
         """
-        check_messages(messages)
-        ending = "answer" if answer else "closed"
-        return render(self.name, self._tokenizer("encode text"), messages, ending, template_args)
+        said, ending = check_messages(messages), "answer" if answer else "closed"
+        return render(self.name, self._tokenizer("encode text"), messages, said, ending, template_args)
 
     @cached_property
     def frame(self) -> tuple[list[int], list[int]]:

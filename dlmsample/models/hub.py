@@ -66,10 +66,10 @@ def read_config(name: str, where: str, revision: str | None = None) -> dict[str,
     """
     _check_revision(name, where, revision)
     path = Path(where) / "config.json" if Path(where).is_dir() else _fetch(name, where, "config.json", revision)
-    check_pointers(name, path.parent, [path.name])
     try:
         raw = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:
+        check_pointers(name, path.parent, [path.name])
         raise ValueError(f"cannot read the configuration of {name!r}: {path.name} is no valid JSON file ({e})") from e
     if not isinstance(raw, dict):
         raise ValueError(f"cannot read the configuration of {name!r}: {path.name} holds no JSON object")

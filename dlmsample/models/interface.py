@@ -75,28 +75,23 @@ _CONTEXT = ("max_position_embeddings", "max_sequence_length", "n_positions")
 _UNBOUNDED = 1 << 20
 
 
-def takes_padding(kind: ModuleKind, bidirectional: bool) -> bool:
-    """Whether a module is given a padding mask."""
-    return kind == "masked_lm" or (kind == "module" and bidirectional)
-
-
-def text_config(module: Any) -> Any:
+def text_part(config: Any) -> Any:
     """The part of a module's configuration that tells of texts: all of it, but where the module also reads images."""
-    config = module.config
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
 def context_of(config: Any, interface: ModuleInterface) -> int:
     """Positions a canvas may have, in tokens."""
-    sizes = [size for name in _CONTEXT if isinstance(size := getattr(config, name, None), int)]
+    told = text_part(config)
+    sizes = [size for name in _CONTEXT if isinstance(size := getattr(told, name, None), int)]
     return (sizes[0] if sizes else _UNBOUNDED) - interface.offset
 
 
-def interface_of(kind: ModuleKind, module: Any, bidirectional: bool) -> ModuleInterface:
+def interface_of(kind: ModuleKind, module: Any, padding: bool) -> ModuleInterface:
     """How this module is called: of the kind that its family says, with the offset of its position embeddings."""
     if kind == "decoder":
         return DECODER
-    return ModuleInterface(kind, _offset(module) if kind == "masked_lm" else 0, takes_padding(kind, bidirectional))
+    return ModuleInterface(kind, _offset(module) if kind == "masked_lm" else 0, padding)
 
 
 def _offset(module: Any) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlmsample.models.interface import ModuleInterface, context_of, text_config
+from dlmsample.models.interface import ModuleInterface, context_of, text_part
 from dlmsample.support.text import one_line
 
 #: Tokens that the row is padded to, at most; it has one less than half of them itself.
@@ -40,7 +40,7 @@ def probe_rows(name: str, module: Any, interface: ModuleInterface, mask_id: int)
     Raises:
         ValueError: the module fails, changes itself, or gives a row other numbers even beside one of its own length.
     """
-    long = min(_LONG, context_of(text_config(module), interface))
+    long = min(_LONG, context_of(module.config, interface))
     row = _row(module, mask_id, max(1, long // 2 - 1))
     before = _parts(module)
     forward = _forward(name, module, interface)
@@ -90,7 +90,7 @@ def check_padding(name: str, module: Any, interface: ModuleInterface, mask_id: i
 
 def _row(module: Any, mask_id: int, length: int) -> list[int]:
     """Ids from all over the vocabulary, and one mask."""
-    size = text_config(module).vocab_size
+    size = text_part(module.config).vocab_size
     skipped = {mask_id, getattr(module.config, "pad_token_id", None)}
     ids = [size * (2 * n + 1) // (2 * length) for n in range(length)]
     ids = [next(i % size for i in range(first, first + 4) if i % size not in skipped) for first in ids]

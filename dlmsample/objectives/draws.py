@@ -63,6 +63,11 @@ class Draws(NamedTuple):
         # A draw per position from its canvas's counter: no gather needed.
         return draw(self.keys[:, None], kind, self.canvas, *(() if index is None else (index,)))
 
+    def rate(self, kind: int, bounds: tuple[float, float]) -> Tensor:
+        """float32 ``[row, pos]`` uniform in ``bounds``, equal within a canvas."""
+        low, high = bounds
+        return low + (high - low) * self.per_canvas(kind)
+
     def bits(self, kind: int) -> Tensor:
         """int64 ``[row, pos]``, 64 random bits for each position: a random order that has no ties."""
         return fold(self.keys[:, None], kind, self._places())
@@ -99,11 +104,6 @@ class Draws(NamedTuple):
     def _among(self, members: Tensor) -> Tensor:
         """The canvas of the members, beyond every canvas elsewhere."""
         return torch.where(members, self.canvas, torch.iinfo(torch.int64).max)
-
-
-def between(bounds: tuple[float, float], u: Tensor) -> Tensor:
-    """A uniform number moved to ``(low, high)``."""
-    return bounds[0] + (bounds[1] - bounds[0]) * u
 
 
 def share_of(bounds: tuple[float, float], u: Tensor, count: Tensor) -> Tensor:

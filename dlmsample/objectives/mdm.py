@@ -9,7 +9,7 @@ import torch
 from pydantic import Field, NonNegativeFloat
 
 from dlmsample.objectives.base import Batch, Corrupted, Draft, Objective
-from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange, between
+from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange
 
 
 class MDM(Objective):
@@ -52,7 +52,7 @@ class MDM(Objective):
         """
         clean, editable = batch.clean, batch.editable
         draws = Draws(batch.keys, clean, batch.blocks)
-        p = (1 - self.eps) * between(self.mask_ratio, draws.per_canvas(RATE)) + self.eps
+        p = (1 - self.eps) * draws.rate(RATE, self.mask_ratio) + self.eps
         masked = editable & (draws.per_position(MASK) < p)
         length = editable.sum(1, keepdim=True).clamp(min=1)
         weights, sets = torch.where(masked, 1 / (p * length), 0.0), {"masked": masked}

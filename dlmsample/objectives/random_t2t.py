@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 
 from dlmsample.objectives.base import Batch, Corrupted, Draft
-from dlmsample.objectives.draws import EDIT, EDIT_RATE, TOKEN, Draws, ShareRange, between, random_token
+from dlmsample.objectives.draws import EDIT, EDIT_RATE, TOKEN, Draws, ShareRange, random_token
 from dlmsample.objectives.t2t import TokenToToken
 
 
@@ -54,7 +54,7 @@ class RandomT2T(TokenToToken):
         """See :meth:`Objective.corrupt`; ``draft`` is not used. Sets: ``masked``, ``wrong``, ``right``."""
         draws = Draws(batch.keys, batch.clean, batch.blocks)
         masked = self.masked(batch.editable, draws)
-        share = between(self.random_share, draws.per_canvas(EDIT_RATE))
+        share = draws.rate(EDIT_RATE, self.random_share)
         replaced = batch.editable & ~masked & (draws.per_position(EDIT) < share)
         tokens = torch.where(replaced, random_token(batch.clean, draws.bits(TOKEN), batch.ids), batch.clean)
         return self.supervise(batch, tokens, masked)

@@ -70,7 +70,7 @@ class SCOPE(Objective):
         plain = (1 - _LOWEST_RATE) * draws.per_canvas(d.RATE) + _LOWEST_RATE
         rate = torch.where(own, draws.beta22(d.BETA).clamp(0.05, 0.95), plain)
         if self.mask_ratio is not None:
-            rate = d.between(self.mask_ratio, draws.per_canvas(d.RATE))
+            rate = draws.rate(d.RATE, self.mask_ratio)
         hidden = editable & (draws.per_position(d.MASK) < rate)
         tokens = clean.masked_fill(hidden, ids.mask)
         committed = torch.zeros_like(hidden)

@@ -9,7 +9,7 @@ import torch
 
 from dlmsample.objectives import draws as d
 from dlmsample.objectives.base import Batch, Corrupted, Draft
-from dlmsample.objectives.draws import Draws, Share, ShareRange, between
+from dlmsample.objectives.draws import Draws, Share, ShareRange
 from dlmsample.objectives.t2t import TokenToToken
 
 
@@ -61,8 +61,8 @@ class SelfGeneratedT2T(TokenToToken):
         draws = Draws(batch.keys, clean, batch.blocks)
         masked = self.masked(editable, draws)
         drafts = d.candidates("SelfGeneratedT2T", draft, clean.masked_fill(masked, ids.mask), draws, ids, 0.0).token
-        left = masked & (draws.per_position(d.KEEP) < between(self.draft_remask, draws.per_canvas(d.KEEP_RATE)))
-        edited = draws.per_position(d.EDIT) < between(self.edit_ratio, draws.per_canvas(d.EDIT_RATE))
+        left = masked & (draws.per_position(d.KEEP) < draws.rate(d.KEEP_RATE, self.draft_remask))
+        edited = draws.per_position(d.EDIT) < draws.rate(d.EDIT_RATE, self.edit_ratio)
         replaced = draws.per_position(d.REPLACE) < self.random_probability
         random = editable & torch.where(masked, replaced, edited)
         tokens = torch.where(masked, drafts, clean)

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat
 from torch import Tensor
 
 from dlmsample.objectives.base import Batch, Corrupted, Objective, per_row_mean
-from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange, between
+from dlmsample.objectives.draws import MASK, RATE, Draws, ShareRange
 
 
 class TokenToToken(Objective, ABC):
@@ -32,7 +32,7 @@ class TokenToToken(Objective, ABC):
 
     def masked(self, editable: Tensor, draws: Draws) -> Tensor:
         """bool ``[row, pos]``: each editable position with the probability drawn for its canvas."""
-        return editable & (draws.per_position(MASK) < between(self.mask_ratio, draws.per_canvas(RATE)))
+        return editable & (draws.per_position(MASK) < draws.rate(RATE, self.mask_ratio))
 
     def supervise(self, batch: Batch, tokens: Tensor, masked: Tensor) -> Corrupted:
         """The three sets and their weights, from the tokens to stand where ``masked`` is False."""

@@ -20,6 +20,14 @@ class Stateless(NamedTuple):
     """State of a policy that remembers nothing within a block."""
 
 
+class Asked(NamedTuple):
+    """What a policy asks of a step's prediction, before the prediction is made; None: nothing of that kind."""
+
+    no_eos: Tensor | None = None  #: bool ``[row]``, rows in which EOS is no candidate
+    eos_divisor: Tensor | None = None  #: float32 ``[row]``, what the logits of EOS are divided by; 1 leaves them
+    ids: Tensor | None = None  #: int64 ``[row, pos, k]``, ids whose log-probabilities ``Prediction.asked`` gives
+
+
 class Policy(Options, ABC):
     """A decoding rule. Subclass it, declare options as pydantic fields, give ``step`` (and ``init`` if it has state).
 
@@ -37,7 +45,7 @@ class Policy(Options, ABC):
     def needs(self) -> frozenset[str]:
         """Which optional numbers of :class:`~dlmsample.types.Prediction` it reads.
 
-        Entropy, margin, error, loo_prob, gap, kl.
+        Entropy, margin, error, loo_prob, gap, kl, listed.
         """
         return frozenset()
 
@@ -85,21 +93,13 @@ class Policy(Options, ABC):
         with atomic_write(Path(path).expanduser()) as file:
             file.write(json.dumps(self.entry(), indent=2, ensure_ascii=False) + "\n")
 
-    def excludes_eos(self, state: Any, block: Block) -> Tensor | None:
-        """bool ``[row]``: rows in which EOS is no candidate at this step; None: never."""
-        return None
-
-    def divides_eos(self, state: Any, block: Block) -> Tensor | None:
-        """float32 ``[row]``: what the logits of EOS are divided by at this step, 1 to leave them; None: never."""
-        return None
-
-    def asks(self, state: Any, block: Block) -> Tensor | None:
-        """int64 ``[row, pos, k]``: ids whose log-probabilities ``Prediction.asked`` gives; None: it asks for none."""
-        return None
+    def asks(self, state: Any, block: Block) -> Asked:
+        """What it asks of this step's prediction, beside what it :attr:`needs` at every step."""
+        return Asked()
 
     def table(self) -> Tensor | None:
         """float32 ``[id]``: a number for each id, of which ``Prediction.listed`` gives the candidate's.
 
-        The last entry stands for every id beyond. Read once for a call of the Sampler; None: there is no table.
+        The last entry stands for every id beyond. Read once for a call of the Sampler, where ``listed`` is needed.
         """
         return None

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dlmsample.policies import fill
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Asked, Policy
 from dlmsample.policies.select import lowest
 from dlmsample.types import Block, Prediction, Update
 
@@ -59,10 +59,10 @@ class D3IM(Policy):
     def init(self, block: Block) -> D3IMState:
         return D3IMState(fill.share(self.steps, block))
 
-    def excludes_eos(self, state: D3IMState, block: Block) -> Tensor | None:
+    def asks(self, state: D3IMState, block: Block) -> Asked:
         if self.eos == "logit_all":
-            return torch.ones_like(block.step, dtype=torch.bool)
-        return block.step < state.steps - 1 if self.eos == "logit_nonfinal" else None
+            return Asked(no_eos=torch.ones_like(block.step, dtype=torch.bool))
+        return Asked(no_eos=block.step < state.steps - 1 if self.eos == "logit_nonfinal" else None)
 
     def step(self, state: D3IMState, block: Block, pred: Prediction) -> tuple[Any, Update]:
         final = block.step >= state.steps - 1

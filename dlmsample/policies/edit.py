@@ -19,6 +19,7 @@ from dlmsample.policies.base import Stateless
 from dlmsample.policies.detect import Detector, LowProb, disagrees
 from dlmsample.policies.editing import Edit as Edit
 from dlmsample.policies.editing import Edits as Edits
+from dlmsample.policies.editing import Keep as Keep
 from dlmsample.policies.editing import apply as apply
 from dlmsample.policies.editing import settled as settled
 from dlmsample.policies.piece import STRICT, Count, Positive, Probability, from_dump
@@ -27,16 +28,6 @@ from dlmsample.types import Block, Prediction
 
 #: After 4n remasks in a block BufferedRemask stops: nothing else forces progress when k·d <= K.
 _REMASKS_PER_POSITION = 4
-
-
-@dataclass(frozen=True, config=STRICT)
-class Keep(Edit):
-    """No edits: what is committed stays."""
-
-    rule: ClassVar[str] = "keep"
-
-    def step(self, state: Any, block: Block, pred: Prediction, filled: Tensor) -> tuple[Any, Edits]:
-        return state, Edits()
 
 
 class ReplaceState(NamedTuple):

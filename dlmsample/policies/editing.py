@@ -1,15 +1,19 @@
-"""What every edit rule has in common: the base class, how edits become tokens, and when an edited block is done."""
+"""What every edit rule has in common: the base class, how edits become tokens, when an edited block is done.
+
+Here, too, stands the rule that edits nothing, :class:`Keep`.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 
 from dlmsample.policies.base import Stateless
-from dlmsample.policies.piece import Piece
+from dlmsample.policies.piece import STRICT, Piece
 from dlmsample.types import Block, EditInfo, Prediction, Update
 
 
@@ -34,12 +38,16 @@ def settled(
     Returns:
         done, bool ``[row]``; the new ``post``.
     """
-    saw_full = ~block.masked.any(-1)
+    saw_full, full = _full(block, block.tokens), _full(block, tokens)
     post = post + saw_full.long()
-    full = ~(block.editable & (tokens == block.mask_id)).any(-1)
     if not enabled:
         return full, post
     return full & ((saw_full & ~edited) | (post >= max_post_steps)), post
+
+
+def _full(block: Block, tokens: Tensor) -> Tensor:
+    """bool ``[row]``: no editable position would be masked if these were the block's tokens."""
+    return ~(block.editable & (tokens == block.mask_id)).any(-1)
 
 
 def apply(block: Block, fill: Tensor, token: Tensor, remask: Tensor | None = None) -> Tensor:
@@ -97,3 +105,13 @@ class Edit(Piece):
     def max_tokens(self, width: int) -> int:
         """How many tokens, one after another, a position of a block of ``width`` positions can hold at most."""
         return width + self.post_steps + 1
+
+
+@dataclass(frozen=True, config=STRICT)
+class Keep(Edit):
+    """No edits: what is committed stays."""
+
+    rule: ClassVar[str] = "keep"
+
+    def step(self, state: Any, block: Block, pred: Prediction, filled: Tensor) -> tuple[Any, Edits]:
+        return state, Edits()

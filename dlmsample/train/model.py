@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlmsample.models.families import Opened
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of
 from dlmsample.models.probe import check_padding
+from dlmsample.models.weight_files import check_weights
 from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs
 from dlmsample.support.text import one_line
 from dlmsample.train.config import TrainConfig, TrainError
@@ -207,6 +208,7 @@ def _load(config: TrainConfig, opened: Opened, device: torch.device | str) -> An
     dtype = getattr(torch, config.model.dtype)
     try:
         if config.model.init is not None:
+            check_weights(opened.name, opened.where, allow_pickle=False)
             module = opened.load(dtype, device_map=None if torch.device(device).type == "cpu" else {"": device})
         else:
             module = _new(config, opened, torch.float32 if config.trains_whole else dtype, device)
@@ -266,8 +268,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
     """A new correction head for ``module``, float32, seeded."""
     from dlmsample.heads import CorrectionHead, HeadConfig
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with _seeded(config.seed, "cpu"):
         try:
             shape = HeadConfig(
                 hidden_size=module.config.hidden_size,

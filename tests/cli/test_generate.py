@@ -86,13 +86,13 @@ def test_raw_leaves_the_chat_template_out(call: Call, monkeypatch: pytest.Monkey
     from dlmsample.models.denoiser import Denoiser
 
     chats: list[bool | None] = []
-    encode = Denoiser.encode
+    written = Denoiser.written
 
-    def spy(self: Denoiser, prompt: Any, chat: bool | None = None, template_args: Any = None) -> list[int]:
+    def spy(self: Denoiser, prompt: Any, chat: bool | None = None, template_args: Any = None) -> Any:
         chats.append(chat)
-        return encode(self, prompt, chat, template_args)
+        return written(self, prompt, chat, template_args)
 
-    monkeypatch.setattr(Denoiser, "encode", spy)
+    monkeypatch.setattr(Denoiser, "written", spy)
     call("generate", "x", *SHORT)
     call("generate", "x", "--raw", *SHORT)
     assert chats == [None, False]

@@ -15,9 +15,9 @@ from dlmsample.rng import fold
 from dlmsample.train.config import TrainConfig, TrainError, finish
 from dlmsample.train.data.batches import BatchSteps
 from dlmsample.train.data.corpus import model_context
-from dlmsample.train.data.encoder import Encoder
+from dlmsample.train.data.encoder import Encoder, flatten
 from dlmsample.train.data.layout import lay_out
-from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
+from dlmsample.train.data.source import Drawn, row_keys, starts
 from dlmsample.train.model import build_model, corrupt, token_ids
 from dlmsample.train.optimizer import named_trainable
 from dlmsample.train.trainer import Trainer
@@ -187,8 +187,9 @@ def test_prompts_without_a_template_are_those_of_decoding(tmp_path: Path) -> Non
     model = ds.load(folder)
     assert (model.mask_id, model.eos_ids) == (4, (3,))
     encoder = Encoder(folder, 3)
-    assert encoder.prompts(["what is this", "is"]) == [model.encode("what is this"), model.encode("is")]
-    assert encoder.prompts(["is"]) == [[2, 6]]
+    asked = encoder.chats([("user",)] * 2, [("what is this",), ("is",)])
+    assert asked == [model.encode("what is this"), model.encode("is")]
+    assert asked[1] == [2, 6]
     assert encoder.answers(["this"]) == [[7, 3]]
 
 

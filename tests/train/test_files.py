@@ -351,14 +351,14 @@ def test_special_tokens_come_from_the_template_alone(make: Make) -> None:
     assert got[0] == [EOS, *ids("[user]a<mask>b").ids, EOS, *ids("A:").ids]
     assert got[1] == [EOS, *ids("[user]x").ids, EOS, *ids("[assistant]y").ids, EOS, *ids("A:").ids]
     whole = encoder.outer.encode("<eos>[user]hello<eos>A:", add_special_tokens=False)
-    assert encoder.prompts(["hello"]) == [whole]
+    assert encoder.chats([("user",)], [("hello",)]) == [whole]
     encoder.outer.chat_template, encoder._forms = "{{ raise_exception('no system') }}", {}
     with pytest.raises(TrainError, match="refuses the roles system: no system"):
         encoder.form(("system",))
     encoder.outer.chat_template = None
     with pytest.raises(TrainError, match="no chat template"):
         encoder.form(("system", "user"))
-    assert encoder.prompts(["hello"]) == [ids("hello").ids]
+    assert encoder.chats([("user",)], [("hello",)]) == [ids("hello").ids]
 
 
 def test_an_epoch_shows_each_row_once_in_an_order_of_its_own(make: Make) -> None:

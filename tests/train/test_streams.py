@@ -165,4 +165,4 @@ def test_the_shipped_recipe_builds_a_batch() -> None:
     plain = AutoTokenizer.from_pretrained(config.tokenizer_folder)
     text = plain.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
     ids = plain(text, add_special_tokens=False)["input_ids"]
-    assert steps.encoder.prompts([message[0]["content"]]) == [ids]
+    assert steps.encoder.chats([("user",)], [(message[0]["content"],)]) == [ids]

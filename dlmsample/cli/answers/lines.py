@@ -59,7 +59,7 @@ def write_text(
             places = length if ids is None else ids.count(None)
             show(page, out.trace[index], places or 0, lambda token: model.tokenizer.decode([token]), ids)
             screen.say(page, "")
-        screen.say(page, text.strip() if length is not None else text)
+        screen.say(page, text)
         cache = f", cache {out.cache}" if _approximate(out.cache) else ""
         page.print(Text(_figures(stats) + cache, "dim"), soft_wrap=True)
 

@@ -89,8 +89,8 @@ def chat(given: ChatOptions) -> None:
     sampling = {**chosen.options, **{name: value for name, value in asked.items() if value is not None}}
     session = ChatSession(model, chosen.policy, sampling, given.max_new_tokens, given.seed, given.raw)
     session.command("/policy")
-    with interrupt.raising():
-        _talk(session, screen.console(sys.stdout))
+    interrupt.raise_from_here()
+    _talk(session, screen.console(sys.stdout))
 
 
 def _talk(session: ChatSession, page: Console) -> None:

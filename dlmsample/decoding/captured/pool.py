@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 
 import torch
@@ -43,17 +43,20 @@ class Pool:
         with self._lock:
             self._kept = {}
 
+    def slots(self, config: DecodingConfig, size: int, extent: Extent) -> AbstractContextManager[Slots]:
+        """Slots for a batch; where forwards are captured those of an earlier one, if they fit."""
+        if self._graphs and not config.settings.alternatives and _capturable(config):
+            return self._lent(config, size, extent)
+        with self._lock:  # what is kept goes, and its memory, where the model is no longer
+            self._kept.pop(config.settings.special is not None, None)
+        return nullcontext(Slots(config, size, extent, Eager(config)))
+
     @contextmanager
-    def slots(self, config: DecodingConfig, size: int, extent: Extent) -> Iterator[Slots]:
-        """Slots for a batch; those of an earlier one where they fit."""
+    def _lent(self, config: DecodingConfig, size: int, extent: Extent) -> Iterator[Slots]:
         filling = config.settings.special is not None
         with self._lock:  # a second call at the same time finds none
             shelf = self._kept
             kept = shelf.pop(filling, None)
-        if not self._graphs or config.settings.alternatives or not _capturable(config):
-            del kept  # and its memory, where the model is no longer
-            yield Slots(config, size, extent, Eager(config))
-            return
         terms = _terms(config.model)
         if kept is not None and kept[1] == terms and _serves(kept[0], size, extent):
             slots = kept[0]

@@ -95,11 +95,6 @@ class Reader(Protocol):
         ...
 
 
-def reach(layout: Layout, at: Sequence[RowPosition]) -> int:
-    """Where the furthest active block ends."""
-    return max(row.start for row in at) + layout.width
-
-
 def select(hidden: Tensor, positions: Tensor) -> Tensor:
     """Hidden states ``[row, pos, width]`` at some positions of each row, int64 ``[row, n]``."""
     index = repeat(positions.to(hidden.device), "row n -> row n width", width=hidden.shape[-1])

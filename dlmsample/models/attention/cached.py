@@ -16,7 +16,7 @@ from transformers.cache_utils import Cache
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.base import Features, Layout, RowPosition, reach, select
+from dlmsample.models.attention.base import Features, Layout, RowPosition, select
 from dlmsample.models.attention.border import Border
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.interface import cache_argument
@@ -59,11 +59,14 @@ class CachedReader:
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition]) -> Features:
         """One forward over the active blocks, which sees the cache before them."""
-        positions, end = layout.window(start), torch.minimum(start + layout.width, layout.length)
-        ids, extent, width = canvas.gather(1, positions), reach(layout, at), layout.width
+        width, extent = layout.width, max(row.start for row in at) + layout.width
+        within, end = torch.arange(width, device=start.device), torch.minimum(start + width, layout.length)
+        positions = start[:, None] + within
+        ids = canvas.gather(1, positions)
         out = (self._decode_beside if self._shadow else self._decode)(ids, positions, end, extent)
-        within = torch.arange(width, device=ids.device).expand_as(ids)
-        error = self._body.error(out, positions, layout.holds(positions), at=within) if self._score else None
+        error = None
+        if self._score:
+            error = self._body.error(out, positions, layout.holds(positions), at=within.expand_as(ids))
         hidden = out.last_hidden_state[:, :width]
         if self._border is not None:
             hidden = self._border.shift(hidden, start.to(hidden.device))

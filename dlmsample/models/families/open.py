@@ -12,16 +12,15 @@ from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 from dlmsample.models.families.config.body import stock_config
 from dlmsample.models.families.config.facts import DECLARED, find_facts
-from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_values, read_keys
+from dlmsample.models.families.config.keys import ConfigKeys, checked_keys
 from dlmsample.models.families.config.rope import check_rope
 from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import locate, one_line, read_config
-from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
+from dlmsample.models.interface import ModuleInterface, context_of, interface_of
 from dlmsample.models.tokenizer import read_tokenizer
-from dlmsample.models.weight_files import check_weights
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,13 @@ class Opened:
 
     def interface(self, module: Any) -> ModuleInterface:
         """How the module (or its :meth:`shell`) is called."""
-        return interface_of(self.family.module_kind, module, self.facts.attention == "bidirectional")
+        return interface_of(self.family.module_kind, module, self._padding)
+
+    @property
+    def _padding(self) -> bool:
+        """Whether the module is given a padding mask."""
+        kind = self.family.module_kind
+        return kind == "masked_lm" or (kind == "module" and self.facts.attention == "bidirectional")
 
     def shell(self) -> Any:
         """The module on the meta device: with every name and shape, and without numbers or memory."""
@@ -70,6 +75,8 @@ class Opened:
     def load(self, dtype: Any, *, allow_pickle: bool = False, device_map: Any = None, quantization: Any = None) -> Any:
         """The module with its weights, complete, on the CPU or where ``device_map`` says.
 
+        That a folder has weights is found out before: :func:`~dlmsample.models.weight_files.check_weights`.
+
         Args:
             dtype: torch dtype of the weights.
             allow_pickle: also read weights that are no safetensors.
@@ -79,7 +86,6 @@ class Opened:
         Raises:
             ValueError: weights that are missing, damaged, or do not fit.
         """
-        check_weights(self.name, self.where, allow_pickle)
         return load_module(
             self.name,
             self.where,
@@ -99,13 +105,13 @@ class Opened:
         """The name of the attention function; None lets transformers choose, for modules that get padding masks."""
         from dlmsample.models.attention.in_place import attention_for
 
-        if takes_padding(self.family.module_kind, self.facts.attention == "bidirectional"):
+        if self._padding:
             return None
         return "sdpa" if self.runs_remote_code else attention_for(self.config)  # eager would add a boolean mask as 0/1
 
     def context(self, interface: ModuleInterface) -> int:
         """Positions a canvas may have, in tokens."""
-        return context_of(self.config.get_text_config(), interface)
+        return context_of(self.config, interface)
 
     def _model_class(self) -> Any:
         import transformers
@@ -171,11 +177,10 @@ def open_config(
         _check_remote(name, found, raw, trust_remote_code)
         config, keys = _remote_config(name, where, revision), ConfigKeys(tuple(raw), (), ())
     else:
-        check_quantized(name, raw)
         stock = None if found.config else _stock_class(name, raw)
         ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
-        keys = read_keys(name, raw, found, stock, ignored if refuse_unknown else None)
-        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
+        keys = checked_keys(name, raw, found, stock, ignored if refuse_unknown else None)
+        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, stock)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
@@ -208,9 +213,8 @@ def _stock_class(name: str, raw: Mapping[str, Any]) -> Any:
     return CONFIG_MAPPING[kind]
 
 
-def _own_config(name: str, raw: Mapping[str, Any], family: Family, stock: Any) -> Any:
+def _own_config(name: str, raw: Mapping[str, Any], stock: Any) -> Any:
     """A configuration that transformers reads itself; code that comes with the checkpoint is not asked."""
-    check_values(name, raw, family, stock)
     check_rope(name, raw)
     try:
         return stock.from_dict({key: value for key, value in raw.items() if key != "auto_map"})

@@ -50,11 +50,21 @@ def published(raw: Mapping[str, Any]) -> Family | None:
         >>> published({"architectures": ["DreamModel"]}).name, published({"model_type": "qwen3"})
         ('dream', None)
     """
-    for names in ([name for name in FAMILIES.built_in if name not in _GENERAL], FAMILIES.declared()):
-        for known in FAMILIES.load(names) if names else ():
-            if recognises(known, raw):
-                return known
-    return None
+    return _published(_built_in(), raw)
+
+
+def _built_in() -> dict[str, Family]:
+    """The families that are part of the package, in their order."""
+    return dict(zip(FAMILIES.built_in, FAMILIES.load(FAMILIES.built_in), strict=True))
+
+
+def _published(built_in: Mapping[str, Family], raw: Mapping[str, Any]) -> Family | None:
+    """:func:`published`; families of other packages are loaded only where none of ours is recognised."""
+    for name, known in built_in.items():
+        if name not in _GENERAL and recognises(known, raw):
+            return known
+    others = FAMILIES.declared()
+    return next((known for known in (FAMILIES.load(others) if others else ()) if recognises(known, raw)), None)
 
 
 def recognises(known: Family, raw: Mapping[str, Any]) -> bool:
@@ -82,13 +92,14 @@ def recognise(name: str, raw: Mapping[str, Any], declared: str) -> tuple[Family,
     """
     named = ", ".join(str(a) for a in raw.get("architectures") or ()) or "none"
     told = f"architectures {named}, model_type {raw.get('model_type')!r}"
-    if (known := published(raw)) is not None:
+    ours = _built_in()
+    if (known := _published(ours, raw)) is not None:
         return known, told
     if _is_masked_lm(raw):
-        return family("masked_lm"), told
+        return ours["masked_lm"], told
     if isinstance(raw.get(SECTION), dict):
         foreign = "auto_map" in raw and not _is_known(raw)
-        return family("remote" if foreign else "stock"), f"the {SECTION!r} section of its config.json"
+        return ours["remote" if foreign else "stock"], f"the {SECTION!r} section of its config.json"
     raise ValueError(
         f"{name!r} does not say how it decodes and is of no known family ({told}): add a {SECTION!r} section to its "
         f"config.json with {declared}, or name its family ({', '.join(FAMILIES)}) with family= (--family)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, text_of, with_text
+from dlmsample.models.text.messages import PROMPT_FORMS, Message, check_messages, in_form, with_text
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
 
@@ -36,7 +36,7 @@ class Written(NamedTuple):
     framed: bool  #: the tokenizer adds the special tokens that it adds to any text
 
 
-def is_framed(tokenizer: Any | None, prompt: Prompt, chat: Chat) -> bool:
+def _is_framed(tokenizer: Any | None, prompt: Prompt, chat: Chat) -> bool:
     """Whether a prompt is a text to which the tokenizer adds the special tokens that it adds to any text."""
     return isinstance(prompt, str) and (
         chat is False or (chat is None and not getattr(tokenizer, "chat_template", None))
@@ -75,14 +75,14 @@ def write(
         return None
     else:
         messages = prompt
-    check_messages(messages)
+    said = check_messages(messages)
     if tokenizer is None:
         raise ValueError(f"{name} has no tokenizer to encode text: {NO_TOKENIZER}")
     try:
-        "".join(map(text_of, messages)).encode()
+        "".join(said).encode()
     except UnicodeEncodeError as e:
         raise ValueError(f"the prompt is not valid Unicode text ({e.reason}); decode it as UTF-8") from e
-    framed = is_framed(tokenizer, prompt, chat)
+    framed = _is_framed(tokenizer, prompt, chat)
     if isinstance(prompt, str) and (framed or chat == "text"):
         if template_args:
             raise ValueError(
@@ -94,11 +94,16 @@ def write(
     if chat == "continue" and isinstance(prompt, str):
         raise ValueError('chat="continue" (--continue) takes messages whose last is the assistant\'s, not a text')
     ending: Ending = "open" if chat == "continue" else "answer" if answer else "closed"
-    return Written(render(name, tokenizer, messages, ending, template_args), framed=False)
+    return Written(render(name, tokenizer, messages, said, ending, template_args), framed=False)
 
 
 def render(
-    name: str, tokenizer: Any, messages: Sequence[Message], ending: Ending, arguments: Mapping[str, Any] | None = None
+    name: str,
+    tokenizer: Any,
+    messages: Sequence[Message],
+    said: Sequence[str],
+    ending: Ending,
+    arguments: Mapping[str, Any] | None = None,
 ) -> str:
     """Messages as one text.
 
@@ -111,6 +116,7 @@ def render(
         name: of the checkpoint, for errors.
         tokenizer: has the chat template.
         messages: as :func:`~dlmsample.models.text.messages.check_messages` takes them.
+        said: what each of them says, which it returns.
         ending: how the text ends.
         arguments: further variables of the template, such as ``enable_thinking`` or ``tools``.
 
@@ -125,9 +131,8 @@ def render(
         raise ValueError("there is no turn to continue: the last message must be one of the assistant's")
     failure: ValueError | None = None
     for parts in (False, True):
-        given = [_in_form(message, parts) for message in messages]
         try:
-            return template.text(given, ending, parts)
+            return template.text(in_form(messages, parts), said[-1] if said else "", ending, parts)
         except ValueError as e:
             failure = failure or e
     assert failure is not None
@@ -139,19 +144,19 @@ class _Template:
         self._name, self._tokenizer, self._arguments = name, tokenizer, arguments
         self._check_arguments()
 
-    def text(self, messages: list[dict[str, Any]], ending: Ending, parts: bool) -> str:
+    def text(self, messages: list[dict[str, Any]], said: str, ending: Ending, parts: bool) -> str:
+        """Messages as one text, of which the last says ``said``."""
         if ending == "open":
-            return self._open(messages, parts)
+            return self._open(messages, said, parts)
         text = self._apply(messages, ending == "answer")
-        said = text_of(messages[-1]).strip() if messages else ""
-        if said not in text and text == self._apply(_last_says(messages, _OTHER, parts), ending == "answer"):
+        if said.strip() not in text and text == self._apply(_last_says(messages, _OTHER, parts), ending == "answer"):
             raise ValueError(f"{self._name} leaves out what the last message says: {_INSTEAD}")
         if ending == "closed" and text == self._apply(messages, True):
             return text.removesuffix(self._always())
         return text
 
-    def _open(self, messages: list[dict[str, Any]], parts: bool) -> str:
-        text = self._apply(_last_says(messages, text_of(messages[-1]) + _END, parts), False)
+    def _open(self, messages: list[dict[str, Any]], said: str, parts: bool) -> str:
+        text = self._apply(_last_says(messages, said + _END, parts), False)
         before, found, _ = text.rpartition(_END)
         if not found:
             raise ValueError(f"{self._name} leaves out what the last message says, so it cannot be continued")
@@ -206,16 +211,6 @@ class _Template:
             )
         except Exception:  # tags of transformers' own, or a template that is none: rendering says so
             return None
-
-
-def _in_form(message: Message, parts: bool) -> dict[str, Any]:
-    """The message with its content as one text, or in parts; those that it was given in stay."""
-    content = message.get("content")
-    return (
-        dict(message)
-        if content is None or (parts and not isinstance(content, str))
-        else with_text(message, text_of(message), parts)
-    )
 
 
 def _last_says(messages: list[dict[str, Any]], text: str, parts: bool) -> list[dict[str, Any]]:

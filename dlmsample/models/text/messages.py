@@ -10,15 +10,20 @@ Message = Mapping[str, Any]
 PROMPT_FORMS = "a prompt is a text, a list of ids, or a list of messages {'role': ..., 'content': text}"
 
 
-def check_messages(messages: Sequence[Any]) -> None:
+def check_messages(messages: Sequence[Any]) -> list[str]:
     """Each message has a role, and a content that is a text or a list of parts ``{"type": "text", "text": ...}``.
 
     An assistant's message that calls tools may have no content.
+
+    Returns:
+        what each of them says.
 
     Raises:
         ValueError: one that has not; a part that is no text is named.
 
     Example:
+        >>> check_messages([{"role": "user", "content": "3 + 4?"}])
+        ['3 + 4?']
         >>> check_messages([{"role": "user", "content": [{"type": "image", "url": "a.png"}]}])
         Traceback (most recent call last):
         ValueError: a message holds a part of type 'image', and only parts of type 'text' are read: leave it out
@@ -37,6 +42,7 @@ def check_messages(messages: Sequence[Any]) -> None:
                 raise ValueError(
                     f"a message holds a part of type {kind!r}, and only parts of type 'text' are read: leave it out"
                 )
+    return [text_of(message) for message in messages]
 
 
 def text_of(message: Message) -> str:
@@ -58,3 +64,18 @@ def with_text(message: Message, text: str, parts: bool) -> dict[str, Any]:
         {'role': 'user', 'content': [{'type': 'text', 'text': 'b'}]}
     """
     return {**message, "content": [{"type": "text", "text": text}] if parts else text}
+
+
+def in_form(messages: Sequence[Message], parts: bool) -> list[dict[str, Any]]:
+    """Messages with their contents as one text each, or in parts; those that were given in parts stay in theirs.
+
+    Example:
+        >>> in_form([{"role": "user", "content": [{"type": "text", "text": "3 + 4?"}]}], parts=False)
+        [{'role': 'user', 'content': '3 + 4?'}]
+    """
+    return [
+        dict(message)
+        if message.get("content") is None or (parts and not isinstance(message["content"], str))
+        else with_text(message, text_of(message), parts)
+        for message in messages
+    ]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from dlmsample.policies import fill
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Asked, Policy
 from dlmsample.policies.edit import apply
 from dlmsample.policies.select import lowest
 from dlmsample.types import Block, EditInfo, Prediction, Update
@@ -97,8 +97,8 @@ class CoRe(Policy):
         zero = torch.zeros_like(block.step)
         return CoReState(zero, zero > 0, no, block.tokens, torch.zeros_like(block.tokens, dtype=torch.float32))
 
-    def asks(self, state: CoReState, block: Block) -> Tensor:
-        return torch.where(state.hidden, state.held, block.tokens)[..., None]
+    def asks(self, state: CoReState, block: Block) -> Asked:
+        return Asked(ids=torch.where(state.hidden, state.held, block.tokens)[..., None])
 
     def step(self, state: CoReState, block: Block, pred: Prediction) -> tuple[CoReState, Update]:
         now = block._replace(step=block.step - state.probes)

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from dlmsample.policies import fill
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Asked, Policy
 from dlmsample.policies.edit import apply
 from dlmsample.types import Block, Prediction, Update
 
@@ -71,8 +71,8 @@ class CreditDecoding(Policy):
         ids = block.tokens[..., None].repeat(1, 1, block.tokens.shape[1]) * 0
         return CreditState(ids, torch.zeros_like(ids, dtype=torch.float32))
 
-    def asks(self, state: CreditState, block: Block) -> Tensor:
-        return state.ids
+    def asks(self, state: CreditState, block: Block) -> Asked:
+        return Asked(ids=state.ids)
 
     def step(self, state: CreditState, block: Block, pred: Prediction) -> tuple[CreditState, Update]:
         log_prob = -pred.odds.log1p().clamp(max=_FAR)[..., None]

@@ -42,6 +42,10 @@ class Calibrated(Fill):
     def __post_init__(self) -> None:
         self.table()  # a file that cannot be read is an error now
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset() if self.frequencies is None else frozenset({"listed"})
+
     def table(self) -> Tensor | None:
         return None if self.frequencies is None else counts.surprisal(self.frequencies)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlmsample import rng
 from dlmsample.policies import fill
-from dlmsample.policies.base import Policy
+from dlmsample.policies.base import Asked, Policy
 from dlmsample.policies.select import lowest
 from dlmsample.types import Block, EditInfo, Prediction, Update
 
@@ -79,10 +79,10 @@ class Tolerator(Policy):
         none = torch.zeros_like(block.tokens)
         return ToleratorState(fill.share(self.steps, block), torch.zeros_like(block.step), none - 1, none)
 
-    def divides_eos(self, state: ToleratorState, block: Block) -> Tensor | None:
+    def asks(self, state: ToleratorState, block: Block) -> Asked:
         if self.eos_penalty == 1:
-            return None
-        return torch.where(state.round == 0, self.eos_penalty, 1.0)
+            return Asked()
+        return Asked(eos_divisor=torch.where(state.round == 0, self.eos_penalty, 1.0))
 
     def step(self, state: ToleratorState, block: Block, pred: Prediction) -> tuple[ToleratorState, Update]:
         filling = (state.round == 0)[:, None]

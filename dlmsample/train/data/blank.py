@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dlmsample.train.data.records import Mistakes, Record, is_blank
+from dlmsample.train.data.records import Mistakes, Record, blanks
 
 SHOWN = 5
 """So many blank rows that are no mistake are named; the others are counted."""
@@ -78,8 +78,8 @@ def blank_part(record: Record) -> str:
         >>> blank_part(Record("a:2", ("system", "user"), ("", "2 + 2?"), "4"))
         ''
     """
-    if is_blank(record.answer):
+    if blanks([record.answer]):
         return "answer" if record.roles else "document"
     pairs = zip(record.roles, record.contents, strict=True)
     asked = [said for role, said in pairs if role != "system"] or record.contents
-    return "prompt" if any(map(is_blank, asked)) else ""
+    return "prompt" if blanks(asked) else ""

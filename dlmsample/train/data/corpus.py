@@ -20,7 +20,7 @@ from dlmsample.train.config.start import open_start
 from dlmsample.train.data.blank import BlankRows, Blanks
 from dlmsample.train.data.encoder import Encoder, make_encoder
 from dlmsample.train.data.records import Mistakes, Record, find, read
-from dlmsample.train.data.source import Drawn, flatten, row_keys, starts
+from dlmsample.train.data.source import Drawn, row_keys, starts
 
 DEFAULT_LENGTH = 2048
 """Tokens of a row where ``data.max_length`` does not say."""
@@ -119,12 +119,8 @@ def tokenise(config: TrainConfig, encoder: Encoder) -> Corpus:
     left, blanks = section.limit, BlankRows(section.blank)
     for records in _chunks(read(section, mistakes)):
         records = list(_usable(records, encoder, section, mistakes))
-        prompts = encoder.chats([r.roles for r in records if r.roles], [r.contents for r in records if r.roles])
-        given = iter(prompts)
-        flat, prompt, answer = flatten(
-            [next(given) if record.roles else [] for record in records],
-            encoder.answers([record.answer for record in records]),
-        )
+        asked = [record.roles for record in records], [record.contents for record in records]
+        flat, prompt, answer = encoder.rows(*asked, [record.answer for record in records])
         total = prompt + answer
         blank = blanks.find(records)
         skipped = blank & (section.blank == "skip")
@@ -256,8 +252,7 @@ def _usable(records: Iterable[Record], encoder: Encoder, section: DataSection, m
             mistakes.add(record.where, "a prompt with an answer cannot be packed: set data.pack=false")
             continue
         try:
-            if record.roles:
-                encoder.form(record.roles)
+            encoder.form(record.roles)
         except TrainError as error:
             mistakes.add(record.where, str(error))
             continue

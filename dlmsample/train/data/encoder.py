@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from dlmsample.support.text import one_line
-from dlmsample.tasks.base import Example
 from dlmsample.train.config import TrainConfig, TrainError
 
 _CONTENT = "dlmsampleprompttext"
@@ -39,11 +41,7 @@ class Encoder:
         self.fast.encode_special_tokens = True  # text never makes special ids
         self.outer: Any = AutoTokenizer.from_pretrained(str(folder))
         self.special = {t.content: i for i, t in self.outer.added_tokens_decoder.items() if t.special}
-        self._forms: dict[tuple[str, ...], RenderedTemplate] = {}
-
-    def prompts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of user prompts, template included."""
-        return self.chats([("user",)] * len(texts), [(text,) for text in texts])
+        self._forms: dict[tuple[str, ...], RenderedTemplate] = {(): []}
 
     def chats(self, roles: Sequence[tuple[str, ...]], contents: Sequence[tuple[str, ...]]) -> list[list[int]]:
         """Ids of conversations up to where the next answer begins.
@@ -65,16 +63,18 @@ class Encoder:
         encoded = iter(self._encode(spans))
         return [list(_joined(form, encoded)) for form in forms]
 
+    def rows(
+        self, roles: Sequence[tuple[str, ...]], contents: Sequence[tuple[str, ...]], answers: Sequence[str]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """:meth:`chats` and their :meth:`answers`, see :func:`flatten`; of a document no roles are given."""
+        return flatten(self.chats(roles, contents), self.answers(answers))
+
     def answers(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of texts taken as they are, each with one EOS behind it."""
         return [[*ids, self.eos] for ids in self._encode(texts)]
 
-    def pairs(self, examples: Sequence[Example]) -> tuple[list[list[int]], list[list[int]]]:
-        """Ids of the prompts and of the answers of a task's examples."""
-        return self.prompts([e.prompt for e in examples]), self.answers([e.completion for e in examples])
-
     def form(self, roles: tuple[str, ...]) -> RenderedTemplate:
-        """The template rendered for these roles.
+        """The template rendered for these roles; nothing for none.
 
         Raises:
             TrainError: see :meth:`chats`.
@@ -85,7 +85,7 @@ class Encoder:
 
     def _render(self, roles: tuple[str, ...]) -> RenderedTemplate:
         marks = [f"{_CONTENT}{number:04d}" for number in range(len(roles))]
-        text = marks[0] if marks else ""
+        text = marks[0]
         if self.outer.chat_template:
             messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
             try:
@@ -118,6 +118,13 @@ class Encoder:
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+
+def flatten(prompts: list[list[int]], answers: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows as one int32 array, with their prompt and answer lengths (int64 ``[row]``)."""
+    prompt, answer = (np.array([len(ids) for ids in part], dtype=np.int64) for part in (prompts, answers))
+    ids = chain.from_iterable(part for row in zip(prompts, answers, strict=True) for part in row)
+    return np.fromiter(ids, dtype=np.int32, count=int(prompt.sum() + answer.sum())), prompt, answer
 
 
 def make_encoder(config: TrainConfig, local: bool = False) -> Encoder:

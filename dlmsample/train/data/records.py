@@ -14,7 +14,7 @@ becomes of rows that say nothing is decided in :mod:`dlmsample.train.data.corpus
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,14 +71,15 @@ class Mistakes:
         raise DataError("\n".join([*self.lines, *last]))
 
 
-def is_blank(text: str) -> bool:
-    r"""Whether nothing in a text shows.
+def blanks(texts: Sequence[str]) -> list[int]:
+    r"""The numbers of the texts in which nothing shows, counted from 0.
 
     Example:
-        >>> is_blank(""), is_blank(" \t\u200b\ufeff"), is_blank(" x")
-        (True, True, False)
+        >>> blanks(["", " \t\u200b\ufeff", " x"])
+        [0, 1]
     """
-    return all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text)
+    unseen = (all(c.isspace() or unicodedata.category(c) in _UNSEEN for c in text) for text in texts)
+    return [number for number, nothing in enumerate(unseen) if nothing]
 
 
 def find(section: DataSection) -> list[tuple[Path, str]]:

@@ -6,7 +6,6 @@ import importlib
 import inspect
 from collections.abc import Callable
 from functools import cached_property
-from itertools import chain
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,7 +16,7 @@ from dlmsample.rng import draw, fold
 from dlmsample.tasks import list_tasks
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.encoder import Encoder, make_encoder
-from dlmsample.train.data.records import is_blank
+from dlmsample.train.data.records import blanks
 
 _MIX = 101
 """Separates the mixture's draws from the other draws of a row (windows and blocks: 102 to 105, order: 106)."""
@@ -73,13 +72,6 @@ def row_keys(seed: int, epoch: int | Tensor, indices: Tensor) -> Tensor:
     return fold(torch.tensor(seed, dtype=torch.int64), epoch, indices)
 
 
-def flatten(prompts: list[list[int]], answers: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows as one int32 array, with their prompt and answer lengths (int64 ``[row]``)."""
-    prompt, answer = (np.array([len(ids) for ids in part], dtype=np.int64) for part in (prompts, answers))
-    ids = chain.from_iterable(part for row in zip(prompts, answers, strict=True) for part in row)
-    return np.fromiter(ids, dtype=np.int32, count=int(prompt.sum() + answer.sum())), prompt, answer
-
-
 def starts(lengths: np.ndarray) -> np.ndarray:
     """int64 ``[row]``: where each row begins in a flat array."""
     return np.cumsum(lengths) - lengths
@@ -126,19 +118,17 @@ class TaskSource:
     def rows(self, numbers: Tensor) -> Drawn:
         """See :class:`RowSource`."""
         keys = row_keys(self.config.seed, 0, numbers)
-        chosen = self._choose(keys)
-        examples = [
-            part.problem(self.split, index, **part.options)
-            for part, index in zip(chosen, numbers.tolist(), strict=True)
-        ]
-        for example, part, index in zip(examples, chosen, numbers.tolist(), strict=True):
-            for what, text in (("prompt", example.prompt), ("answer", example.completion)):
-                if is_blank(text):
-                    raise TrainError(
-                        f"task {part.name}: example {index} of the split {self.split!r} has a blank {what}: "
-                        "mend what makes it"
-                    )
-        flat, prompt, answer = flatten(*self.encoder.pairs(examples))
+        chosen, indices = self._choose(keys), numbers.tolist()
+        made = [part.problem(self.split, i, **part.options) for part, i in zip(chosen, indices, strict=True)]
+        texts = [text for example in made for text in (example.prompt, example.completion)]
+        if found := blanks(texts):
+            row, what = divmod(found[0], 2)
+            raise TrainError(
+                f"task {chosen[row].name}: example {indices[row]} of the split {self.split!r} has a blank "
+                f"{('prompt', 'answer')[what]}: mend what makes it"
+            )
+        prompts, answers = [(text,) for text in texts[::2]], texts[1::2]
+        flat, prompt, answer = self.encoder.rows([("user",)] * len(made), prompts, answers)
         return Drawn(flat, starts(prompt + answer), prompt, answer, None, keys)
 
     def _choose(self, keys: Tensor) -> list[MixturePart]:

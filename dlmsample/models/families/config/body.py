@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlmsample.models.families.base import REQUIRED, Family, Key
-from dlmsample.models.families.config.keys import check_values
 from dlmsample.models.families.config.rope import rope_parameters
 from dlmsample.support.text import one_line
 
@@ -21,7 +20,6 @@ def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
     """
     import transformers
 
-    check_values(name, raw, family)
     given = {field: _taken(name, raw, key) for field, key in family.fields.items()}
     if given.get("head_dim", 0) is None:
         given["head_dim"] = given["hidden_size"] // given["num_attention_heads"]

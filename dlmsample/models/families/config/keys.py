@@ -139,7 +139,7 @@ def sort_keys(raw: Mapping[str, Any], family: Family, stock: Any = None) -> Conf
     )
 
 
-def check_values(name: str, raw: Mapping[str, Any], family: Family, stock: Any = None) -> None:
+def _check_values(name: str, raw: Mapping[str, Any], family: Family, stock: Any = None) -> None:
     """Refuse what the stock body does not compute.
 
     Raises:
@@ -156,17 +156,30 @@ def check_values(name: str, raw: Mapping[str, Any], family: Family, stock: Any =
         )
 
 
-def read_keys(
+def checked_keys(
     name: str, raw: Mapping[str, Any], family: Family, stock: Any, ignored: Sequence[str] | None
 ) -> ConfigKeys:
-    """:func:`sort_keys`, with :func:`check_unknown` but where ``ignored`` is None: then all keys pass."""
+    """:func:`sort_keys` of a config that asks for nothing but what the stock body computes.
+
+    Args:
+        name: of the checkpoint, for errors.
+        raw: the config.
+        family: which it is of.
+        stock: the class of transformers that reads the config itself, or None.
+        ignored: keys that the caller has ignored; None: no key is refused for being unknown.
+
+    Raises:
+        ValueError: quantised weights, a key that is not known, or a value that the body does not compute.
+    """
+    _check_quantized(name, raw)
     keys = sort_keys(raw, family, stock)
     if ignored is not None:
-        check_unknown(name, raw, keys, family, ignored)
+        _check_unknown(name, raw, keys, family, ignored)
+    _check_values(name, raw, family, stock)
     return keys
 
 
-def check_unknown(name: str, raw: Mapping[str, Any], keys: ConfigKeys, family: Family, ignored: Sequence[str]) -> None:
+def _check_unknown(name: str, raw: Mapping[str, Any], keys: ConfigKeys, family: Family, ignored: Sequence[str]) -> None:
     """Refuse keys that are not known, but for those that the caller has ignored.
 
     Raises:
@@ -191,7 +204,7 @@ def check_unknown(name: str, raw: Mapping[str, Any], keys: ConfigKeys, family: F
     )
 
 
-def check_quantized(name: str, raw: Mapping[str, Any]) -> None:
+def _check_quantized(name: str, raw: Mapping[str, Any]) -> None:
     """Refuse weights that are stored quantised, before anything stumbles over their names.
 
     Raises:
