@@ -15,6 +15,7 @@ from torch import Tensor
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_config
 from dlmsample.models.text.chat import NO_TOKENIZER, Chat, Prompt, Written, render, write
 from dlmsample.models.text.messages import Message, check_messages
+from dlmsample.models.text.vocabulary import known_ids
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
@@ -114,12 +115,7 @@ class Denoiser:
 
         The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
         """
-        known, size = getattr(self.tokenizer, "get_vocab", None), self.vocab_size
-        if known is None:
-            return size, ()
-        tokens = {*known().values(), *getattr(self.tokenizer, "added_tokens_decoder", {}), self.mask_id, *self.eos_ids}
-        end = 1 + max(i for i in tokens if i < size)
-        return end, tuple(i for i in range(end) if i not in tokens)
+        return known_ids(self.tokenizer, self.vocab_size, (self.mask_id, *self.eos_ids))
 
     @cached_property
     def block_length(self) -> int:
