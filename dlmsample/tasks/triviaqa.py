@@ -40,7 +40,8 @@ def short_answer(text: str) -> str | None:
     """
     marked = last_boxed(text) or answer_tag(text) or after_phrase(text)
     if marked:
-        return plain(last_boxed(marked) or marked) or None
+        said = plain(last_boxed(marked) or marked)
+        return after_phrase(said) or said or None
     line = text.lstrip().partition("\n")[0].strip()
     return line.removeprefix("A:").strip() or None
 
