@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
-from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick, read_rows
+from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick_text, read_rows
 
 # A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count, and what
 # follows a letter that is talked about ("(A) is wrong") is a statement.
@@ -154,9 +154,9 @@ class PIQA(Benchmark):
 
     def build(self, row: Row) -> Example:
         """Goal and solutions, the letter, the letter with its solution; ``meta`` holds both solutions."""
-        first, second = pick(row, "sol1"), pick(row, "sol2")
+        first, second = pick_text(row, "sol1"), pick_text(row, "sol2")
         prompt = f"{row['goal']}\nA. {first}\nB. {second}\nAnswer:"
-        answer = "AB"[int(row["label"])]
+        answer = {"0": "A", "1": "B"}[str(row["label"])]
         solutions = (first, second)
         return Example(prompt, answer, f"{answer}. {solutions[int(row['label'])]}", {"solutions": solutions})
 

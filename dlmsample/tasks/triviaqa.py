@@ -70,7 +70,10 @@ def aliases(row: Row) -> list[str]:
         low = {key.lower().replace("_", ""): entry for key, entry in given.items()}
         lists = (low.get(key) or [] for key in ("aliases", "normalizedaliases", "humananswers"))
         given = [*([low["value"]] if "value" in low else []), *(name for part in lists for name in part)]
-    return list(dict.fromkeys(given))
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError("a row's answers are no list of texts: correct the file")
+    return list(dict.fromkeys(names))
 
 
 class TriviaQA(Benchmark):
