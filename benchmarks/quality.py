@@ -16,9 +16,9 @@ from contextlib import nullcontext
 from typing import IO, Any, Literal
 
 import torch
-import yaml
 
 import dlmsample as ds
+from dlmsample.support import yamlfile
 
 
 def parse_policy(text: str) -> tuple[ds.Policy, int | Literal["all"] | None]:
@@ -27,7 +27,7 @@ def parse_policy(text: str) -> tuple[ds.Policy, int | Literal["all"] | None]:
     options: dict[str, Any] = {}
     for item in filter(None, rest.split(",")):
         key, _, value = item.partition("=")
-        options[key] = yaml.safe_load(value)
+        options[key] = yamlfile.load(value, key)[0]
     block_length = options.pop("block_length", None)
     return ds.policy(name, **options), block_length
 

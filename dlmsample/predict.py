@@ -76,9 +76,8 @@ def predict(
     """
     if divided is not None:
         logits = _divide(logits, *divided)
-    if never is not None and excluded is None:
-        excluded, never = (torch.ones_like(current[:, 0], dtype=torch.bool), never), None
-    few = never is None and (excluded is None or len(excluded[1]) <= _MOST_EXCLUDED)
+    banned = _banned(current, excluded, never)
+    few = banned is None or len(banned[1]) <= _MOST_EXCLUDED
     if top_p >= 1 and few and _has_kernel(logits):
         from dlmsample.kernels.vocabulary import reduce  # needs Triton
 
@@ -90,7 +89,7 @@ def predict(
             counter=SAMPLE,
             temperature=temperature,
             top_k=top_k,
-            excluded=excluded,
+            excluded=banned,
             needs=needs,
         )
     else:
@@ -124,6 +123,19 @@ def predict(
         log_p, log_q = (_cleaned(given, mask_id, excluded, never).log_softmax(-1) for given in (logits, previous))
         more["kl"] = torch.where(log_p > -torch.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
     return pred._replace(**more)
+
+
+def _banned(
+    current: Tensor, excluded: tuple[Tensor, Tensor] | None, never: Tensor | None
+) -> tuple[Tensor, Tensor] | None:
+    """The ids that are no candidates beside the mask id, and in which rows each is none: bool ``[row, k]``, ``[k]``."""
+    parts = [] if excluded is None else [(excluded[0][:, None].expand(-1, len(excluded[1])), excluded[1])]
+    if never is not None:
+        parts.append((torch.ones_like(current[:, :1], dtype=torch.bool).expand(-1, len(never)), never))
+    if not parts:
+        return None
+    rows, ids = zip(*parts, strict=True)
+    return torch.cat(rows, 1), torch.cat(ids)
 
 
 def _cleaned(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None, never: Tensor | None) -> Tensor:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlmsample import rng
-from dlmsample.predict import predict
+from dlmsample.predict import plain, predict
+from dlmsample.types import Prediction
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -162,3 +166,26 @@ def test_ids_that_are_never_candidates() -> None:
             assert torch.equal(found.token, wanted.token)
             assert torch.allclose(found.prob, wanted.prob)
             assert not torch.isin(found.token, never).any()
+
+
+@pytest.mark.parametrize("excluded", [False, True])
+def test_the_kernel_takes_ids_without_a_token_and_excluded_ones(
+    excluded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``fill`` excludes special tokens of a checkpoint whose vocabulary has holes: one read of the logits."""
+    taken: list[Any] = []
+
+    def reduce(logits: Tensor, current: Tensor, mask_id: int, **options: Any) -> Prediction:
+        taken.append(options["excluded"])
+        return plain(logits, current, mask_id)
+
+    monkeypatch.setitem(sys.modules, "dlmsample.kernels.vocabulary", SimpleNamespace(reduce=reduce))
+    monkeypatch.setattr("dlmsample.predict._has_kernel", lambda logits: True)
+    rows = (torch.tensor([True, False]), torch.tensor([1, 2])) if excluded else None
+    given = torch.zeros(2, 3, 40), torch.zeros(2, 3, dtype=torch.long)
+    predict(*given, 5, never=torch.tensor([3, 9]), excluded=rows)
+    banned, ids = taken[0]
+    found = [{int(i) for i in ids[row]} for row in banned]
+    assert found == ([{1, 2, 3, 9}, {3, 9}] if excluded else [{3, 9}] * 2)
+    predict(*given, 5, never=torch.arange(20), excluded=rows)
+    assert len(taken) == 1, "too many to compare each id with"

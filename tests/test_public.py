@@ -73,6 +73,11 @@ def test_options_win_over_a_file(tmp_path: Path) -> None:
         ("policy: t2n", "t2m"),
         ("policy: t2m\npolicy: t2t", "twice"),
         ("{", "not YAML"),
+        ("policy: t2m\nthresholdx: 1", r"p.yaml: .*did you mean 'threshold'"),
+        ("policy: t2m\nthreshold: 2\nmax_remasks: x", r"p.yaml: t2m: threshold must be <= 1 .*; max_remasks"),
+        ("policy: t2m\nnull: 2", r"p.yaml: unknown option of policy t2m 'None'"),
+        ("policy: t2m\nthreshold: true", r"p.yaml: t2m: threshold must not be True"),
+        ("policy: chain\nfill: {rule: quota, tokens_per_step: .inf}", r"p.yaml: chain: fill: tokens_per_step"),
     ],
 )
 def test_files_that_hold_no_policy(tmp_path: Path, text: str, said: str) -> None:

@@ -80,7 +80,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         >>> parse_settings(["fill=steps", "fill.steps=40", "edit.detector.rule=low_prob"])
         {'fill': {'rule': 'steps', 'steps': 40}, 'edit': {'detector': {'rule': 'low_prob'}}}
     """
-    import yaml
+    from dlmsample.support import yamlfile
 
     options: dict[str, Any] = {}
     for setting in settings:
@@ -90,8 +90,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
         if key in options:
             raise ValueError(f"--set {key} is given twice: keep one")
         try:
-            options[key] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as e:
+            options[key] = yamlfile.load(value, key)[0]
+        except ValueError as e:
             raise ValueError(f"--set {setting!r}: the value is no YAML: put it in quotes") from e
         if isinstance(options[key], (dict, list, set)):
             raise ValueError(f"--set {setting!r}: the value must be one YAML scalar, like 0.2, true or null")

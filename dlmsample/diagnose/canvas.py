@@ -75,12 +75,15 @@ class Canvas:
             self._mask = self._read_clean(self.blocks, self._cache)
 
     def logits(self, window: Tensor) -> Tensor:
-        """``[row, pos, vocab]`` where the window holds ``window``, int64 ``[row, pos]``."""
+        """``[row, pos, vocab]`` where the window holds ``window``, int64 ``[row, pos]``; -inf where no token is."""
         hidden = self._forward(window).last_hidden_state
         if not self._causal:
             at = (self._at - int(self._model.facts.logit_shift)).clamp(min=0)  # whose logits predict the position
             hidden = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
-        return self._model.lm_head(hidden)
+        logits = self._model.lm_head(hidden)
+        end, holes = self._model.vocabulary
+        tokenless = torch.tensor([*holes, *range(end, logits.shape[-1])], dtype=torch.long, device=logits.device)
+        return logits.index_fill(-1, tokenless, -torch.inf) if len(tokenless) else logits
 
     def error(self, window: Tensor) -> Tensor:
         """The correction head's error logit, ``[row, pos]``: it sees what it sees in decoding, one block or all."""

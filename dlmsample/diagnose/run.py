@@ -80,7 +80,7 @@ def diagnose(
             raise ValueError(f"{name} is a probability from 0 to 1, not {value:g}")
     seed = integer("seed", seed)
     rows = sorted(encode(model, examples), key=lambda row: row.length)  # neighbours of one length: little padding
-    ids = Ids(model.mask_id, tuple({model.mask_id, *model.eos_ids}), model.vocab_size)
+    ids = Ids(model.mask_id, tuple({model.mask_id, *model.eos_ids}), *model.vocabulary)
     tallies: list[Tallies] = []
     masked = {rate: [] for rate in mask_rates}
     scored = []

@@ -48,11 +48,11 @@ def _mass(x, best):
 
 @triton.jit
 def _is_banned(index, mask_id, row, rows, ids, EXCLUDED: tl.constexpr):
-    """Whether each id is the mask id or excluded in this row."""
+    """Whether each id is the mask id or excluded in this row; ``rows [row, k]`` says which of ``ids [k]`` are."""
     banned = index == mask_id
     if EXCLUDED > 0:
-        flagged = tl.load(rows + row) != 0
         for k in tl.static_range(EXCLUDED):
+            flagged = tl.load(rows + row * EXCLUDED + k) != 0
             banned = banned | (flagged & (index == tl.load(ids + k).to(tl.int32)))
     return banned
 

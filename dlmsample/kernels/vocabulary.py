@@ -53,7 +53,7 @@ def reduce(
         counter: which draw of the key the noise is.
         temperature: 0 is greedy.
         top_k: keep the k largest logits (and whatever ties with the k-th); None keeps all.
-        excluded: (bool ``[row]``, int64 ids ``[k]``): rows in which these ids are no candidates.
+        excluded: (bool ``[row]`` or ``[row, k]``, int64 ids ``[k]``): rows in which these ids are no candidates.
         needs: any of ``entropy``, ``margin``.
         block: ids looked at in one go, a power of two; None chooses from the shape, as for the next two.
         warps: of a program.
@@ -118,7 +118,7 @@ def _launch(
     assert key is not None or not sample, "sampling needs a key per row"
     shifts = _shifts(logits, mask_id, excluded, top_k) if filtered and top_k is not None else None
     if excluded is not None:
-        rows, ids = excluded[0].contiguous().view(torch.uint8), excluded[1].contiguous()
+        rows, ids = _flags(*excluded).contiguous().view(torch.uint8), excluded[1].contiguous()
 
     token = torch.empty(height, width, dtype=torch.int64, device=logits.device)
     results = torch.empty(5, height, width, dtype=torch.float32, device=logits.device)
@@ -179,6 +179,11 @@ def split_count(count: int, vocab: int, block: int) -> int:
     return splits
 
 
+def _flags(rows: Tensor, ids: Tensor) -> Tensor:
+    """bool ``[row, k]``: whether each id is excluded in each row."""
+    return rows if rows.dim() == 2 else rows[:, None].expand(-1, ids.numel())
+
+
 def _shifts(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None, top_k: int) -> Tensor:
     """float32 ``[2, row, pos]``: the largest allowed logit, and the k-th largest minus it.
 
@@ -188,7 +193,7 @@ def _shifts(logits: Tensor, mask_id: int, excluded: tuple[Tensor, Tensor] | None
     rows = torch.ones(logits.shape[0], 1, dtype=torch.bool, device=logits.device)
     if excluded is not None:
         ids = torch.cat([ids, excluded[1]])
-        rows = torch.cat([rows, excluded[0][:, None].expand(-1, excluded[1].numel())], dim=1)
+        rows = torch.cat([rows, _flags(*excluded)], dim=1)
     low = -torch.inf
     found = logits.nan_to_num(nan=low, posinf=torch.inf, neginf=low)  # NaN would count as the largest
     values, index = found.topk(min(top_k + ids.numel(), logits.shape[-1]), dim=-1)

@@ -15,6 +15,7 @@ from torch import Tensor
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_part
 from dlmsample.models.text.chat import NO_TOKENIZER, Chat, Prompt, Written, render, write
 from dlmsample.models.text.messages import Message, check_messages
+from dlmsample.models.text.vocabulary import known_ids
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
@@ -109,18 +110,12 @@ class Denoiser:
         return tuple(sorted(i for i in found if 0 <= i < size))
 
     @cached_property
-    def vocabulary(self) -> tuple[int | None, tuple[int, ...]]:
+    def vocabulary(self) -> tuple[int, tuple[int, ...]]:
         """Where the ids that have a token end, and those below without one: a vocabulary is often padded beyond them.
 
-        None in place of the end: all ids up to the last logit have a token.
         The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
         """
-        known, size = getattr(self.tokenizer, "get_vocab", None), self.vocab_size
-        if known is None:
-            return None, ()
-        tokens = {*known().values(), *getattr(self.tokenizer, "added_tokens_decoder", {}), self.mask_id, *self.eos_ids}
-        end = 1 + max(i for i in tokens if i < size)
-        return None if end == size else end, tuple(i for i in range(end) if i not in tokens)
+        return known_ids(self.tokenizer, self.vocab_size, (self.mask_id, *self.eos_ids))
 
     @cached_property
     def block_length(self) -> int:

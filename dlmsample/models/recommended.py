@@ -69,7 +69,7 @@ def parse(path: Path, data: bytes) -> dict[str, Any]:
         ValueError: no JSON object, or one that names no policy.
     """
     try:
-        entry = parse_json(data)
+        entry = parse_json(data, once=True)
     except ValueError as e:
         raise ValueError(f"{str(path)!r} is no JSON ({e}): mend it, or name a policy (--policy)") from e
     if not isinstance(entry, dict) or not isinstance(entry.get("policy"), str):

@@ -118,7 +118,7 @@ def share_of(bounds: tuple[float, float], u: Tensor, count: Tensor) -> Tensor:
 
 
 def random_token(gold: Tensor, bits: Tensor, ids: Ids) -> Tensor:
-    """Uniform ids that differ from ``gold`` and are never the mask or special: int64 ``[row, pos]``.
+    """Uniform ids that differ from ``gold``, have a token and are never the mask or special: int64 ``[row, pos]``.
 
     Rule: the index among the allowed ids other than gold is the low 63 bits modulo their number (a bias below
     vocab / 2⁶³); then each excluded id at or below it moves it up by one.
@@ -131,7 +131,7 @@ def random_token(gold: Tensor, bits: Tensor, ids: Ids) -> Tensor:
         >>> random_token(gold, torch.tensor([[5, 6, 9]]), Ids(mask=2, special=(0, 1), vocab_size=5)).tolist()
         [[4, 4, 4]]
     """
-    excluded = sorted(i for i in {ids.mask, *ids.special} if 0 <= i < ids.vocab_size)
+    excluded = sorted(i for i in {ids.mask, *ids.special, *ids.tokenless} if 0 <= i < ids.vocab_size)
     allowed = ids.vocab_size - len(excluded)
     if allowed < 2:
         raise ValueError(f"no random tokens: {allowed} ordinary ids; pass Ids(mask, special, vocab_size) of the model")
@@ -149,7 +149,7 @@ def candidates(
 ) -> Prediction:
     """One no-gradient forward on ``tokens``, reduced to a candidate and its untempered confidence per position.
 
-    The mask id is never a candidate; EOS and other special ids may be.
+    The mask id and ids without a token are never candidates; EOS and other special ids may be.
 
     Raises:
         ValueError: no ``draft`` was given.
@@ -158,4 +158,7 @@ def candidates(
         raise ValueError(f"{rule} needs draft=..., a function tokens -> logits: the model's own forward")
     with torch.no_grad():
         key = fold(draws.keys, DRAFT)
-        return predict(draft(tokens), tokens, ids.mask, key=key, temperature=temperature)
+        logits = draft(tokens)[..., : ids.vocab_size or None]
+        seen = tokens.clamp(max=logits.shape[-1] - 1)
+        never = torch.tensor(ids.tokenless, device=tokens.device) if ids.tokenless else None
+        return predict(logits, seen, ids.mask, key=key, temperature=temperature, never=never)

@@ -40,6 +40,8 @@ class Policy(Options, ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
+    #: Options that name a file, at any depth of the dump: a grid tells cells apart by what is in them.
+    files: ClassVar[frozenset[str]] = frozenset()
 
     @property
     def needs(self) -> frozenset[str]:

@@ -52,6 +52,7 @@ class Chain(Policy):
     name: ClassVar[str] = "chain"
     summary: ClassVar[str] = "any fill rule with any edit rule"
     paper: ClassVar[str] = ""
+    files: ClassVar[frozenset[str]] = frozenset({"frequencies"})  # of the piece "calibrated"
 
     fill: Annotated[
         Fill, BeforeValidator(lambda given: fills.read(given) if isinstance(given, (Mapping, str)) else given)

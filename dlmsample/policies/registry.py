@@ -81,16 +81,23 @@ def policy(name: str | PathLike[str] | Mapping[str, Any], **options: Any) -> Any
     if isinstance(name, PathLike) or (isinstance(name, str) and name.endswith(FILES)):
         from dlmsample.support.yamlfile import document  # pydantic: not for a list of names
 
-        name, path = document(fspath(name), "policy")[0], f"{fspath(name)!r} holds"
+        path = fspath(name)
+        name = document(path, "policy")[0]
     else:
-        path = "this is"
+        path = None
     if isinstance(name, Mapping):
-        entry = dict(name)
+        entry = {str(key): value for key, value in name.items()}
         name = entry.pop("policy", None)
         options = {**entry, **options}
     if not isinstance(name, str):
-        raise ValueError(f'{path} no policy: give a name, or {{"policy": "t2m", ...}} with its options')
-    return policy_class(name)(**options)
+        what = "this is" if path is None else f"{path!r} holds"
+        raise ValueError(f'{what} no policy: give a name, or {{"policy": "t2m", ...}} with its options')
+    if path is None:
+        return policy_class(name)(**options)
+    try:
+        return make_policy(name, options)
+    except ValueError as e:
+        raise ValueError(f"{path}: {e}") from e
 
 
 #: pydantic's error type -> what it means, in terms of its context.

@@ -43,7 +43,7 @@ def one_line(said: object, limit: int | None = None) -> str:
 
 
 def parse_json(text: str | bytes, once: bool = False) -> Any:
-    """A JSON document of unknown origin.
+    """A JSON document of unknown origin; a byte order mark before it is none of it.
 
     Args:
         text: of the document.
@@ -53,14 +53,15 @@ def parse_json(text: str | bytes, once: bool = False) -> Any:
         ValueError: it is none, nested more deeply than can be read, or has a key twice.
 
     Example:
-        >>> parse_json('{"a": 1}')
+        >>> parse_json('\\ufeff{"a": 1}')
         {'a': 1}
         >>> parse_json("[" * 100_000)
         Traceback (most recent call last):
         ValueError: it is nested too deeply
     """
     try:
-        return json.loads(text, object_pairs_hook=_distinct if once else None)
+        plain = text.removeprefix("\ufeff") if isinstance(text, str) else text  # of bytes json itself leaves it out
+        return json.loads(plain, object_pairs_hook=_distinct if once else None)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 

@@ -8,13 +8,15 @@ import importlib
 import json
 import os
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from dlmsample.support.text import one_line
 from dlmsample.tasks.base import Example, Task
 
+T = TypeVar("T")
 Row = Mapping[str, Any]
 Folder = str | os.PathLike[str]
 
@@ -51,13 +53,15 @@ class Benchmark(Task):
             path = self._find(data_dir)
             rows, self.origin = self.read(path), str(path)
         self._check(rows)
-        self._rows = [row for row in rows if self.keep(row)][:limit]
+        kept = (at for at, row in enumerate(rows, 1) if self._applied(at, self.keep, row))
+        self._numbers = list(islice(kept, limit))  #: of the rows, as they stand in the file
+        self._rows = [rows[at - 1] for at in self._numbers]
         if not self._rows:
             raise ValueError(f"{self.origin} has no rows of {self.name}/{split}")
 
     @abstractmethod
     def build(self, row: Row) -> Example:
-        """The example of a row as published."""
+        """The example of a row as published; what is raised over values of another type is told with the row."""
 
     def read(self, path: Path) -> list[Row]:
         """The rows of a file; a benchmark that spreads them over several files says how they go together."""
@@ -71,8 +75,22 @@ class Benchmark(Task):
         return len(self._rows)
 
     def example(self, index: int) -> Example:
-        """The row at ``index`` as an example."""
-        return self.build(self._rows[index])
+        """The row at ``index`` as an example. Errors: ValueError: its values are not of the published types."""
+        return self._applied(self._numbers[index], self._built, self._rows[index])
+
+    def _built(self, row: Row) -> Example:
+        example = self.build(row)
+        for name in ("prompt", "answer", "reference"):
+            if not isinstance(found := getattr(example, name), str):
+                raise TypeError(f"its {name} is {type(found).__name__}, not text")
+        return example
+
+    def _applied(self, number: int, rule: Callable[[Row], T], row: Row) -> T:
+        try:
+            return rule(row)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            said = one_line(error, 100)
+            raise ValueError(f"{self.origin}, row {number} is not as published ({said}): correct it") from error
 
     def _find(self, data_dir: Folder) -> Path:
         root = Path(data_dir).expanduser()
@@ -123,6 +141,14 @@ def pick(row: Row, *names: str) -> Any:
     return next(row[name] for name in names if name in row)
 
 
+def pick_text(row: Row, *names: str) -> str:
+    """The first of these fields that the row has, which is a text. Errors: TypeError: it is none."""
+    found = pick(row, *names)
+    if not isinstance(found, str):
+        raise TypeError(f"{names[0]} is {type(found).__name__}, not text")
+    return found
+
+
 def read_rows(path: Path) -> list[Row]:
     r"""The rows of a .jsonl, .json (a list) or .csv file, gzipped or not, with a byte order mark or not.
 
@@ -139,15 +165,15 @@ def read_rows(path: Path) -> list[Row]:
                 whole = _parsed(file.read(), str(path))
                 return list(whole if isinstance(whole, list) else pick(whole, "Data", "data"))
             return [_parsed(line, f"{path}, line {at}") for at, line in enumerate(file, 1) if line.strip()]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration, TypeError) as error:
         raise ValueError(f"{path} cannot be read: {error or 'no list of rows'}") from error
 
 
 def _parsed(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_once)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {one_line(error, 200)}") from error
     except _TwiceError as error:
         raise ValueError(f"{where}: the key {error} is there twice; keep one of them") from error
 

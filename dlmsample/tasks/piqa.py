@@ -7,27 +7,47 @@ from pathlib import Path
 
 from dlmsample.tasks.answers.marks import after_phrase, answer_tag, last_boxed
 from dlmsample.tasks.base import Example, Score
-from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick, read_rows
+from dlmsample.tasks.benchmark import Benchmark, Folder, Hub, Row, pick_text, read_rows
 
 # A letter that opens a text or follows "answer is"; the article "A" is followed by a word and does not count, and what
 # follows a letter that is talked about ("(A) is wrong") is a statement.
 _VERB = r"\s(?:is|was|would|will|seems|may|might|could|can|has|does|doesn't|isn't|won't)\b"
 _TALKED_ABOUT = rf"(?!\W{{0,4}}(?:,[^,.\n]{{1,100}},|\s\([^()\n]{{1,200}}\))?{_VERB})"
 _OPENING = re.compile(
-    rf"[\s*_(\[\"'`$]*+(?:(?:option|choice|solution)[\s*_(]++)?\(?([AB])(?!\w|'\w)(?!\s++[a-z]){_TALKED_ABOUT}", re.I
+    rf"[\s*_(\[\"'`$#>]*+(?:(?:option|choice|solution)[\s*_(]++)?\(?([AB])(?!\w|'\w)(?!\s++[a-z]){_TALKED_ABOUT}", re.I
 )
-# A letter that is marked as a choice, anywhere.
-_MARKED = re.compile(r"\(([AB])\)|\*\*([AB])\b|\b(?:[Oo]ption|[Cc]hoice|[Ss]olution)\s([AB])\b|(?:\n|^)\s?([AB])[.):]")
+_BAD = r"incorrect|wrong|worse|worst|inappropriate|unsuitable|invalid|false|less|impractical|unsafe"
+_NOT = r"(?:(?:is|was|would|will|does|did|can|could|may|might)(?:\snot|n['\u2019]t|not)|won['\u2019]t|fails)\b"
+# A letter that is marked as a choice, anywhere; not one of which something is denied ("(A) does not hold").
+_MARKED = re.compile(
+    r"(?:\(([AB])\)|\*\*([AB])\b|\b(?:[Oo]ption|[Cc]hoice|[Ss]olution)\s([AB])\b|(?:\n|^)\s?([AB])[.):])"
+    rf"(?!\W{{0,4}}\s(?:{_NOT}|(?:is|was)\s(?:{_BAD})))"
+)
 
 _NOUN = r"(?:option|choice|solution|answer|method|way|approach|one)"
-_AFTER_A = r"because|since|as|for|over|and|is|isn't|was|wasn't|would|seems|sounds|here"
+_AFTER_A = (
+    r"because|since|as|for|over|and|is|isn't|was|wasn't|would|wouldn't|seems|sounds|here"
+    r"|does|doesn't|fails|could|couldn't|won't|can't|cannot"
+)
 _LETTER = (
     rf"(?:(?:the\s)?{_NOUN}\s)?[*(\"'`]{{0,3}}(?P<letter>"
     rf"[Bb](?!\w|'\w)|A(?!\w|'\w)(?!\s(?!(?:{_AFTER_A})\b)[a-z])|a(?!\w|'\w)(?!\s\w))"
 )
 _GOOD = r"correct|right|best|better|preferable|appropriate|suitable|safer|safest|valid|true|ideal|more|most|answer"
-_BAD = r"incorrect|wrong|worse|worst|inappropriate|unsuitable|invalid|false|less|impractical|unsafe"
+_WORKS = r"work|hold|help|fit|do|suit|last|be|make|achieve|solve|stick|function"
 _STATEMENTS = (
+    # It's B; therefore B; not A but B; the correct answer - B.
+    re.compile(
+        rf"\b(?:it['\u2019]s|it\sis|so|thus|therefore|hence|but|instead|answer\s[-\u2013\u2014])[,:]?\s(?P<no>not\s)?{_LETTER}"
+        r"(?=[)*\"'`]{0,3}(?:[.!;,]|$))",
+        re.IGNORECASE,
+    ),
+    # A would not work.
+    re.compile(
+        rf"(?<!nor\s)(?<!neither\s)(?<!\w){_LETTER}[*)\"'`]{{0,3}}\s"
+        rf"(?:(?:would|will|does|can|could|may|might)(?P<no>\snot|n['\u2019]t|not)\s(?:{_WORKS})|(?P<bad>fails))\b",
+        re.IGNORECASE,
+    ),
     # The correct option is B.
     re.compile(
         rf"\b(?:{_GOOD})\s{_NOUN}\s?(?:is|was|would\sbe|should\sbe|:)\s?:?\s?(?P<no>not\s)?{_LETTER}", re.IGNORECASE
@@ -134,9 +154,9 @@ class PIQA(Benchmark):
 
     def build(self, row: Row) -> Example:
         """Goal and solutions, the letter, the letter with its solution; ``meta`` holds both solutions."""
-        first, second = pick(row, "sol1"), pick(row, "sol2")
+        first, second = pick_text(row, "sol1"), pick_text(row, "sol2")
         prompt = f"{row['goal']}\nA. {first}\nB. {second}\nAnswer:"
-        answer = "AB"[int(row["label"])]
+        answer = {"0": "A", "1": "B"}[str(row["label"])]
         solutions = (first, second)
         return Example(prompt, answer, f"{answer}. {solutions[int(row['label'])]}", {"solutions": solutions})
 

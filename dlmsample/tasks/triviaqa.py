@@ -40,7 +40,8 @@ def short_answer(text: str) -> str | None:
     """
     marked = last_boxed(text) or answer_tag(text) or after_phrase(text)
     if marked:
-        return plain(last_boxed(marked) or marked) or None
+        said = plain(last_boxed(marked) or marked)
+        return after_phrase(said) or said or None
     line = text.lstrip().partition("\n")[0].strip()
     return line.removeprefix("A:").strip() or None
 
@@ -69,7 +70,10 @@ def aliases(row: Row) -> list[str]:
         low = {key.lower().replace("_", ""): entry for key, entry in given.items()}
         lists = (low.get(key) or [] for key in ("aliases", "normalizedaliases", "humananswers"))
         given = [*([low["value"]] if "value" in low else []), *(name for part in lists for name in part)]
-    return list(dict.fromkeys(given))
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise ValueError("a row's answers are no list of texts: correct the file")
+    return list(dict.fromkeys(names))
 
 
 class TriviaQA(Benchmark):

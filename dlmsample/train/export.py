@@ -18,6 +18,7 @@ from dlmsample.train import calibrate, checkpoint
 from dlmsample.train.card import card
 from dlmsample.train.config import TrainConfig, TrainError, parse
 from dlmsample.train.config.sections import LoraSection
+from dlmsample.train.data.encoder import make_encoder
 from dlmsample.train.folder import RECORD, remove_result
 from dlmsample.train.lora import peft_json, peft_tensors
 from dlmsample.train.model import StreamModel, build_model, pad_id, token_ids
@@ -84,7 +85,7 @@ def export(folder: Path, out: Path) -> Path:
     found = {}
     if config.head is not None:
         rule = objective(config.objective.name, **config.objective.options)
-        ids, pad = token_ids(config, model), pad_id(model.module)
+        ids, pad = token_ids(config, model, make_encoder(config).outer), pad_id(model.module)
         logits, wrong = calibrate.measure(config, model, rule, ids, pad, torch.device("cpu"))
         found = calibrate.calibrate(config, model, logits, wrong)
     tensors = checkpoint.model_state(result_tensors(config, model, named))

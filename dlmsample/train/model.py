@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from dlmsample.models.families import Opened
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of
 from dlmsample.models.probe import check_padding
+from dlmsample.models.text.vocabulary import known_ids
 from dlmsample.models.weight_files import check_weights
 from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs
 from dlmsample.support.text import one_line
@@ -280,12 +281,8 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
         return CorrectionHead(shape).float()
 
 
-def token_ids(config: TrainConfig, model: StreamModel) -> Ids:
-    """The ids an objective may need.
-
-    Raises:
-        TrainError: one lies outside the vocabulary.
-    """
+def token_ids(config: TrainConfig, model: StreamModel, tokenizer: Any | None = None) -> Ids:
+    """The ids an objective may need; a tokenizer tells which have no token. TrainError: one outside the vocabulary."""
     geometry, body = config.geometry, model.module.config
     special = {geometry.mask_id, *geometry.eos_ids, pad_id(model.module)}
     if model.reads.kind == "masked_lm":  # its texts stand between tokens of its own
@@ -293,7 +290,7 @@ def token_ids(config: TrainConfig, model: StreamModel) -> Ids:
         special |= {i for i in named if isinstance(i, int) and 0 <= i < body.vocab_size}
     if max(special) >= body.vocab_size:
         raise TrainError(f"special id {max(special)} lies outside the vocabulary of {body.vocab_size}")
-    return Ids(geometry.mask_id, tuple(sorted(special)), body.vocab_size)
+    return Ids(geometry.mask_id, tuple(sorted(special)), *known_ids(tokenizer, body.vocab_size, special))
 
 
 def pad_id(module: Any) -> int:

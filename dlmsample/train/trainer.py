@@ -75,11 +75,11 @@ class Trainer:
             undo.callback(self._release)
             found = self._find()
             self.inner = build_model(config, device)
-            self.ids = token_ids(config, self.inner)
             self.pad = pad_id(self.inner.module)
             rank, world = self.accelerator.process_index, self.accelerator.num_processes
             self.data = BatchSteps(config, self.pad, rank, world, source)
-            _ = self.data.encoder  # a missing tokenizer is told before anything else happens
+            # a missing tokenizer is told before anything else happens
+            self.ids = token_ids(config, self.inner, getattr(self.data.encoder, "outer", None))
             self.step, self.seconds = 0, 0.0
             self.metrics: dict[str, float] = {}
             self.optimizer = build_optimizer(config, self.inner, device)

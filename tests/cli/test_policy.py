@@ -150,6 +150,12 @@ def test_a_chain_is_typed_with_dots(call: Call) -> None:
     assert json.loads(out)["tokens"] == sampler.generate(["2 + 2?"], max_new_tokens=24).tokens[0]
 
 
+def test_a_typed_number_is_one_wherever_it_stands() -> None:
+    """YAML 1.1 alone takes 1e-4 for a text, which a piece of a chain refuses."""
+    typed = settings.parse_settings(["fill=threshold", "fill.threshold=1e-4", "edit.threshold=5E-1"])
+    assert typed == {"fill": {"rule": "threshold", "threshold": 0.0001}, "edit": {"threshold": 0.5}}
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

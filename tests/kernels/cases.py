@@ -132,6 +132,20 @@ def test_excluded_ids() -> None:
         check(logits[:, :1], best[:, :1], excluded=excluded)
 
 
+def test_ids_excluded_each_in_rows_of_its_own() -> None:
+    """Some in every row, some in a few: ids without a token beside those that a policy excludes."""
+    logits, current = random(15, 2, 2, VOCAB)
+    every = logits.argmax(-1).flatten()[:3]
+    some = (torch.tensor([True, False], device=DEVICE), torch.tensor([0, VOCAB - 1], device=DEVICE))
+    rows = torch.cat([torch.ones(2, 3, dtype=torch.bool, device=DEVICE), some[0][:, None].expand(-1, 2)], 1)
+    excluded = (rows, torch.cat([every, some[1]]))
+    want = plain(logits, current, MASK, needs=EVERYTHING, excluded=some, never=every)
+    assert_equal(reduce(logits, current, MASK, needs=EVERYTHING, block=BLOCK, excluded=excluded), want)
+    drawn: dict[str, Any] = {"key": torch.tensor([4, 5], device=DEVICE), "temperature": 1.0, "top_k": 9}
+    want = plain(logits, current, MASK, excluded=some, never=every, **drawn)
+    assert_equal(reduce(logits, current, MASK, counter=SAMPLE, block=BLOCK, excluded=excluded, **drawn), want)
+
+
 def test_rows_in_which_everything_is_banned() -> None:
     logits, current = random(9, 2, 2, 8)
     rows = torch.tensor([True, False], device=DEVICE)

@@ -49,6 +49,8 @@ F = "def f(x):\n    return x + 1\n"
         f"Note: this works.\n\n{F}\nassert f(1) == 7\nprint(f('a'))",
         f"[BEGIN]\n{F}[DONE]",
         f"[BEGIN]\n```python\n{F}```\n[DONE]",
+        f"Sure. The code:\n\n{indent(F, '    ')}\nIt adds one.",
+        f"{indent(F, '    ')}\nIt adds one.\n\n    f(2)",
         F,
         F.replace("\n", "\r\n"),
         f"```python\n{F}```".replace("\n", "\r\n"),
@@ -98,6 +100,12 @@ def test_what_is_no_python_is_no_block() -> None:
     assert fenced("```bash\nls\n```\n```json\n{}\n```\n```\nx\n```\n```py\ny\n```") == ["x\n", "y\n"]
     assert fenced("no block") == []
     assert unfenced("Sure: this.\nYes\n") == ""
+
+
+def test_a_method_is_no_block() -> None:
+    """Its class opens the lines of four spaces, which are no CommonMark block then."""
+    text = "It is\n\nclass A:\n\n    def f(self, x):\n        return x\n\nDone."
+    assert code_of(text, "f") == text
 
 
 def test_other_names_are_found_too() -> None:

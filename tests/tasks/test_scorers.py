@@ -167,6 +167,21 @@ def test_triviaqa_reads_the_official_form(tmp_path: Path) -> None:
         ("A is incorrect. B is incorrect.", None),
         ("B. Option A is correct for cats only.", "B"),
         ("A is correct... no: B is correct.", "B"),
+        ("Option (A) doesn't work; go for (B).", "B"),
+        ("(A) does not hold. (B)", "B"),
+        ("Option A is not safe; option B", "B"),
+        ("A. is wrong", None),
+        ("A would not work, therefore B.", "B"),
+        ("Solution B fails.", "A"),
+        ("Option A doesn't work.", "B"),
+        ("Option B would work", "B"),
+        ("It's B.", "B"),
+        ("it is option b", "B"),
+        ("not A but B", "B"),
+        ("Correct answer - B", "B"),
+        ("### B", "B"),
+        ("<ANSWER>B</ANSWER> or A", "B"),
+        ("So a tin can is hard, but a bag is not", None),
         ("<answer>B</answer> is better than \\boxed{A}", "B"),
     ],
 )
@@ -220,6 +235,7 @@ def test_triviaqa_in_every_font(words: list[str]) -> None:
     name = " ".join(words)
     if not triviaqa.normalised(name):
         return
+    assert triviaqa.short_answer(rf"\boxed{{\text{{The answer is {name}}}}}") == name.strip()
     for font in ("{}", r"\text{{{}}}", r"\textbf{{{}}}", r"\mathrm{{{}}}", r"$\text{{{}}}$", r"\text{{\textit{{{}}}}}"):
         for mark in (r"\boxed{{{}}}", "<answer>{}</answer>", "The answer is {}", "so\nAnswer: {}"):
             found = triviaqa.short_answer(mark.format(font.format(name)))

@@ -116,6 +116,9 @@ def test_pc_sampler_with_counts(tmp_path: Path, clip: float) -> None:
         ('{"num_token": 2, "p_baseline_dict": {}}', "it must hold"),
         ('{"num_token": 2, "p_baseline_dict": {"-3": 2}}', "'-3' is no token id"),
         ('{"num_token": 2, "token_frequency_dict": {"3": 5}}', "the count of id 3 must be"),
+        ('{"num_token": 2, "num_token": 3, "p_baseline_dict": {"3": 2}}', ".*the key 'num_token' is there twice"),
+        (f'{{"num_token": 2, "p_baseline_dict": {{"{"9" * 5000}": 2}}}}', "'9999*' is no token id"),
+        ("[" * 100_000, "it is not JSON .it is nested too deeply"),
     ],
 )
 def test_a_file_that_holds_no_counts(tmp_path: Path, content: str, said: str) -> None:
@@ -131,7 +134,8 @@ def test_files_of_counts(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no token to count"):
         frequencies.write(tmp_path / "c.json", [[]])
     path = tmp_path / "c.json"
-    path.write_text(json.dumps({"num_token": 8, "token_frequency_dict": {"4": 6}, "metadata": {}}), encoding="utf-8")
+    content = json.dumps({"num_token": 8, "token_frequency_dict": {"4": 6}, "metadata": {}})
+    path.write_text(content, encoding="utf-8-sig")
     assert frequencies.surprisal(path).exp().reciprocal().tolist() == pytest.approx([1 / 8] * 4 + [3 / 4, 1 / 8])
 
 

@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,32 @@ def _model(name: str) -> Path:
     return where if where.is_dir() else hub.snapshot("model", name, _DECIDING)
 
 
+def by_content(options: Any, files: Collection[str]) -> Any:
+    """Options of a policy, in which a file stands for what is in it: the SHA-256 in place of its path.
+
+    Raises:
+        ValueError: a file cannot be read.
+
+    Example:
+        >>> by_content({"eos": "none", "frequencies": None}, {"frequencies"})
+        {'eos': 'none', 'frequencies': None}
+    """
+    if not files or not isinstance(options, dict):
+        return options
+    return {
+        key: _content(value) if key in files and isinstance(value, str) else by_content(value, files)
+        for key, value in options.items()
+    }
+
+
+def _content(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ValueError(f"cannot read {path!r}: {error.strerror or error}") from None
+
+
 def of_cell(
     grid: Grid,
     task: TaskEntry,
@@ -152,7 +179,7 @@ def of_cell(
         },
         "policy": {
             "name": policy.name,
-            "options": policy.model_dump(mode="json"),
+            "options": by_content(policy.model_dump(mode="json"), policy.files),
             "source": of_source(type(policy)),
         },
         "seed": seed,

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dlmsample.support.text import one_line, parse_json
+
 EPSILON = 1e-9  #: added to a frequency before its logarithm, as in the published code
 #: Keys of a file; the counts have another name in the published baselines than in files of the published counter.
 _TOTAL, _COUNTS, _HARMLESS = "num_token", ("p_baseline_dict", "token_frequency_dict"), ("metadata",)
@@ -61,11 +63,11 @@ def _read(path: Path) -> tuple[dict[int, int], int]:
         return ValueError(f"{path} is no file of token counts: {reason}; frequencies.write makes one")
 
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = parse_json(path.read_text(encoding="utf-8-sig"), once=True)
     except OSError as e:
         raise ValueError(f"{path} cannot be read ({e.strerror}): frequencies.write makes such a file") from e
     except ValueError as e:
-        raise wrong("it is not JSON") from e
+        raise wrong(f"it is not JSON ({one_line(e, 100)})") from e
     if not isinstance(content, dict):
         raise wrong("it holds no object")
     if other := content.keys() - {_TOTAL, *_COUNTS, *_HARMLESS}:
@@ -78,7 +80,7 @@ def _read(path: Path) -> tuple[dict[int, int], int]:
         raise wrong(f"it must hold {' or '.join(_COUNTS)}, an object with counts")
     counts = {}
     for token, count in given[0].items():
-        if not token.isdecimal() or int(token) >= 1 << 24:
+        if not token.isdecimal() or len(token) > 8 or int(token) >= 1 << 24:
             raise wrong(f"{token!r} is no token id")
         if not isinstance(count, int) or isinstance(count, bool) or not 0 <= count <= total:
             raise wrong(f"the count of id {token} must be a whole number from 0 to {_TOTAL}")

@@ -107,6 +107,7 @@ class PCSampler(NamedChain):
     name: ClassVar[str] = "pc_sampler"
     summary: ClassVar[str] = "fill by position-weighted, frequency-corrected confidence"
     paper: ClassVar[str] = "arXiv:2508.13021"
+    files: ClassVar[frozenset[str]] = frozenset({"frequencies"})
 
     tokens_per_step: Annotated[int, Field(ge=1)] | None = None
     steps: Annotated[int, Field(ge=1)] | None = None

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from textwrap import dedent
 
 from dlmsample.tasks.answers.blocks import fenced
 from dlmsample.tasks.answers.python import FUNCTION, bound, defines, free, parsed, parses, top_level
 
 _TOP = re.compile(r"[^\s#)\]}]")
 _GOES_ON = re.compile(r"@|(?:async|class|def|for|if|try|while|with)\b|\w+ *=")
+_HEAD = re.compile(r"(?:@|(?:async|class|def|for|if|else|elif|try|except|finally|while|with)\b.*:\s*(?:#|$))")
 _TRIES = 8
 """How many statements' beginnings are put together to make one statement."""
 
@@ -42,6 +44,26 @@ def unfenced(text: str) -> str:
     return "\n".join(kept)
 
 
+def indented(text: str, name: str) -> str | None:
+    """The code that defines ``name`` in lines of four spaces behind an empty one: CommonMark's block without a fence.
+
+    Example:
+        >>> indented("Here:\\n\\n    def f(x):\\n        return x\\n\\nDone.", "f")
+        'def f(x):\\n    return x'
+    """
+    above, stretch = "", list[str]()
+    for line in [*re.split(r"\r\n?|\n", text.expandtabs(4)), "."]:
+        if line.startswith("    ") or not line.strip():
+            stretch.append(line)
+            continue
+        code = dedent("\n".join(stretch)).strip("\n")
+        behind_empty = not above or not stretch[:1] or not stretch[0].strip()
+        if behind_empty and not _HEAD.match(above) and defines(code, name) and parses(code):
+            return code
+        above, stretch = line, []
+    return None
+
+
 def _is_prose(node: ast.stmt) -> bool:
     """What words parse as ("Sure", "Note: this"), and what only shows the code at work (a print, an assertion)."""
     if isinstance(node, ast.Expr):
@@ -57,7 +79,8 @@ def code_of(text: str, *names: str) -> str:
     """The code in a text that defines ``names``, the first of which is the function that is asked for.
 
     In this order: the first block that defines it with a body of its own, else the first block that defines it, else
-    the whole text or the code in its prose (see ``unfenced``) that does, else the first block, else the whole text.
+    the whole text or the code in its prose (see ``unfenced``, ``indented``) that does, else the first block, else the
+    whole text.
     Of a text with ``[BEGIN]`` and ``[DONE]`` the whole is what stands between them. What the code uses, or ``names``
     asks for, and does not define is put before it from the other blocks, statement by statement.
 
@@ -75,6 +98,8 @@ def code_of(text: str, *names: str) -> str:
         tree = parsed(whole)
         bare = unfenced(text) if tree is None or any(map(_is_word, tree.body)) else whole
         chosen = bare if defines(bare, names[0]) else None
+    if chosen is None and names:
+        chosen = indented(text, names[0])
     if chosen is None:
         chosen = blocks[0] if blocks else _between(text)
     others = [block for block in blocks if block is not chosen]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _BRACES = re.compile(r"\\(?:boxed|fbox)\s*+\{|\\.|[{}]", re.DOTALL)
+_OPENED, _CLOSED = (re.compile(tag, re.IGNORECASE) for tag in ("<answer>", "</answer>"))
 _PHRASE = re.compile(r"\banswer(?:\s{0,3}+is\b|\s?:)\s{0,3}+:?", re.IGNORECASE)
 
 
@@ -51,7 +52,7 @@ def answer_tag(text: str) -> str | None:
         >>> answer_tag("<answer>1</answer> no, <answer> 2 </answer>")
         '2'
     """
-    parts = (part.partition("</answer>")[0].strip() for part in reversed(text.split("<answer>")[1:]))
+    parts = (_CLOSED.split(part, maxsplit=1)[0].strip() for part in reversed(_OPENED.split(text)[1:]))
     return next((part for part in parts if part not in _EMPTY), None)
 
 

@@ -15,12 +15,16 @@ LONGEST = 200
 """Characters of a marked answer; a longer one is a text, not a number."""
 _DIGITS = 40
 """Digits of a number that takes part in an operation."""
+_SHORT = 6
+"""Digits of a number in running text that is raised to a power."""
 _POWER = 64
 """The largest exponent."""
 
 _SPACES = "\u00a0\u2007\u2009\u202f"
 _THOUSANDS = re.compile(r"(?<![0-9.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9])")
-_TEX_SPACE = re.compile(rf"(?<=[0-9])(?:\{{,\}}|\\[,!;: ]|[{_SPACES}])(?=[0-9])")
+_TEX_SPACE = re.compile(rf"(?<=[0-9])(?:(?:\{{,\}}|\\[,!;: ]|[{_SPACES}])(?=[0-9])|['\u2019](?=[0-9]{{3}}(?![0-9])))")
+_SMALL_DIGITS = re.compile("(?<=[0-9)}])([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
+_TO_LARGE = str.maketrans("\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+-0123456789")
 _DECORATION = re.compile(
     r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|__|~"
     r"|(?<![0-9)])\*\*|\*\*(?![0-9(])"  # bold type, not a power
@@ -47,7 +51,8 @@ _LAST = re.compile(
     rf"(?P<minus>(?<![\w)\]}}])[-\u2212]\s?+)?\\[dtc]?frac\s?\{{\s?(?P<top>{_PLAIN})\s?\}}\s?\{{\s?(?P<bottom>{_PLAIN})\s?\}}"
     r"|(?<![0-9.])(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?[$€£])?(?P<money>(?<=\$)[-\u2212])?"
     r"(?P<digits>(?:[0-9]{1,3}+(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?+|\.[0-9]++)"
-    r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?\^\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?!\.?\w)\}?"
+    r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?(?:\^|\*\*)\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?!\.?\w)\}?"
+    r"|\s?(?:\^\s?\{?|\*\*(?=[0-9]{1,2}(?![0-9*])))(?P<raised>[0-9]{1,2})(?![0-9])\}?"
     r"|/(?P<over>[0-9]++(?:\.[0-9]++)?+)(?![/0-9]))?"
 )
 
@@ -91,7 +96,7 @@ def last_quantity(text: str) -> str | None:
         ('18', '1800', '18')
     """
     last = None
-    for last in _LAST.finditer(_TEX_SPACE.sub("", text)):  # noqa: B007
+    for last in _LAST.finditer(_plain_digits(text)):  # noqa: B007
         pass
     if last is None:
         return None
@@ -102,6 +107,9 @@ def last_quantity(text: str) -> str | None:
     before = last.string[: last.start()].rstrip()[-1:] if sign.endswith(" ") else ""
     minus = "-" if last["money"] or (sign and not (before.isalnum() or before in tuple(")]}"))) else ""
     plain = minus + top.replace(",", "")
+    if last["raised"] is not None:
+        value = Fraction(top.replace(",", "")) ** int(last["raised"]) if len(top) <= _SHORT else None
+        return None if value is None or len(found := minus + _short(value)) > LONGEST else found
     if max(len(plain), len(bottom or "")) > _DIGITS or (bottom is None and last["power"] is None):
         return plain
     if bottom is not None:
@@ -140,13 +148,18 @@ def _exact_fraction(value: Fraction) -> tuple[bool, str, str] | Fraction:
     return value if "/" in _short(value) else _exact(_short(value))
 
 
+def _plain_digits(text: str) -> str:
+    """Without what stands between thousands; small raised digits behind a number as a power."""
+    return _SMALL_DIGITS.sub(lambda found: f"^{{{found[1].translate(_TO_LARGE)}}}", _TEX_SPACE.sub("", text))
+
+
 class _NoNumber(Exception):
     """Nothing here is an expression."""
 
 
 def _undressed(marked: str) -> str:
     """Without what dresses a number up: fonts, spaces, currency signs, separators of thousands."""
-    text = _TEX_SPACE.sub("", marked)
+    text = _plain_digits(marked)
     for _ in range(3):
         text = _WRAPPER.sub(r" \1 ", text)
     text = _DECORATION.sub("", text)

@@ -13,6 +13,7 @@ import dlmsample
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
+from dlmsample.policies.zoo import frequencies
 from dlmsample.support.yamlfile import Marks
 from tests.ablate import toys
 
@@ -226,6 +227,22 @@ def test_a_changed_weight_or_tokenizer_changes_the_key(tiny_folder: Path, tmp_pa
         assert not set(keys(toys.grid(copy))) & set(base), name
         (copy / name).write_bytes(before)
     assert keys(toys.grid(copy)) == base
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_file_that_a_policy_reads_counts_by_what_is_in_it(named: bool, tiny_folder: Path, tmp_path: Path) -> None:
+    """Wherever it lies, and also where it is an option of a piece."""
+
+    def of(path: Path, *texts: list[int]) -> list[str]:
+        frequencies.write(path, texts)
+        entry: dict[str, Any] = {"policy": "pc_sampler", "frequencies": str(path)}
+        if not named:
+            entry = {"policy": "chain", "fill": {"rule": "calibrated", "frequencies": str(path)}}
+        return keys(toys.grid(tiny_folder, policies=[entry]))
+
+    base = of(tmp_path / "a.json", [5, 6, 6])
+    assert of(tmp_path / "b.json", [5, 6, 6]) == base
+    assert not set(of(tmp_path / "a.json", [5, 5, 6])) & set(base)
 
 
 def test_examples_have_an_identity() -> None:

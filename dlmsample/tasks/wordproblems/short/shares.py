@@ -186,13 +186,15 @@ def sharing(d: Draw) -> tuple[str, Work]:
         f"/How many {pot.many} {d.say('does that make/is that')}?/How many {pot.many}?"
         f"/How many {pot.many} can {owner.subject} fill?/How many {pot.many} will {owner.subject} need?"
     )
-    forms = (
+    first = (
         f"{things} {d.say('are shared/are split/are divided/shared/were shared/divided/split')} "
         f"{can} {d.say('among/by/between/amongst')} {n} {friends}. {gets}",
         f"{n} {friends} share {things} {can}. {gets}",
-        f"{owner.name} {has} {things} and {verb} them {can} {d.say('among/between/with')} {n} {friends}. {gets}"
-        if d.chance(0.9) or True
-        else "",
+    )
+    d.chance(0.9)  # decides nothing, but every draw after it would be another without it
+    forms = (
+        *first,
+        f"{owner.name} {has} {things} and {verb} them {can} {d.say('among/between/with')} {n} {friends}. {gets}",
         f"{owner.name} {d.tense(HAVE, owner.third)} "
         f"{things} for {n} {friends}. "
         f"{d.say('Everyone gets the same number./Each gets the same./They share equally.')} {gets}",

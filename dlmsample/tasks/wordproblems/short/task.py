@@ -39,7 +39,12 @@ def questions() -> tuple[Example, ...]:
         >>> len(questions()), questions()[0].answer
         (200, '7')
     """
-    lines = (files("dlmsample.tasks.wordproblems.short") / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (files("dlmsample.tasks.wordproblems.short") / "questions.jsonl")
+        .read_text(encoding="utf-8")
+        .strip()
+        .split("\n")
+    )
     return tuple(
         Example(row["prompt"], row["answer"], f"#### {row['answer']}", {"steps": 0}) for row in map(json.loads, lines)
     )
