@@ -8,7 +8,12 @@ from typing import Any
 
 from dlmsample.models.hub import not_fetched, one_line
 from dlmsample.models.weight_files import check_pointers
+from dlmsample.support.text import parse_json
 
+#: What any tokenizer encodes, if need be as unknown.
+_ANY_TEXT = "a \u2603"
+#: Tokens of more than one letter that need no merge, beside a fiftieth of all: special ones, and what some add by hand.
+_UNMADE = 16
 #: A folder has a tokenizer if all files of one of these groups lie in it.
 _FILES = (
     ("tokenizer_config.json",),
@@ -53,6 +58,15 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
         raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
     if folder.is_dir() and _is_empty(tokenizer):
         raise _without_vocabulary(where)
+    if folder.is_dir() and not (folder / "tokenizer.json").is_file():
+        _check_merges(where, folder, tokenizer)
+    try:
+        tokenizer.decode(tokenizer.encode(_ANY_TEXT))
+    except Exception as e:  # bare ones, too
+        raise ValueError(
+            f"the tokenizer in {where} cannot encode a text ({one_line(e)}): its files are incomplete or damaged; "
+            "download them again"
+        ) from e
     return tokenizer
 
 
@@ -65,6 +79,27 @@ def _is_empty(tokenizer: Any) -> bool:
     special = {*getattr(tokenizer, "all_special_tokens", ())}
     special |= {str(token) for token in getattr(tokenizer, "added_tokens_decoder", {}).values()}
     return not {*tokenizer.get_vocab()} - special
+
+
+def _check_merges(where: str, folder: Path, tokenizer: Any) -> None:
+    """Refuse merges that were cut off: a text would be encoded all the same, letter by letter.
+
+    Raises:
+        ValueError: tokens of the vocabulary that no merge makes, beyond the few that are special.
+    """
+    try:
+        vocabulary = parse_json((folder / "vocab.json").read_text(encoding="utf-8"))
+        lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):  # it has none, or was read by other means
+        return
+    added = {*getattr(tokenizer, "get_added_vocab", dict)()}
+    longer = {token for token in vocabulary if len(token) > 1 and token not in added}
+    unmade = longer - {line.rstrip("\r").replace(" ", "", 1) for line in lines}
+    if len(unmade) > _UNMADE + len(longer) // 50:
+        raise ValueError(
+            f"merges.txt in {where!r} is cut off: it makes {len(longer) - len(unmade)} of the {len(longer)} tokens of "
+            "vocab.json that need it; download it again"
+        )
 
 
 def _without_vocabulary(where: str) -> ValueError:

@@ -12,8 +12,9 @@ from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 from dlmsample.models.families.config.body import stock_config
 from dlmsample.models.families.config.facts import DECLARED, find_facts
-from dlmsample.models.families.config.keys import ConfigKeys, check_quantized, check_values, read_keys
+from dlmsample.models.families.config.keys import UNPASSED, ConfigKeys, check_quantized, check_values, read_keys
 from dlmsample.models.families.config.rope import check_rope
+from dlmsample.models.families.config.shape import check_shape
 from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
@@ -21,7 +22,7 @@ from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import locate, one_line, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of, takes_padding
 from dlmsample.models.tokenizer import read_tokenizer
-from dlmsample.models.weight_files import check_weights
+from dlmsample.models.weight_files import check_stored, check_weights
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,17 @@ class Opened:
         """The module on the meta device: with every name and shape, and without numbers or memory."""
         import torch
 
-        with torch.device("meta"):
-            model = self._model_class()
-            if hasattr(model, "from_config"):
-                return model.from_config(self.config, **self._trusting())
-            return model._from_config(self.config)
+        try:
+            with torch.device("meta"):
+                model = self._model_class()
+                if hasattr(model, "from_config"):
+                    return model.from_config(self.config, **self._trusting())
+                return model._from_config(self.config)
+        except Exception as e:  # sizes that do not go together break a module anywhere
+            raise ValueError(
+                f"no {self.family.model or 'module'} can be built as the config.json of {self.name!r} says: "
+                f"{one_line(e)}; take the published file"
+            ) from e
 
     def load(self, dtype: Any, *, allow_pickle: bool = False, device_map: Any = None, quantization: Any = None) -> Any:
         """The module with its weights, complete, on the CPU or where ``device_map`` says.
@@ -80,6 +87,8 @@ class Opened:
             ValueError: weights that are missing, damaged, or do not fit.
         """
         check_weights(self.name, self.where, allow_pickle)
+        if not self.runs_remote_code:
+            check_stored(self.name, self.where)
         return load_module(
             self.name,
             self.where,
@@ -162,6 +171,7 @@ def open_config(
     name = str(name)
     where = locate(name) if where is None else where
     raw = read_config(name, where, revision)
+    check_shape(name, raw)
     if chosen is None:
         found, told = recognise(name, raw, DECLARED)
     else:
@@ -175,7 +185,7 @@ def open_config(
         stock = None if found.config else _stock_class(name, raw)
         ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
         keys = read_keys(name, raw, found, stock, ignored if refuse_unknown else None)
-        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock)
+        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock, keys)
     tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
@@ -208,12 +218,17 @@ def _stock_class(name: str, raw: Mapping[str, Any]) -> Any:
     return CONFIG_MAPPING[kind]
 
 
-def _own_config(name: str, raw: Mapping[str, Any], family: Family, stock: Any) -> Any:
-    """A configuration that transformers reads itself; code that comes with the checkpoint is not asked."""
+def _own_config(name: str, raw: Mapping[str, Any], family: Family, stock: Any, keys: ConfigKeys) -> Any:
+    """A configuration that transformers reads itself, without the keys that are harmless or ignored.
+
+    Code that comes with the checkpoint is not asked, and what a module returns by default (``output_hidden_states``,
+    ``return_dict``) is for whoever calls it to say.
+    """
     check_values(name, raw, family, stock)
     check_rope(name, raw)
+    left_out = {*UNPASSED, *keys.harmless, *keys.unknown}
     try:
-        return stock.from_dict({key: value for key, value in raw.items() if key != "auto_map"})
+        return stock.from_dict({key: value for key, value in raw.items() if key not in left_out})
     except Exception as e:  # validation has errors of its own
         raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
 

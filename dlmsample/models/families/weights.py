@@ -12,6 +12,7 @@ from typing import Any
 
 from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
 from dlmsample.models.hub import not_fetched, one_line
+from dlmsample.models.weight_files import QUANTISED, stored_quantised
 
 #: Tensors that a checkpoint may lack, because decoding never reads them; and may have although the body derives them.
 _UNUSED = ("contact_head", "pooler", "position_ids")
@@ -117,6 +118,8 @@ def load_module(
         # the instance's, not the class's: what is saved from here on is stock
         module.config.__dict__.pop("model_type", None)
         module._weight_conversions = None
+    if found := stored_quantised(report["unexpected_keys"]):  # of a hub id: a folder was looked at before
+        raise ValueError(QUANTISED.format(name=repr(name), sign=found[0]))
     if missing := _beyond(report["missing_keys"], _UNUSED):  # transformers would fill them with random numbers
         raise ValueError(
             f"the weights of {name!r} are incomplete: {len(missing)} tensors like {missing[0]} are missing"
