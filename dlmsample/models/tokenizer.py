@@ -59,7 +59,7 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
     if folder.is_dir() and _is_empty(tokenizer):
         raise _without_vocabulary(where)
     if folder.is_dir() and not (folder / "tokenizer.json").is_file():
-        _check_merges(where, folder, tokenizer)
+        _check_texts(where, folder, tokenizer)
     try:
         tokenizer.decode(tokenizer.encode(_ANY_TEXT))
     except Exception as e:  # bare ones, too
@@ -81,12 +81,17 @@ def _is_empty(tokenizer: Any) -> bool:
     return not {*tokenizer.get_vocab()} - special
 
 
-def _check_merges(where: str, folder: Path, tokenizer: Any) -> None:
-    """Refuse merges that were cut off: a text would be encoded all the same, letter by letter.
+def _check_texts(where: str, folder: Path, tokenizer: Any) -> None:
+    """Refuse lists of tokens that are zero bytes in part, and merges that were cut off.
+
+    A text would be encoded all the same, letter by letter or as unknown.
 
     Raises:
-        ValueError: tokens of the vocabulary that no merge makes, beyond the few that are special.
+        ValueError: zero bytes; or tokens of the vocabulary that no merge makes, beyond the few that are special.
     """
+    for file in ("merges.txt", "vocab.txt"):
+        if (folder / file).is_file() and b"\0" in (folder / file).read_bytes():
+            raise ValueError(f"{file} in {where!r} holds zero bytes, as a broken download does: download it again")
     try:
         vocabulary = parse_json((folder / "vocab.json").read_text(encoding="utf-8"))
         lines = (folder / "merges.txt").read_text(encoding="utf-8").split("\n")
@@ -95,7 +100,7 @@ def _check_merges(where: str, folder: Path, tokenizer: Any) -> None:
     added = {*getattr(tokenizer, "get_added_vocab", dict)()}
     longer = {token for token in vocabulary if len(token) > 1 and token not in added}
     unmade = longer - {line.rstrip("\r").replace(" ", "", 1) for line in lines}
-    if len(unmade) > _UNMADE + len(longer) // 50:
+    if (unmade and unmade == longer) or len(unmade) > _UNMADE + len(longer) // 50:
         raise ValueError(
             f"merges.txt in {where!r} is cut off: it makes {len(longer) - len(unmade)} of the {len(longer)} tokens of "
             "vocab.json that need it; download it again"

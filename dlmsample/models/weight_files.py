@@ -11,8 +11,8 @@ from dlmsample.support.text import parse_json
 
 #: The message for such weights.
 QUANTISED = (
-    "the weights of {name} are stored quantised, as {sign} shows, and are not served: give the checkpoint that they were "
-    "made from, and quantization='8bit' or '4bit' (--quantization) to load that one quantised"
+    "the weights of {name} are stored quantised, as {sign} shows, and are not served: give the checkpoint that they "
+    "were made from, and quantization='8bit' or '4bit' (--quantization) to load that one quantised"
 )
 #: How FP8, NVFP4, GPTQ, AWQ, bitsandbytes, compressed-tensors and HQQ name what they keep beside or for a matrix.
 _PACKED = re.compile(
@@ -149,6 +149,8 @@ def _indexed(name: str, folder: Path) -> list[str]:
         shards = sorted({str(shard) for shard in index["weight_map"].values()})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
         raise ValueError(f"cannot read {_INDEX} in {name!r}: download it again") from e
+    if not shards:
+        raise ValueError(f"{_INDEX} in {name!r} names no file: download it again")
     if missing := [shard for shard in shards if not (folder / shard).is_file()]:
         raise ValueError(
             f"the download of {name!r} is incomplete: {len(missing)} of {len(shards)} weight files are missing, "

@@ -6,7 +6,8 @@ under a model type of ours, which the config has only while it loads; a module t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -129,7 +130,18 @@ def load_module(
             f"the weights of {name!r} do not fit {family.model}: {len(extra)} tensors like {extra[0]} have no place "
             f"in it; is it of the family {family.name!r}? (--family names another)"
         )
+    if not family.config and (extra := _of_more_layers(report["unexpected_keys"], module.state_dict())):
+        raise ValueError(
+            f"the weights of {name!r} have more layers than its config.json says: {len(extra)} tensors like {extra[0]} "
+            "have no place; take the published config.json"
+        )
     return module
+
+
+def _of_more_layers(keys: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The keys that differ from a known one in a number alone."""
+    kinds = {re.sub(r"\b\d+\b", "*", key) for key in known}
+    return sorted(key for key in keys if re.sub(r"\b\d+\b", "*", key) in kinds)
 
 
 @contextmanager

@@ -53,6 +53,9 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "model_type": ("a name", _is_name),
     "auto_map": ("an object", _is_object),
     SECTION: ("an object", _is_object),
+    **dict.fromkeys(
+        ("num_hidden_layers", "n_layers", "n_layer", "num_layers"), ("1 or more", lambda n: is_count(n) and n > 0)
+    ),
     "mask_token_id": ("an id", is_count),
     "eos_token_id": ("an id or a list of ids", _are_ids),
     "bos_token_id": ("an id or a list of ids", _are_ids),
