@@ -14,18 +14,23 @@ from dlmsample.support.text import parse_json
 _ANY_TEXT = "a \u2603"
 #: Tokens of more than one letter that need no merge, beside a fiftieth of all: special ones, and what some add by hand.
 _UNMADE = 16
+_PARTS = ("vocab.json", "merges.txt")
 #: A folder has a tokenizer if all files of one of these groups lie in it.
 _FILES = (
     ("tokenizer_config.json",),
     ("tokenizer.json",),
     ("vocab.txt",),
-    ("vocab.json", "merges.txt"),
+    _PARTS,
     ("tokenizer.model",),
     ("spiece.model",),
 )
+#: What lies beside a tokenizer's vocabulary and is of no use without it.
+_REMAINS = ("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja")
 
 
-def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str | None = None) -> Any | None:
+def read_tokenizer(
+    where: str, kind: str, trust_remote_code: bool, revision: str | None = None, of_parts: str = ""
+) -> Any | None:
     """The tokenizer, or None for a folder that has none.
 
     Args:
@@ -33,6 +38,7 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
         kind: the transformers class that reads its files, whatever they name; "": the one they name.
         trust_remote_code: whether that may be code that comes with the checkpoint.
         revision: of the hub id.
+        of_parts: the class that reads a folder with vocab.json and merges.txt but no tokenizer.json; "": ``kind``.
 
     Raises:
         ValueError: its files cannot be read, or its vocabulary is missing.
@@ -41,7 +47,16 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
     if folder.is_dir():
         check_pointers(where, folder, [file for group in _FILES for file in group])
         if not _has(folder, _FILES):
+            if any((folder / file).is_file() for file in _REMAINS):
+                raise _without_vocabulary(where)
             return None
+        whole = (folder / "tokenizer.json").is_file()
+        if not whole and _has(folder, [_PARTS]):
+            kind = of_parts or kind
+        if not whole and kind == "PreTrainedTokenizerFast" and _has(folder, _FILES[1:]):
+            raise ValueError(
+                f"the download of the tokenizer in {where!r} is incomplete: its tokenizer.json is missing"
+            )
     import transformers
 
     pinned = {} if revision is None else {"revision": revision}
@@ -67,6 +82,9 @@ def read_tokenizer(where: str, kind: str, trust_remote_code: bool, revision: str
             f"the tokenizer in {where} cannot encode a text ({one_line(e)}): its files are incomplete or damaged; "
             "download them again"
         ) from e
+    template = getattr(tokenizer, "chat_template", None)
+    if isinstance(template, str):
+        tokenizer.chat_template = template.removeprefix("\ufeff")  # a mark of byte order is no text
     return tokenizer
 
 
@@ -110,5 +128,5 @@ def _check_texts(where: str, folder: Path, tokenizer: Any) -> None:
 def _without_vocabulary(where: str) -> ValueError:
     return ValueError(
         f"the tokenizer in {where!r} has no vocabulary: the download is incomplete; a tokenizer.json, or vocab.json "
-        "and merges.txt, or a vocab.txt must lie beside tokenizer_config.json"
+        "and merges.txt, or a vocab.txt must lie there (without any tokenizer file, prompts are lists of ids)"
     )

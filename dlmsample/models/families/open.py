@@ -186,7 +186,7 @@ def open_config(
         ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
         keys = read_keys(name, raw, found, stock, ignored if refuse_unknown else None)
         config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, found, stock, keys)
-    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
+    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision, found.tokenizer_of_parts)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
