@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,10 @@ from dlmsample.models.families import Opened
 from dlmsample.models.families.weights import model_type
 from dlmsample.models.published import stock_names
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import parse_json
 
+#: What adapter_config.json may have beside the options of its kind.
+_HARMLESS = frozenset({"auto_mapping", "peft_version"})
 #: A model of at most so many parameters (4 GB) is merged in float32, a larger one in the dtype that was asked for.
 _SMALL = 1_000_000_000
 
@@ -93,13 +97,15 @@ def merge(module: Any, folder: Path, name: str, dtype: torch.dtype, opened: Open
 def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str) -> Any:
     """Merge an adapter that has the module's own names."""
     from peft import PeftConfig, PeftModel
-    from safetensors import SafetensorError
 
     grads = {key: p.requires_grad for key, p in module.named_parameters()}
     try:
-        config = PeftConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config = PeftConfig.from_pretrained(str(folder))
+    except Exception as e:  # each kind of adapter checks its options in its own way
         raise ValueError(f"cannot read adapter_config.json of adapter {name!r}: {_line(e)}; save it again") from e
+    _check_options(folder, name, config)
     if config.is_prompt_learning or config.is_adaption_prompt:
         raise ValueError(f"adapter {name!r} is of type {config.peft_type}, which has no weights to merge: train a LoRA")
     config.inference_mode = True
@@ -112,7 +118,7 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
         if lost := [*report.missing_keys, *report.unexpected_keys]:
             raise ValueError(f"{len(lost)} tensors like {lost[0]} have no counterpart")
         merged: Any = wrapped.merge_and_unload(safe_merge=True)
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as e:
+    except Exception as e:  # options that do not go together break PEFT anywhere
         base = config.base_model_name_or_path
         said = f" (trained on {base!r})" if base else ""
         raise ValueError(
@@ -121,6 +127,21 @@ def _merged(module: Any, folder: Path, name: str, dtype: torch.dtype, model: str
     for key, parameter in merged.named_parameters():
         parameter.requires_grad_(grads.get(key, True))
     return cast(merged, dtype)
+
+
+def _check_options(folder: Path, name: str, config: Any) -> None:
+    """Refuse options that the installed PEFT does not know: it would leave out what they ask for.
+
+    Raises:
+        ValueError: one that asks for something.
+    """
+    raw = parse_json((folder / ATTACHMENTS["adapter"].config).read_text(encoding="utf-8"))
+    known = {field.name for field in dataclasses.fields(config)} | _HARMLESS
+    if foreign := [key for key, value in raw.items() if value and key not in known]:
+        raise ValueError(
+            f"adapter_config.json of adapter {name!r} has {foreign[0]}={raw[foreign[0]]!r:.40}, which the installed "
+            "peft does not know: install a newer peft, or remove it if it is of no effect"
+        )
 
 
 @contextmanager
@@ -134,7 +155,7 @@ def _unconverted(module: Any, folder: Path, config: Any) -> Iterator[None]:
 
     with safe_open(folder / ATTACHMENTS["adapter"].weights, "pt") as file:
         experts = any(".mlp.experts" in key for key in file.keys())  # noqa: SIM118
-    if experts or not config.target_modules or config.target_parameters:
+    if experts or not config.target_modules or getattr(config, "target_parameters", None):
         yield
         return
     with model_type(module.config, "dlmsample_unconverted"):

@@ -39,6 +39,8 @@ def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterato
         config = parse_json((folder / _CONFIG).read_text(encoding="utf-8")) if family.weights else {}
     except (OSError, ValueError, SafetensorError) as e:
         raise ValueError(f"cannot read adapter {name!r}: {e}; save it again") from e
+    if not isinstance(config, dict):
+        raise ValueError(f"cannot read adapter {name!r}: its {_CONFIG} holds no JSON object; save it again")
     renamed, origins = rename_factors(tensors, name, family, module)
     if renamed.keys() == tensors.keys():
         yield folder
@@ -50,8 +52,16 @@ def stock_names(folder: Path, name: str, family: Family, module: Any) -> Iterato
             f"adapter {name!r} has {asked[0]} under the published module names, which are not renamed: save it "
             "without, or merge it where it was trained"
         )
+    try:
+        named = _named(config, renamed, origins)
+    except (AttributeError, TypeError, re.error) as e:
+        raise ValueError(
+            f"adapter_config.json of adapter {name!r} has ranks or scales that cannot be read ({e}): save it again"
+        ) from e
+    except ValueError as e:
+        raise ValueError(f"adapter {name!r} contradicts its adapter_config.json: {e}; save it again") from e
     with tempfile.TemporaryDirectory() as place:
-        (Path(place) / _CONFIG).write_text(json.dumps(config | _named(config, renamed, origins)), encoding="utf-8")
+        (Path(place) / _CONFIG).write_text(json.dumps(config | named), encoding="utf-8")
         save_file(renamed, Path(place) / _WEIGHTS)
         yield Path(place)
 
@@ -63,15 +73,24 @@ def _named(config: Mapping[str, Any], tensors: Mapping[str, Tensor], origins: Ma
         config: under published names.
         tensors: under stock names.
         origins: stock module -> published module.
+
+    Raises:
+        ValueError: ranks other than the config's, or a module that it says is trained whole and that is not there.
     """
     ranks = {_module(key): len(tensor) for key, tensor in tensors.items() if ".lora_A." in key or "embedding_A" in key}
     whole = sorted({_module(key) for key in tensors if ".lora_" not in key} - ranks.keys())
-    alphas = config.get("alpha_pattern") or {}
-    alpha = config.get("lora_alpha", 8)
-    scales = {place: next((a for p, a in alphas.items() if _matches(p, origins[place])), alpha) for place in ranks}
+    rank, alpha = config.get("r", 8), config.get("lora_alpha", 8)
+    said = {place: _by_module(config.get("rank_pattern"), origins[place], rank) for place in ranks}
+    if wrong := [place for place in ranks if said[place] != ranks[place]]:
+        raise ValueError(f"{origins[wrong[0]]} is of rank {ranks[wrong[0]]}, and it says {said[wrong[0]]!r:.40}")
+    asked = config.get("modules_to_save") or []
+    names = [origins[place] for place in whole]
+    if lost := [name for name in asked if not any(n == name or n.endswith(f".{name}") for n in names)]:
+        raise ValueError(f"it says that {lost[0]} was trained whole, and has no weights of it")
+    scales = {place: _by_module(config.get("alpha_pattern"), origins[place], alpha) for place in ranks}
     return {
         "target_modules": sorted(ranks),
-        "rank_pattern": {re.escape(place): rank for place, rank in ranks.items() if rank != config.get("r", 8)},
+        "rank_pattern": {re.escape(place): own for place, own in ranks.items() if own != rank},
         "alpha_pattern": {re.escape(place): scale for place, scale in scales.items() if scale != alpha},
         "modules_to_save": whole or None,
         "layers_to_transform": None,
@@ -86,9 +105,10 @@ def _module(key: str) -> str:
     return path.partition(".lora_")[0] if ".lora_" in path else path.rpartition(".")[0]
 
 
-def _matches(pattern: str, module: str) -> bool:
-    """Whether a pattern of ranks or scales is for a module, by the rule of PEFT."""
-    return re.match(rf"(.*\.)?({pattern})$", module) is not None
+def _by_module(patterns: Mapping[str, Any] | None, module: str, otherwise: Any) -> Any:
+    """The rank or scale of the first pattern that is for a module, by the rule of PEFT."""
+    found = (said for pattern, said in (patterns or {}).items() if re.match(rf"(.*\.)?({pattern})$", module))
+    return next(found, otherwise)
 
 
 def rename_factors(

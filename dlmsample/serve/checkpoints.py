@@ -37,9 +37,7 @@ class ServedModel:
     model: Denoiser
     default: ServedPolicy  #: of requests that name no policy
     recommended: ServedPolicy | None = None  #: what a request's policy "auto" means; None: nothing is recommended
-    options: Mapping[str, Any] = field(
-        default_factory=dict
-    )  #: of the Sampler under every policy, before those of the policy
+    options: Mapping[str, Any] = field(default_factory=dict)  #: of the Sampler, whatever the policy
     encoder: Denoiser = field(init=False)  #: the same with a tokenizer that requests alone use
 
     def __post_init__(self) -> None:

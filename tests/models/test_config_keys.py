@@ -166,6 +166,31 @@ SDAR: dict[str, Any] = {
     "use_deepep": False,
     "vocab_size": 151936,
 }
+#: SDAR-4B-Chat, key for key as in its makers' repository (JetAstra/SDAR, training/model, commit c2041a8).
+SDAR_CHAT: dict[str, Any] = {
+    **{key: value for key, value in SDAR.items() if key != "pad_token_id"},
+    "attn_implementation": "flex_attention",
+    "block_size": 4,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "max_position_embeddings": 32768,
+    "max_window_layers": 36,
+    "num_attention_heads": 32,
+    "num_hidden_layers": 36,
+    "transformers_version": "4.52.4",
+}
+#: What others made of LLaDA 1.5 for longer texts (QuentinFitteRey/LLada-Reasoning, modelling_final).
+LLADA_LONG: dict[str, Any] = {
+    **LLADA,
+    "flash_attention": True,
+    "flash_attention_version": "flash_attn_2",
+    "max_sequence_length": 8192,
+    "rope": False,
+    "rope_full_precision": False,
+    "yarn": True,
+    "yarn_scale": 2.0,
+    "yarn_original_max_position_embeddings": 4096,
+}
 _BERT: dict[str, Any] = {
     "attention_probs_dropout_prob": 0.1,
     "hidden_act": "gelu",
@@ -315,7 +340,8 @@ _FLASH: dict[str, Any] = {
     "num_attention_heads": 32,
     "num_hidden_layers": 32,
 }
-#: Published config.json files (facts alone, typed by hand) -> the family they are of.
+#: Published config.json files (facts alone, typed by hand) -> the family they are of. Those of SDAR-Chat and those to
+#: be trained were compared with public copies, and the keys of LLaDA's with copies of LLaDA 1.5; the others were not.
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "llada-8b": ("llada", LLADA),
     "llada-8b-base": ("llada", {**LLADA, "vocab_size": 126464, "transformers_version": "4.38.2"}),
@@ -333,10 +359,8 @@ PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "diffucoder": ("dream", {**DREAM, "max_window_layers": 28, "transformers_version": "4.52.1"}),
     "dream-coder": ("dream", {**DREAM, "max_position_embeddings": 32768, "attention_bias": False}),
     "sdar": ("sdar", SDAR),
-    "sdar 4b": (
-        "sdar",
-        {**SDAR, "hidden_size": 2560, "intermediate_size": 9728, "num_hidden_layers": 36, "num_attention_heads": 32},
-    ),
+    "sdar-4b-chat": ("sdar", SDAR_CHAT),
+    "sdar-8b-chat": ("sdar", {**SDAR_CHAT, "hidden_size": 4096, "intermediate_size": 12288}),
     "sdar with its block length": ("sdar", {**SDAR, "block_size": 16}),
     "bert": ("masked_lm", BERT),
     "multilingual bert": ("masked_lm", MULTILINGUAL_BERT),
@@ -352,6 +376,8 @@ FOREIGN: dict[str, Any] = {
     "no_rope_layers": [1, 1, 0],
     "moe_layer_freq": [0, 1, 1],
     "expand_token_id": 5,
+    "delete_token_id": 6,
+    "split_token_id": 7,
     "vision_config": {"depth": 2},
     "attn_logit_softcapping": 50.0,
     "residual_multiplier": 0.5,
@@ -410,6 +436,15 @@ def test_experts_of_llada_are_told_by_their_architecture() -> None:
         found = published({"architectures": [architecture], "model_type": "llada"})
         assert found is not None
         assert found.name == "llada_moe"
+
+
+def test_what_others_made_of_a_published_model(tmp_path: Path) -> None:
+    """A fork with rotary positions of its own has the architecture of the original."""
+    with pytest.raises(ValueError, match="flash_attention_version"):
+        open_config(written(tmp_path, LLADA_LONG))
+    ours = ("flash_attention_version", "yarn", "yarn_scale", "yarn_original_max_position_embeddings")
+    with pytest.raises(ValueError, match="rope=False"):
+        open_config(written(tmp_path, LLADA_LONG), ignore_config=ours)
 
 
 def test_a_key_that_asks_for_nothing_is_none(tmp_path: Path) -> None:

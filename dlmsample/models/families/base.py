@@ -76,6 +76,7 @@ class Family:
     model: str = ""  #: the transformers class that the weights go into; "": none is known to give the same numbers
     config: str = ""  #: its configuration class; "": the config is one that transformers reads itself
     tokenizer: str = ""  #: transformers class that reads its files; "": AutoTokenizer, by what config.json says
+    tokenizer_of_parts: str = ""  #: likewise, of vocab.json and merges.txt alone; "": the same
     fields: Mapping[str, Key] = field(default_factory=dict)  #: field of the stock config -> where it is taken from
     rope: Mapping[str, Key] = field(default_factory=dict)  #: likewise, of its ``rope_parameters``
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  #: key -> the values that the body computes

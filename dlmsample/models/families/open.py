@@ -12,8 +12,9 @@ from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
 from dlmsample.models.families.config.body import stock_config
 from dlmsample.models.families.config.facts import DECLARED, find_facts
-from dlmsample.models.families.config.keys import ConfigKeys, checked_keys
+from dlmsample.models.families.config.keys import UNPASSED, ConfigKeys, checked_keys
 from dlmsample.models.families.config.rope import check_rope
+from dlmsample.models.families.config.shape import check_shape
 from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
@@ -21,6 +22,7 @@ from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import locate, one_line, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of
 from dlmsample.models.tokenizer import read_tokenizer
+from dlmsample.models.weight_files import check_stored
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,17 @@ class Opened:
         """The module on the meta device: with every name and shape, and without numbers or memory."""
         import torch
 
-        with torch.device("meta"):
-            model = self._model_class()
-            if hasattr(model, "from_config"):
-                return model.from_config(self.config, **self._trusting())
-            return model._from_config(self.config)
+        try:
+            with torch.device("meta"):
+                model = self._model_class()
+                if hasattr(model, "from_config"):
+                    return model.from_config(self.config, **self._trusting())
+                return model._from_config(self.config)
+        except Exception as e:  # sizes that do not go together break a module anywhere
+            raise ValueError(
+                f"no {self.family.model or 'module'} can be built as the config.json of {self.name!r} says: "
+                f"{one_line(e)}; take the published file"
+            ) from e
 
     def load(self, dtype: Any, *, allow_pickle: bool = False, device_map: Any = None, quantization: Any = None) -> Any:
         """The module with its weights, complete, on the CPU or where ``device_map`` says.
@@ -86,6 +94,8 @@ class Opened:
         Raises:
             ValueError: weights that are missing, damaged, or do not fit.
         """
+        if not self.runs_remote_code:
+            check_stored(self.name, self.where)
         return load_module(
             self.name,
             self.where,
@@ -168,6 +178,7 @@ def open_config(
     name = str(name)
     where = locate(name) if where is None else where
     raw = read_config(name, where, revision)
+    check_shape(name, raw)
     if chosen is None:
         found, told = recognise(name, raw, DECLARED)
     else:
@@ -180,8 +191,8 @@ def open_config(
         stock = None if found.config else _stock_class(name, raw)
         ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
         keys = checked_keys(name, raw, found, stock, ignored if refuse_unknown else None)
-        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, stock)
-    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision)
+        config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, stock, keys)
+    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision, found.tokenizer_of_parts)
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
@@ -213,11 +224,16 @@ def _stock_class(name: str, raw: Mapping[str, Any]) -> Any:
     return CONFIG_MAPPING[kind]
 
 
-def _own_config(name: str, raw: Mapping[str, Any], stock: Any) -> Any:
-    """A configuration that transformers reads itself; code that comes with the checkpoint is not asked."""
+def _own_config(name: str, raw: Mapping[str, Any], stock: Any, keys: ConfigKeys) -> Any:
+    """A configuration that transformers reads itself, without the keys that are harmless or ignored.
+
+    Code that comes with the checkpoint is not asked, and what a module returns by default (``output_hidden_states``,
+    ``return_dict``) is for whoever calls it to say.
+    """
     check_rope(name, raw)
+    left_out = {*UNPASSED, *keys.harmless, *keys.unknown}
     try:
-        return stock.from_dict({key: value for key, value in raw.items() if key != "auto_map"})
+        return stock.from_dict({key: value for key, value in raw.items() if key not in left_out})
     except Exception as e:  # validation has errors of its own
         raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
 

@@ -31,6 +31,7 @@ FAMILY = Family(
     model="Qwen3ForCausalLM",
     config="Qwen3Config",
     tokenizer="PreTrainedTokenizerFast",
+    tokenizer_of_parts="Qwen2Tokenizer",
     fields={
         **FIELDS,
         "head_dim": Key("head_dim", 128),

@@ -6,12 +6,14 @@ under a model type of ours, which the config has only while it loads; a module t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
 from dlmsample.models.hub import not_fetched, one_line
+from dlmsample.models.weight_files import QUANTISED, stored_quantised
 
 #: Tensors that a checkpoint may lack, because decoding never reads them; and may have although the body derives them.
 _UNUSED = ("contact_head", "pooler", "position_ids")
@@ -117,6 +119,8 @@ def load_module(
         # the instance's, not the class's: what is saved from here on is stock
         module.config.__dict__.pop("model_type", None)
         module._weight_conversions = None
+    if found := stored_quantised(report["unexpected_keys"]):  # of a hub id: a folder was looked at before
+        raise ValueError(QUANTISED.format(name=repr(name), sign=found[0]))
     if missing := _beyond(report["missing_keys"], _UNUSED):  # transformers would fill them with random numbers
         raise ValueError(
             f"the weights of {name!r} are incomplete: {len(missing)} tensors like {missing[0]} are missing"
@@ -126,7 +130,18 @@ def load_module(
             f"the weights of {name!r} do not fit {family.model}: {len(extra)} tensors like {extra[0]} have no place "
             f"in it; is it of the family {family.name!r}? (--family names another)"
         )
+    if not family.config and (extra := _of_more_layers(report["unexpected_keys"], module.state_dict())):
+        raise ValueError(
+            f"the weights of {name!r} have more layers than its config.json says: {len(extra)} tensors like {extra[0]} "
+            "have no place; take the published config.json"
+        )
     return module
+
+
+def _of_more_layers(keys: Sequence[str], known: Iterable[str]) -> list[str]:
+    """The keys that differ from a known one in a number alone."""
+    kinds = {re.sub(r"\b\d+\b", "*", key) for key in known}
+    return sorted(key for key in keys if re.sub(r"\b\d+\b", "*", key) in kinds)
 
 
 @contextmanager

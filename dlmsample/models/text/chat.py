@@ -182,6 +182,8 @@ class _Template:
                 [messages], tokenize=False, add_generation_prompt=answer, **self._arguments
             )[0]
         except TemplateError as e:
+            if type(e) is not TemplateError:  # a template's own refusal has no kind
+                raise ValueError(f"{self._name} fails ({one_line(e, 200)}): repair it, or {_INSTEAD}") from e
             why = one_line(e)
             raise ValueError(f"{self._name} refuses these messages: {why}; change their roles or order") from e
         except Exception as e:  # a template is a program that comes with the checkpoint

@@ -21,18 +21,20 @@ def stock_config(name: str, raw: Mapping[str, Any], family: Family) -> Any:
     import transformers
 
     given = {field: _taken(name, raw, key) for field, key in family.fields.items()}
-    if given.get("head_dim", 0) is None:
-        given["head_dim"] = given["hidden_size"] // given["num_attention_heads"]
     rope = rope_parameters(name, raw, family.rope)
     try:
+        if given.get("head_dim", 0) is None:
+            given["head_dim"] = given["hidden_size"] // given["num_attention_heads"]
         return getattr(transformers, family.config)(
             **given,
             **{key: _inside(raw.get(key), given["vocab_size"]) for key in _IDS},
             rope_parameters=rope,
             architectures=[family.model],
         )
-    except (TypeError, ValueError, AttributeError, KeyError) as e:
+    except Exception as e:  # validation has errors of its own
         said = one_line(e, 200)
+        if (key := next((key for field, key in family.fields.items() if f"'{field}'" in said), None)) is not None:
+            said = f"{key.name}={_taken(name, raw, key)!r:.40}: {said}"
         raise ValueError(f"the config.json of {name!r} does not describe a {family.config}: {said}") from e
 
 

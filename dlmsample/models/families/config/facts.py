@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.embedded import SECTION
 from dlmsample.models.families.base import Family
+from dlmsample.models.families.config.shape import is_count, wrong
 from dlmsample.support.validated import mistakes
 
 #: The fields of our section of a config.json, for errors.
@@ -33,7 +34,7 @@ def find_facts(
     """
     section = raw.get(SECTION)
     declared = section if isinstance(section, dict) else {}
-    given = declared if _must_declare(family) else {**_of_family(family, raw), **declared}
+    given = declared if _must_declare(family) else {**_of_family(name, family, raw), **declared}
     overrides = {"mask_id": mask_id, "eos_ids": eos_ids}
     given = {**given, **{key: value for key, value in overrides.items() if value is not None}}
     if not _must_declare(family):
@@ -50,8 +51,8 @@ def find_facts(
     try:
         facts = Facts(**given)
     except ValidationError as e:
-        wrong = mistakes(e, "section")
-        raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json, or an override, is wrong: {wrong}") from e
+        said = mistakes(e, "section")
+        raise ValueError(f"the {SECTION!r} section of {name!r}'s config.json, or an override, is wrong: {said}") from e
     outside = [i for i in (facts.mask_id, *facts.eos_ids) if not 0 <= i < vocabulary]
     if outside:
         raise ValueError(
@@ -73,9 +74,12 @@ def _must_declare(family: Family) -> bool:
     return family.name in ("stock", "remote")
 
 
-def _of_family(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
+def _of_family(name: str, family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
+    length = raw.get(family.block_key)
+    if length is not None and not (is_count(length) and length >= 1):
+        raise ValueError(wrong(family.block_key, name, length, "a number of tokens"))
     return {
-        "block_length": raw.get(family.block_key) or family.block_length,
+        "block_length": family.block_length if length is None else length,
         "attention": family.attention,
         "block_alignment": family.block_alignment,
         "logit_shift": family.logit_shift,

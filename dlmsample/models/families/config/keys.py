@@ -99,6 +99,12 @@ _ALWAYS_HARMLESS = frozenset(
         "use_cache",
     }
 )
+#: Read of no config, though transformers would: what a module returns, how it is trained, and its dtype, which the
+#: caller gives.
+UNPASSED = frozenset(
+    {"auto_map", "dtype", "gradient_checkpointing", "output_attentions", "output_hidden_states", "return_dict"}
+    | {"torch_dtype", "torchscript"}
+)
 #: How the code of transformers asks for a key: of the config, or of what an older file has.
 _LOOKED_UP = re.compile(r"""(?:\bconfig\.|\bconfig, ["']|kwargs\.(?:get|pop)\(\s*["'])(\w+)""")
 
@@ -145,7 +151,10 @@ def _check_values(name: str, raw: Mapping[str, Any], family: Family, stock: Any 
     Raises:
         ValueError: a key has another value than those that the body computes.
     """
-    for key, values in _checked(family, stock).items():
+    checked = _checked(family, stock)
+    if family.module_kind == "masked_lm":
+        checked["is_decoder"] = (False,)  # it would look back alone
+    for key, values in checked.items():
         asked = raw.get(key)
         if asked is None or all(item in values for item in (asked if isinstance(asked, list) else [asked])):
             continue

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dlmsample.models.families.base import Key
+from dlmsample.models.families.config.shape import is_number, wrong
 
 #: Kinds of rotary embeddings that transformers computes from positions of one axis.
 _KINDS = ("default", "linear", "dynamic", "yarn", "longrope", "llama3")
@@ -31,6 +32,13 @@ _OPTIONS = frozenset(
         "truncate",
     }
 )
+#: Those that are lists, one number for each frequency; and what a kind cannot do without.
+_FACTORS = ("long_factor", "short_factor")
+_NEEDED = {
+    **dict.fromkeys(("linear", "dynamic", "yarn"), ("factor",)),
+    "longrope": _FACTORS,
+    "llama3": ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"),
+}
 _STOCK_FIELDS = {"rope_theta": Key("rope_theta", None), "partial_rotary_factor": Key("partial_rotary_factor", None)}
 
 
@@ -59,6 +67,8 @@ def rope_parameters(name: str, raw: Mapping[str, Any], fields: Mapping[str, Key]
         said = [(f"{at}.{field}", section.get(field)) for at, section in sections.items()]
         agreed = _agreed(name, [(key.name, raw.get(key.name)), *said])
         if (value := key.default if agreed is None else agreed) is not None:
+            if not (is_number(value) and value > 0):
+                raise ValueError(wrong(field, name, value, "a positive number"))
             found[field] = value
     for at, section in sections.items():
         for option, value in section.items():
@@ -69,8 +79,25 @@ def rope_parameters(name: str, raw: Mapping[str, Any], fields: Mapping[str, Key]
                     f"{at} of {name!r} has {option}={value!r:.40}, which is not known and may change its numbers: "
                     "take the published file"
                 )
+            if not _fits(option, value):
+                raise ValueError(wrong(f"{at}.{option}", name, value, _wanted(option)))
             found[option] = _agreed(name, [(f"{key}.{option}", said.get(option)) for key, said in sections.items()])
+    if lacking := [option for option in _NEEDED.get(kind, ()) if option not in found]:
+        raise ValueError(
+            f"the config.json of {name!r} has rotary positions of the kind {kind!r} without {lacking[0]}: take the "
+            "published file"
+        )
     return found
+
+
+def _fits(option: str, value: Any) -> bool:
+    if option in _FACTORS:
+        return isinstance(value, list) and all(map(is_number, value))
+    return isinstance(value, bool) if option == "truncate" else is_number(value) and value >= 0
+
+
+def _wanted(option: str) -> str:
+    return "a list of numbers" if option in _FACTORS else "true or false" if option == "truncate" else "a number"
 
 
 def check_rope(name: str, raw: Mapping[str, Any]) -> None:
@@ -86,7 +113,9 @@ def check_rope(name: str, raw: Mapping[str, Any]) -> None:
 
 
 def _section(name: str, raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    said = raw.get(key) or {}
+    said = raw.get(key)
+    if said is None or said == []:
+        return {}
     if not isinstance(said, Mapping):
         raise ValueError(f"{key} in the config.json of {name!r} is no object: repair it")
     return said
