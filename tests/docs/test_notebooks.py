@@ -11,7 +11,11 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.full) if "train" in path.stem else path for path in NOTEBOOKS],
+    ids=lambda p: p.stem,
+)
 def test_every_cell_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # the notebook's own processes use this checkout, too
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
