@@ -290,8 +290,6 @@ class Sampler(Pretrained):
 
     def config(self, filling: bool = False, record: Recorded = False) -> DecodingConfig:
         """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
-        length, sampling = (
-            self._filling_length if filling else self.block_length,
-            (self.temperature, self.top_p, self.top_k),
-        )
+        length = self._filling_length if filling else self.block_length
+        sampling = self.temperature, self.top_p, self.top_k
         return DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)

@@ -269,15 +269,12 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
     """A new correction head for ``module``, float32, seeded."""
     from dlmsample.heads import CorrectionHead, HeadConfig
 
+    body, options = module.config, section.model_dump(exclude={"calibration_rows", "operating"})
+    try:
+        shape = HeadConfig(hidden_size=body.hidden_size, max_positions=context_of(body, reads), **options)
+    except ValueError as error:
+        raise TrainError(f"head: {one_line(error)}") from None
     with _seeded(config.seed, "cpu"):
-        try:
-            shape = HeadConfig(
-                hidden_size=module.config.hidden_size,
-                max_positions=context_of(module.config, reads),
-                **section.model_dump(exclude={"calibration_rows", "operating"}),
-            )
-        except ValueError as error:
-            raise TrainError(f"head: {one_line(error)}") from None
         return CorrectionHead(shape).float()
 
 

@@ -24,6 +24,12 @@ def test_page_and_drawings_are_made_from_the_figures() -> None:
         assert path.read_text(encoding="utf-8") == content, f"{path.name} is old: python docs/make_ways.py"
 
 
+def test_every_way_is_less_than_half_as_long_as_before() -> None:
+    assert "less than half as often as before" in PAGE.read_text(encoding="utf-8")
+    for way, (_, before) in MAKE["BEFORE"].items():
+        assert FIGURES[way]["moves"] < before / 2, way
+
+
 @pytest.mark.parametrize("way", MAKE["DRAWINGS"])
 def test_a_drawing_shows_every_file(way: str) -> None:
     text = MAKE["DRAWINGS"][way].read_text(encoding="utf-8")

@@ -64,9 +64,8 @@ class CachedReader:
         positions = start[:, None] + within
         ids = canvas.gather(1, positions)
         out = (self._decode_beside if self._shadow else self._decode)(ids, positions, end, extent)
-        error = None
-        if self._score:
-            error = self._body.error(out, positions, layout.holds(positions), at=within.expand_as(ids))
+        own = within.expand_as(ids)
+        error = self._body.error(out, positions, layout.holds(positions), at=own) if self._score else None
         hidden = out.last_hidden_state[:, :width]
         if self._border is not None:
             hidden = self._border.shift(hidden, start.to(hidden.device))
