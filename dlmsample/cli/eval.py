@@ -58,7 +58,9 @@ class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
         int, typer.Option(metavar="N", min=1, help="Random maskings for each log-likelihood; more are more exact.")
     ] = 128
     batch_size: Annotated[int, typer.Option(metavar="B", min=1, help="How many rows are forwarded together.")] = 32
-    seed: Annotated[int, typer.Option(metavar="S", help="Of sampling and of random maskings.")] = 0
+    seed: Annotated[
+        int, typer.Option(metavar="S", callback=options.of_64_bits, help="Of sampling and of random maskings.")
+    ] = 0
 
 
 def evaluate(given: EvalOptions) -> int:

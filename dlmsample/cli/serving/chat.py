@@ -61,7 +61,9 @@ class ChatOptions(threads.ThreadOptions, options.CheckpointOptions):
         float | None, typer.Option(metavar="P", help="Draw from tokens of this probability together.  [default: 1]")
     ] = None
     top_k: Annotated[int | None, typer.Option(metavar="K", help="Draw from the K most probable tokens.")] = None
-    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same answers.")] = 0
+    seed: Annotated[
+        int, typer.Option(metavar="S", callback=options.of_64_bits, help="The same seed gives the same answers.")
+    ] = 0
     raw: Annotated[
         bool, typer.Option("--raw", help="Each line as it is: no chat template, nothing of what was said before.")
     ] = False
