@@ -54,9 +54,7 @@ def read_tokenizer(
         if not whole and _has(folder, [_PARTS]):
             kind = of_parts or kind
         if not whole and kind == "PreTrainedTokenizerFast" and _has(folder, _FILES[1:]):
-            raise ValueError(
-                f"the download of the tokenizer in {where!r} is incomplete: its tokenizer.json is missing"
-            )
+            raise ValueError(f"the download of the tokenizer in {where!r} is incomplete: its tokenizer.json is missing")
     import transformers
 
     pinned = {} if revision is None else {"revision": revision}
@@ -76,7 +74,8 @@ def read_tokenizer(
     if folder.is_dir() and not (folder / "tokenizer.json").is_file():
         _check_texts(where, folder, tokenizer)
     try:
-        tokenizer.decode(tokenizer.encode(_ANY_TEXT))
+        if tokenizer is not None:
+            tokenizer.decode(tokenizer.encode(_ANY_TEXT))
     except Exception as e:  # bare ones, too
         raise ValueError(
             f"the tokenizer in {where} cannot encode a text ({one_line(e)}): its files are incomplete or damaged; "

@@ -340,8 +340,8 @@ _FLASH: dict[str, Any] = {
     "num_attention_heads": 32,
     "num_hidden_layers": 32,
 }
-#: Published config.json files (facts alone, typed by hand) -> the family they are of. Those of SDAR-Chat and those to be
-#: trained were compared with public copies, and the keys of LLaDA's with copies of LLaDA 1.5; the others were not.
+#: Published config.json files (facts alone, typed by hand) -> the family they are of. Those of SDAR-Chat and those to
+#: be trained were compared with public copies, and the keys of LLaDA's with copies of LLaDA 1.5; the others were not.
 PUBLISHED: dict[str, tuple[str, dict[str, Any]]] = {
     "llada-8b": ("llada", LLADA),
     "llada-8b-base": ("llada", {**LLADA, "vocab_size": 126464, "transformers_version": "4.38.2"}),
