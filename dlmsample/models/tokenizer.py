@@ -74,7 +74,8 @@ def read_tokenizer(
     if folder.is_dir() and not (folder / "tokenizer.json").is_file():
         _check_texts(where, folder, tokenizer)
     try:
-        tokenizer.decode(tokenizer.encode(_ANY_TEXT))
+        if tokenizer is not None:
+            tokenizer.decode(tokenizer.encode(_ANY_TEXT))
     except Exception as e:  # bare ones, too
         raise ValueError(
             f"the tokenizer in {where} cannot encode a text ({one_line(e)}): its files are incomplete or damaged; "

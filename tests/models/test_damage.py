@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BertTokenizer
 
 import dlmsample as ds
+from dlmsample.models.explain import explain
 from dlmsample.models.families import open_config
 from dlmsample.models.weight_files import stored_quantised
 from tests.models import checkpoints as tiny
@@ -112,10 +113,11 @@ def test_a_block_longer_than_the_context(tmp_path: Path) -> None:
 
 def test_what_a_module_returns_is_not_for_the_config_to_say(tmp_path: Path) -> None:
     """Keys that change no number reach no module: with return_dict False it would return a tuple."""
-    folder = edit(copy(tmp_path / "nano"), return_dict=False, output_hidden_states=1.5, output_attentions=True)
-    model = ds.load(edit(folder, dtype={"a": 1}))
+    folder = edit(copy(tmp_path / "nano"), return_dict=False, output_hidden_states=1.5)
+    model = ds.load(edit(folder, dtype={"a": 1}, _attn_implementation=7))
     assert ds.Sampler(model, ds.Unmask()).generate(["pens"], 4).tokens
     assert model.module.config.return_dict is True
+    assert explain(str(folder))["body"] == "Qwen3ForCausalLM"
 
 
 # ---- damage of any file

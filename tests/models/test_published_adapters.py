@@ -135,6 +135,36 @@ def test_ranks_and_scales_by_module_and_modules_trained_whole(tmp_path: Path) ->
         assert torch.allclose(found, want, atol=1e-5), key
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"r": 8}, ("is of rank 4", "it says 8", "contradicts")),
+        ({"rank_pattern": {"attn_out": 2}}, ("blocks.1.attn_out is of rank 4", "it says 2")),
+        ({"modules_to_save": ["ln_f"]}, ("ln_f was trained whole", "no weights of it")),
+        ({"rank_pattern": [4]}, ("ranks or scales", "save it again")),
+        ({"alpha_pattern": {"(": 4}}, ("ranks or scales", "save it again")),
+        ({"lora_alpha": "x"}, ("does not fit",)),
+    ],
+)
+def test_what_contradicts_its_weights(config: dict[str, Any], words: tuple[str, ...], tmp_path: Path) -> None:
+    """Under published names the ranks are told by the tensors, which PEFT then cannot hold against the config."""
+    base = tiny.save("llada", tmp_path / "base")
+    weights = load_file(base / "model.safetensors")
+    adapter = write(tmp_path / "adapter", weights, [_BLOCK + "attn_out", _BLOCK + "ff_out"], **config)
+    with pytest.raises(ValueError, match=re.escape(str(adapter))) as caught:
+        ds.load(base, adapter=adapter)
+    assert "\n" not in str(caught.value)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_an_adapter_config_that_is_no_object(tmp_path: Path) -> None:
+    base = tiny.save("llada", tmp_path / "base")
+    adapter = write(tmp_path / "adapter", load_file(base / "model.safetensors"), [_BLOCK + "attn_out"])
+    (adapter / "adapter_config.json").write_text("[]")
+    with pytest.raises(ValueError, match="no JSON object"):
+        ds.load(base, adapter=adapter)
+
+
 @pytest.mark.parametrize("name", ["llada", "llada2"])
 def test_ours_have_stock_names(name: str, tmp_path: Path) -> None:
     folder = tiny.save(name, tmp_path / "base")

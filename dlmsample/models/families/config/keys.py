@@ -99,11 +99,11 @@ _ALWAYS_HARMLESS = frozenset(
         "use_cache",
     }
 )
-#: Read of no config, though transformers would: what a module returns, how it is trained, and its dtype, which the
-#: caller gives.
+#: Read of no config, though transformers would: what a module returns, how it is trained, and what the caller gives,
+#: its dtype and its attention function.
 UNPASSED = frozenset(
     {"auto_map", "dtype", "gradient_checkpointing", "output_attentions", "output_hidden_states", "return_dict"}
-    | {"torch_dtype", "torchscript"}
+    | {"torch_dtype", "torchscript", "_attn_implementation", "attn_implementation", "_attn_implementation_internal"}
 )
 #: How the code of transformers asks for a key: of the config, or of what an older file has.
 _LOOKED_UP = re.compile(r"""(?:\bconfig\.|\bconfig, ["']|kwargs\.(?:get|pop)\(\s*["'])(\w+)""")
