@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
+import yaml
 from torch import Tensor
 
 from dlmsample.decoding.options import integer
@@ -53,7 +55,7 @@ class AlgorithmOptions(NamedTuple):
     eos_ids: tuple[int, ...]
 
 
-class Held(NamedTuple):
+class HeldRows(NamedTuple):
     """What is kept of some requests between two forwards of their blocks; the row is the first axis."""
 
     policy: Any  #: the policy's state
@@ -63,12 +65,12 @@ class Held(NamedTuple):
     done: Tensor  #: bool ``[row]``, nothing is left to decide
 
 
-class Carried:
+class CarriedRow:
     """One request's row, as SGLang carries it from forward to forward without looking at it."""
 
     __slots__ = ("held",)
 
-    def __init__(self, held: Held) -> None:
+    def __init__(self, held: HeldRows) -> None:
         self.held = held
 
 
@@ -131,10 +133,16 @@ class BlockAlgorithm:
         self.options = read_options(self.algorithm, config.algorithm_config or {})
 
     @classmethod
+    def configure_server_args(cls, server_args: Any) -> None:
+        """The file behind ``--dllm-algorithm-config`` is checked here, long before the model is loaded."""
+        path = getattr(server_args, "dllm_algorithm_config", None)
+        read_options(cls.algorithm, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {} if path else {})
+
+    @classmethod
     def validate_request(cls, req: Any) -> str | None:
         """What a request asks for and does not get; None: nothing."""
-        given = req.sampling_params
-        asked = [name for name, default in _PARAMETERS.items() if (getattr(given, name, default) or default) != default]
+        given = {name: getattr(req.sampling_params, name, None) for name in _PARAMETERS}
+        asked = [name for name, value in given.items() if value not in (None, {}, _PARAMETERS[name])]
         asked += ["return_logprob"] if getattr(req, "return_logprob", False) else []
         if not asked:
             return None
@@ -160,23 +168,23 @@ class BlockAlgorithm:
     @torch.no_grad()
     def step(self, forward_batch: Any, full_logits: Tensor, states: list[Any]) -> list[bool]:
         """One update of every block, in place; which of them are final and in the cache."""
-        held: Held = tree_map(lambda *rows: torch.cat(rows), *(carried.held for carried in states))
+        held: HeldRows = tree_map(lambda *rows: torch.cat(rows), *(carried.held for carried in states))
         block = self._block(held, forward_batch.input_ids.view(held.editable.shape).long())
         features = Features(full_logits.view(*held.editable.shape, -1), None)
         decided = decide(held.policy, block, features, self._settings(block), ~held.done)
         unchanged = (decided.tokens == block.tokens).all(-1)  # before the next line, for the block may be a view of it
         forward_batch.input_ids.copy_(decided.tokens.view(-1))  # in place: captured graphs read this very tensor
         done = held.done | decided.done
-        after = Held(decided.state, held.editable, held.key, held.step + 1, done)
+        after = HeldRows(decided.state, held.editable, held.key, held.step + 1, done)
         for carried, now in zip(states, _apart(after), strict=True):
             carried.held = now.held
         return (done & unchanged).tolist()
 
-    def _opened(self, tokens: Tensor, editable: Tensor, key: Tensor) -> Held:
-        held = Held(None, editable, key, torch.zeros_like(key), ~editable.any(-1))
+    def _opened(self, tokens: Tensor, editable: Tensor, key: Tensor) -> HeldRows:
+        held = HeldRows(None, editable, key, torch.zeros_like(key), ~editable.any(-1))
         return held._replace(policy=self.options.policy.init(self._block(held, tokens)))
 
-    def _block(self, held: Held, tokens: Tensor) -> Block:
+    def _block(self, held: HeldRows, tokens: Tensor) -> Block:
         size = held.editable.sum(-1)
         return Block(
             tokens=tokens,
@@ -195,9 +203,9 @@ class BlockAlgorithm:
         return Settings(policy, self.mask_id, block.eos_ids, 0.0, 1.0, None, cached=True, needs=policy.needs)
 
 
-def _apart(held: Held) -> list[Any]:
+def _apart(held: HeldRows) -> list[Any]:
     """The rows one by one, as SGLang mixes them anew for every forward."""
-    return [Carried(tree_map(lambda t, i=i: t[i : i + 1], held)) for i in range(len(held.step))]
+    return [CarriedRow(tree_map(lambda t, i=i: t[i : i + 1], held)) for i in range(len(held.step))]
 
 
 def algorithms(base: type) -> dict[str, type]:

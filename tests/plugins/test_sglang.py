@@ -8,20 +8,24 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 import dlmsample as ds
 from dlmsample.plugins import sglang as plugin
 from dlmsample.support.registry import resolve
+from tests.docs.pages import blocks
 from tests.plugins.server import BLOCK, REAL, VOCAB, StandIn, batch, model, ours, serve, table_rule
 from tests.toys import EOS, MASK
 
 ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "how-to" / "sglang.md"
 PROMPTS = [[5, 6, 7], list(range(3, 14)), [4] * 8, [9, 3, 9, 3, 9, 3, 9, 3, 9, 3, 9, 3, 9, 3, 9, 3, 9]]
 NEW = 3 * BLOCK
 #: Algorithms and their configurations.
@@ -180,6 +184,24 @@ def test_options_are_a_closed_world(name: str, options: dict[str, Any], said: st
     assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize("block", blocks(PAGE, "yaml"), ids=lambda block: block.partition(",")[0])
+def test_the_files_of_the_page_are_read(block: str) -> None:
+    found = re.match(r"# \w+\.yaml, for (\w+)\n", block)
+    assert found
+    plugin.read_options(found[1], yaml.safe_load(block))
+
+
+def test_a_file_is_checked_before_the_model_is_loaded(tmp_path: Path) -> None:
+    cls, file = type(ours("DlmsampleT2M")), tmp_path / "t2m.yaml"
+    for text, said in (("", None), ("threshold: 0.2\nblock_size: 8\n", None), ("treshold: 0.2\n", "'treshold'")):
+        file.write_text(text)
+        args = SimpleNamespace(dllm_algorithm_config=str(file))
+        with nullcontext() if said is None else pytest.raises(ValueError, match=said):
+            cls.configure_server_args(args)
+    with pytest.raises(ValueError, match="scorer: random"):
+        type(ours("DlmsampleDSC", {"scorer": "random"})).configure_server_args(SimpleNamespace())
+
+
 def test_an_unknown_algorithm_is_named() -> None:
     with pytest.raises(ValueError, match=r"unknown algorithm 'DlmsampleT2'; did you mean 'DlmsampleT2[MT]'"):
         plugin.read_options("DlmsampleT2", {})
@@ -189,6 +211,9 @@ def test_requests_that_ask_for_more_are_told() -> None:
     cls = type(ours("DlmsampleT2M"))
     plain = {"frequency_penalty": 0.0, "repetition_penalty": 1.0, "json_schema": None, "temperature": 0.7}
     assert cls.validate_request(SimpleNamespace(sampling_params=SimpleNamespace(**plain), return_logprob=False)) is None
+    assert "sampling_seed" in (
+        cls.validate_request(SimpleNamespace(sampling_params=SimpleNamespace(sampling_seed=0))) or ""
+    )
     wants = SimpleNamespace(**{**plain, "json_schema": "{}", "frequency_penalty": 0.5})
     said = cls.validate_request(SimpleNamespace(sampling_params=wants, return_logprob=True))
     assert said == (

@@ -10,6 +10,7 @@ and of 1, where SGLang's float32 softmax has ties; no repetition penalty.
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -113,11 +114,41 @@ def test_requests_are_read_as_sglang_makes_them() -> None:
         assert hasattr(params(), name), f"SGLang has no {name} any more"
 
 
-def test_the_command_of_the_page_is_understood() -> None:
-    (line,) = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if line.startswith("sglang serve")]
+def arguments(line: str) -> Any:
+    """SGLang's reading of a command."""
     args = import_module("sglang.srt.server_args").ServerArgs
     parser = argparse.ArgumentParser()
     args.add_cli_args(parser)
-    given = parser.parse_args(shlex.split(line)[2:])
+    return args.from_cli_args(parser.parse_args(shlex.split(line)[2:]))
+
+
+def command() -> str:
+    (line,) = [line for block in blocks(PAGE, "sh") for line in block.splitlines() if line.startswith("sglang serve")]
+    return line
+
+
+def test_the_command_of_the_page_is_understood() -> None:
+    given = arguments(command())
     assert given.dllm_algorithm in plugin.ALGORITHMS
-    assert given.dllm_algorithm_config
+    assert given.dllm_algorithm_config == "t2m.yaml"
+
+
+def test_sglang_makes_an_algorithm_from_the_command(tmp_path: Path) -> None:
+    """From the words and the file of the page; of the checkpoint SGLang reads no more than what it is."""
+    plugin.register()
+    checkpoint, file = tmp_path / "checkpoint", tmp_path / "t2m.yaml"
+    checkpoint.mkdir()
+    sizes = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    about = {"architectures": ["LLaDA2MoeModelLM"], "model_type": "qwen3", "vocab_size": 156_900, **sizes}
+    (checkpoint / "config.json").write_text(json.dumps(about))
+    file.write_text(blocks(PAGE, "yaml")[0])
+    line = command().replace("inclusionAI/LLaDA2.1-mini", str(checkpoint)).replace("t2m.yaml", str(file))
+    given = arguments(f"{line} --device cpu")
+    made = import_module("sglang.srt.dllm.algorithm.base").DllmAlgorithm.from_server_args(given)
+    assert type(made).__name__ == "DlmsampleT2M"
+    assert (made.block_size, made.mask_id, made.fdfo) == (32, 156_895, True)
+    assert made.options.policy.threshold == 0.3
+    type(made).configure_server_args(given)
+    file.write_text("treshold: 0.3\n")
+    with pytest.raises(ValueError, match="'treshold'"):
+        type(made).configure_server_args(given)
