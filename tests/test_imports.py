@@ -27,6 +27,7 @@ STAGE = {
     "diagnose": 4,
     "evaluation": 4,
     "decoding": 3,
+    "plugins": 4,
     "train": 4,
     "ablate": 5,
     "viewer": 4,

@@ -12,7 +12,7 @@ from dlmsample import rng
 from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Asked, Policy
 from dlmsample.predict import alternatives, predict
-from dlmsample.types import Alternatives, Block, EditInfo, Prediction
+from dlmsample.types import Alternatives, Block, EditInfo, Prediction, Update
 
 #: What a tick did to a row, read back by the host: it stays in its block; it moved on to the next one; it is finished;
 #: its block is done and one more forward writes it to the cache.
@@ -71,6 +71,23 @@ class Settings(NamedTuple):
     vocabulary: int | None = None  #: ids from here on have no token and are not looked at; None: all have one
     tokenless: Tensor | None = None  #: int64 ``[k]``, ids below that have no token either
     alternatives: int = 0  #: how many of the most probable tokens of each position go into the trace
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """What the policy needs of predictions."""
+        return self.policy.needs if self.needs is None else self.needs
+
+
+class Decision(NamedTuple):
+    """What a policy made of the active blocks, whatever becomes of their rows then; ``[row, pos]`` and ``[row]``."""
+
+    state: Any  #: the policy's
+    tokens: Tensor  #: int64, the blocks' next tokens
+    done: Tensor  #: bool, the policy is done with the block, or at its bound
+    forced: Tensor  #: bool, masks were left in a block that is done, and were filled as it stood
+    pred: Prediction
+    update: Update  #: the policy's own
+    others: Alternatives | None = None  #: only where they are asked for
 
 
 class Change(NamedTuple):
@@ -131,33 +148,22 @@ def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
     )
 
 
-def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) -> tuple[Rows, Tensor, Change]:
-    """One policy update for every row that needs one, from one forward.
+def decide(
+    state: Any, block: Block, features: Features, settings: Settings, updating: Tensor, previous: Tensor | None = None
+) -> Decision:
+    """What the policy makes of the active blocks from one forward; whatever drives it, this is the step.
 
-    1. Rows entering a block get a fresh policy state.
-    2. ``predict`` reduces the logits; ids without a token, and those the policy excludes, are no candidates.
-    3. The policy steps. Only editable positions change; rows that finished or only wrote their cache change nothing.
-    4. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
-    5. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
-       row moves on.
-    6. A row finishes with the last block that has editable positions, or with a block that holds an EOS. A block
-       without any is passed over, or, where there is a cache, only written to it.
+    1. ``predict`` reduces the logits; ids without a token, and those the policy excludes, are no candidates.
+    2. The policy steps. Only editable positions change, and only those of rows that are ``updating``, bool ``[row]``.
+    3. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
 
-    Returns:
-        the rows; int8 ``[row]`` STAYS, MOVED, FINISHED or WRITES; the change, for the trace.
+    ``previous`` are the logits of the forward before, for policies that need ``kl``.
     """
     policy = settings.policy
-    block = active_block(rows, layout, settings)
-    state, held = policy.init(block), rows.state
-    previous = held.logits if isinstance(held, Remembered) else None
-    if held is not None:
-        state = _choose(rows.entering, state, held.policy if isinstance(held, Remembered) else held)
-
     logits = features.logits[..., : settings.vocabulary]
     shadow = None if features.shadow is None else features.shadow[..., : settings.vocabulary]
     previous = logits if previous is None else previous[..., : settings.vocabulary]
     current = block.tokens if settings.vocabulary is None else block.tokens.clamp(max=settings.vocabulary - 1)
-    needs = policy.needs if settings.needs is None else settings.needs
     asked = policy.asks(state, block)
     excluded, divided = _of_some_rows(asked, block, settings)
     pred = predict(
@@ -171,7 +177,7 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         excluded=excluded,
         divided=divided,
         never=settings.tokenless,
-        needs=needs,
+        needs=settings.needed,
         error=features.error,
         shadow=shadow,
         asked=asked.ids,
@@ -182,7 +188,6 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         pred = pred._replace(kl=torch.where(block.step[:, None] > 0, pred.kl, torch.inf))
     next_state, update = policy.step(state, block, pred)
 
-    updating = ~(rows.writing | rows.finished)
     state = _choose(updating, next_state, state)
     tokens = torch.where(block.editable & updating[:, None], update.tokens, block.tokens)
     left = block.editable & (tokens == settings.mask_id)
@@ -190,6 +195,35 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     done = updating & (update.done | at_bound)
     forced = done & left.any(-1)  # a mask left in a block that is done would leak into the output
     tokens = torch.where(left & forced[:, None], pred.token, tokens)
+    others = None
+    if settings.alternatives:
+        others = alternatives(logits, settings.mask_id, settings.alternatives, excluded, settings.tokenless)
+    return Decision(state, tokens, done, forced, pred, update, others)
+
+
+def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) -> tuple[Rows, Tensor, Change]:
+    """One policy update for every row that needs one, from one forward.
+
+    1. Rows entering a block get a fresh policy state.
+    2. :func:`decide` gives the blocks' next tokens. Rows that finished or only wrote their cache change nothing.
+    3. A finished block whose last forward saw other tokens gets one more forward, which writes the cache; else the
+       row moves on.
+    4. A row finishes with the last block that has editable positions, or with a block that holds an EOS. A block
+       without any is passed over, or, where there is a cache, only written to it.
+
+    Returns:
+        the rows; int8 ``[row]`` STAYS, MOVED, FINISHED or WRITES; the change, for the trace.
+    """
+    policy = settings.policy
+    block = active_block(rows, layout, settings)
+    state, held = policy.init(block), rows.state
+    previous = held.logits if isinstance(held, Remembered) else None
+    if held is not None:
+        state = _choose(rows.entering, state, held.policy if isinstance(held, Remembered) else held)
+
+    updating = ~(rows.writing | rows.finished)
+    decided = decide(state, block, features, settings, updating, previous)
+    state, tokens, done, forced, pred, update, others = decided
     changed = tokens != block.tokens
 
     is_eos = (block.is_eos(tokens) & block.editable).any(-1)
@@ -221,15 +255,12 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
         writing=writing,
         finished=rows.finished | ends,
         counts=counts,
-        state=Remembered(state, features.logits) if "kl" in needs else state,
+        state=Remembered(state, features.logits) if "kl" in settings.needed else state,
     )
     outcome = torch.where(after.finished, FINISHED, torch.where(moves, MOVED, writing * WRITES)).to(torch.int8)
     if update.prob is not None:
         pred = pred._replace(prob=update.prob)
     # copies, for the caller may keep its rows at fixed addresses and write the new ones over them
-    others = None
-    if settings.alternatives:
-        others = alternatives(logits, settings.mask_id, settings.alternatives, excluded, settings.tokenless)
     change = Change(block, tokens, pred, rows.start.clone(), rows.counts.steps.clone(), update.info, others)
     return after, outcome, change
 

@@ -1,0 +1,1 @@
+"""Decoding policies inside other people's servers."""
