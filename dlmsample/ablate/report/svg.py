@@ -1,11 +1,6 @@
 """Pictures as SVG elements: built as a tree, so that no text in them can become markup.
 
-They are written by hand. What a plotting library would give was weighed against what these pictures need: they take
-their colours from the page's style sheet, so one picture serves light and dark; a pointer is told each marker's
-figures, and a keyboard reaches them as links to the rows of the table; nothing runs, and a page of ten pictures has
-some 100 KB. matplotlib (10 MB, and as much again of what it needs) writes fixed colours and neither hints nor links,
-so each would have to be put into its output afterwards; Vega-Lite and Observable Plot draw in the browser, from half a
-megabyte of script in every page that would have to be allowed by its policy, and show nothing where scripts are off.
+They are drawn here and not by a plotting library; docs/explanation/report.md has the reasons, with numbers.
 
 Colours are classes of the page's style sheet (``c0`` to ``c6``, ``ink``, ``faint``), so a picture follows light and
 dark; nothing is told by colour alone.
