@@ -7,21 +7,11 @@ wrap at 64 bits are used, so every device computes the same bits and nothing has
 
 from __future__ import annotations
 
-import hashlib
-import struct
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
-_MASK64 = (1 << 64) - 1
-
-
-def _signed(x: int) -> int:
-    """The int64 with the same 64 bits as ``x``."""
-    x &= _MASK64
-    return x - (1 << 64) if x >> 63 else x
-
+from dlmsample.support.keys import sequence_key as sequence_key
+from dlmsample.support.keys import signed as _signed
 
 _GOLDEN, _MIX_1, _MIX_2 = (_signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -63,15 +53,3 @@ def draw(key: Tensor, *counters: Tensor | int) -> Tensor:
 def gumbel(key: Tensor) -> Tensor:
     """Standard Gumbel draws (float32), one for each key; ``argmax(logits + gumbel)`` samples from softmax(logits)."""
     return -torch.log(-torch.log(uniform(key)))
-
-
-def sequence_key(seed: int, ids: Sequence[int], *counters: int) -> int:
-    """A 64-bit key (as a signed int) from a seed, token ids and counters; the same on every platform.
-
-    Example:
-        >>> sequence_key(0, [1, 2, 3]) == sequence_key(0, [1, 2, 3]) != sequence_key(0, [1, 2, 3], 1)
-        True
-    """
-    words = [_signed(seed), *counters, *ids]
-    digest = hashlib.blake2b(struct.pack(f"<{len(words)}q", *words), digest_size=8).digest()
-    return struct.unpack("<q", digest)[0]

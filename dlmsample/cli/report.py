@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class ReportOptions:
     """Write the report of a grid: report.html, report.md, cells.csv, comparisons.csv and examples.csv.
 
-    Accuracies with intervals, each configuration against the baseline on the same examples, the Pareto front,
-    policies by checkpoints, and the examples that flipped. It may be called while the grid runs.
+    A verdict in words, accuracies with intervals, each configuration against the baseline on the same examples, the
+    Pareto front over what answers cost, maps of swept options, and the examples that flipped, word by word. It may be
+    called while the grid runs.
 
     With --claims also a ledger: each claim of a paper with the paper's numbers, what the grid measured, and whether
     the interval bears it out.

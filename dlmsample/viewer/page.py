@@ -6,14 +6,12 @@ models, prompts and settings say is data: escaped in the markup, and JSON in a b
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlmsample.support.html import render
+from dlmsample.support.html import allow, render
 from dlmsample.viewer.runs import DecodeIds, TracedAnswer, figures, run_data
 
 _HERE = Path(__file__).parent
@@ -75,7 +73,6 @@ def page(name: str, scripts: Sequence[str], data: Any, connect: bool = False, **
     from markupsafe import Markup
 
     script = "\n".join((_HERE / file).read_text(encoding="utf-8") for file in scripts)
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     told = json.dumps(data, ensure_ascii=True).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    allowed = f"script-src 'sha256-{digest}'" + ("; connect-src 'self'" if connect else "")
+    allowed = allow(script) + ("; connect-src 'self'" if connect else "")
     return render(_HERE, name, script=Markup(script), data=Markup(told), allowed=allowed, **values)

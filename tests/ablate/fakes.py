@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,6 +34,7 @@ def answer(index: int, correct: bool, **changes: Any) -> ExampleResult:
         forced=False,
         finish_reason="eos",
         wall_seconds=0.25,
+        positions=352,
     )
     return replace(given, **changes)
 
@@ -48,13 +51,17 @@ def columns(results: Sequence[ExampleResult]) -> ResultColumns:
 
 def cell(policy: str, checkpoint: str = "nano", task: str = "wordproblems", seed: int = 0, **changes: Any) -> CellInfo:
     """A finished cell; its key is made of its place."""
+    whole = re.fullmatch(r"\w+\((.*)\)", policy)
+    options: dict[str, Any] = {"given": policy}
+    if whole is not None:
+        options = {name: json.loads(value) for name, value in re.findall(r"(\w+)=([\d.]+)", whole[1])}
     given = CellInfo(
         key=f"{task}-{checkpoint}-{policy}-{seed}",
         task=task,
         checkpoint=checkpoint,
         policy=policy,
         policy_name=policy.partition("(")[0],
-        options={"given": policy},
+        options=options,
         seed=seed,
         block_length=32,
         temperature=0.0,

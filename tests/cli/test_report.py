@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from dlmsample.ablate.report.trace import trace_command
 from dlmsample.ablate.report.write import FILES
 from dlmsample.ablate.run import run
 from dlmsample.ablate.spec.grid import parse
+from dlmsample.ablate.storage.store import Store
 from tests.cli.conftest import Call
 
 GRID = """
@@ -62,6 +65,22 @@ def test_files_table_and_json(call: Call, folder: Path) -> None:
     ]
     right = sum(int(row["correct"]) for row in rows if row["policy"] == "unmask(tokens_per_step=8)")
     assert right == first["figures"]["right"]
+
+
+def test_the_command_under_a_flipped_example_gives_its_answer(
+    call: Call, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store(folder) as store:
+        cell = store.cells()[-1]
+        (result,) = store.examples(cell.key, [1])
+        command = trace_command(store.grid(), cell, result)
+    assert (cell.policy_name, cell.seed) == ("t2m", 1)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*shlex.split(command or "")[1:], "--json")
+    assert (code, err) == (0, "")
+    said = json.loads(out)
+    assert (said["text"], said["stats"]["nfe"]) == (result.text.strip(), result.nfe)
+    assert "<!doctype html>" in (tmp_path / "trace-1.html").read_text()
 
 
 def test_baseline(call: Call, folder: Path) -> None:

@@ -31,6 +31,7 @@ class Comparison:
     p_holm: float  #: Holm's adjustment over every comparison of the report
     gained: int  #: examples on which it is right more often than the baseline
     lost: int
+    spread: float = 0.0  #: mean square of the examples' differences; one run a side: the share that flipped
     gains: tuple[int, ...] = ()  #: their indices
     losses: tuple[int, ...] = ()
 
@@ -120,6 +121,7 @@ def _comparison(pair: _Pair, low: float, high: float, p: float, p_holm: float) -
         p_holm=p_holm,
         gained=int((pair.differences > 0).sum()),
         lost=int((pair.differences < 0).sum()),
+        spread=int((pair.differences**2).sum()) / (whole * pair.unit),
         gains=tuple(pair.index[pair.differences > 0].tolist()),
         losses=tuple(pair.index[pair.differences < 0].tolist()),
     )

@@ -44,6 +44,7 @@ class Figures:
     last_mile: int | None  #: wrong answers whose chain of thought reached the gold result; None: gold is no number
     forced: float  #: share of answers
     length: float  #: share of answers that filled the canvas without an end
+    positions: float | None  #: forwarded, the prompt's included; None: not counted for every answer
     wall_seconds: float  #: of all answers together
 
 
@@ -111,6 +112,7 @@ def figures(results: ResultColumns) -> Figures:
         last_mile=sum(judged) if judged or whole == answers else None,
         forced=mean["forced"],
         length=results.finish_reason.count("length") / answers,
+        positions=None if None in results.positions else sum(filter(None, results.positions)) / answers,
         wall_seconds=sum(results.wall_seconds),
     )
 

@@ -1,5 +1,7 @@
 """Pictures as SVG elements: built as a tree, so that no text in them can become markup.
 
+They are drawn here and not by a plotting library; docs/explanation/report.md has the reasons, with numbers.
+
 Colours are classes of the page's style sheet (``c0`` to ``c6``, ``ink``, ``faint``), so a picture follows light and
 dark; nothing is told by colour alone.
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
-from math import ceil, cos, floor, log2, log10, pi, sin
+from math import ceil, cos, floor, log10, pi, sin
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from dlmsample.support.text import printable, short
@@ -16,15 +18,18 @@ from dlmsample.support.text import printable, short
 COLOURS = 7
 
 
-def picture(name: str, width: float, height: float, title: str, description: str) -> Element:
-    """An empty picture with its title and description; ``name`` must be unique in the page."""
+def picture(name: str, width: float, height: float, title: str, description: str, role: str = "img") -> Element:
+    """An empty picture with its title and description; ``name`` must be unique in the page.
+
+    ``role``: ``group`` where parts of it can be reached by keyboard.
+    """
     root = Element(
         "svg",
         {
             "xmlns": "http://www.w3.org/2000/svg",
             "viewBox": f"0 0 {number(width)} {number(height)}",
             "width": number(width),
-            "role": "img",
+            "role": role,
             "aria-labelledby": f"{name}-title {name}-desc",
         },
     )
@@ -80,6 +85,13 @@ def fit(text: str, room: float) -> str:
     return short(text, length)
 
 
+def link(parent: Element, target: str, said: str, kind: str) -> Element:
+    """A group that leads to a place in the page and says what it is, to a pointer and to a screen reader."""
+    element = SubElement(parent, "a", {"href": target, "class": kind, "aria-label": printable(said)})
+    hint(element, said)
+    return element
+
+
 def hint(parent: Element, text: str) -> None:
     """What a pointer over the element is told; first child, as browsers want it."""
     title = Element("title")
@@ -117,28 +129,46 @@ def mark(parent: Element, x: float, y: float, shape: int, colour: int, filled: b
     return SubElement(parent, "path", {"d": path(points, closed=True), "class": f"c{colour % COLOURS} {look}"})
 
 
+def inside(low: float, high: float, count: int = 6) -> list[float]:
+    """Round numbers from low to high: multiples of 1, 2 or 5 times a power of ten.
+
+    Example:
+        >>> inside(3, 97), inside(0.21, 0.42)
+        ([20.0, 40.0, 60.0, 80.0], [0.25, 0.3, 0.35, 0.4])
+    """
+    step = _step(low, high, count)
+    return [round(step * k, 10) for k in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
+
+
 def ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """Round numbers that span low to high: a step of 1, 2 or 5 times a power of ten.
+    """As :func:`inside`, but spanning low to high.
 
     Example:
         >>> ticks(3, 97)
         [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
     """
-    raw = max(high - low, 1e-9) / count
-    base = 10.0 ** floor(log10(raw))
-    step = next(base * factor for factor in (1, 2, 5, 10) if base * factor >= raw * (1 - 1e-9))
+    step = _step(low, high, count)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
     return [round(step * k, 10) for k in range(first, max(last, first + 1) + 1)]
 
 
-def powers(low: float, high: float) -> list[float]:
-    """Powers of two that span low to high, for an axis of ratios.
+def _step(low: float, high: float, count: int) -> float:
+    raw = max(high - low, 1e-9) / count
+    base = 10.0 ** floor(log10(raw))
+    return next(base * factor for factor in (1, 2, 5, 10) if base * factor >= raw * (1 - 1e-9))
+
+
+def ratios(low: float, high: float) -> list[float]:
+    """Round numbers from low to high for an axis of ratios: 1, 2 and 5 times powers of ten, or these alone.
 
     Example:
-        >>> powers(3, 40)
-        [2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+        >>> ratios(3, 40), ratios(7, 30000)
+        ([5.0, 10.0, 20.0], [10.0, 100.0, 1000.0, 10000.0])
     """
-    return [2.0**k for k in range(floor(log2(low)), ceil(log2(high)) + 1)]
+    powers = [10.0**k for k in range(floor(log10(low)), ceil(log10(high)) + 1)]
+    found = [round(power * factor, 10) for power in powers for factor in (1, 2, 5)]
+    found = [value for value in found if low <= value <= high]
+    return found if len(found) <= 9 else [value for value in powers if low <= value <= high]
 
 
 def ramp(share: float) -> tuple[str, str]:

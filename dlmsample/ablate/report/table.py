@@ -65,7 +65,8 @@ def _versus(heading: str, meaning: str, text: Callable[..., str]) -> TableColumn
     return TableColumn(heading, meaning, lambda row: NOTHING if row.comparison is None else text(row.comparison))
 
 
-def _done(row: ReportRow) -> str:
+def done(row: ReportRow) -> str:
+    """Answers given, of those wanted."""
     cells = row.config.cells
     done, expected = sum(c.done for c in cells), sum(c.expected for c in cells)
     if row.config.status == "failed":
@@ -73,7 +74,8 @@ def _done(row: ReportRow) -> str:
     return str(done) if done == expected else f"{done}/{expected}"
 
 
-def _last_mile(figures: Figures) -> str:
+def last_mile(figures: Figures) -> str:
+    """Wrong answers whose chain of thought had reached the gold result, of all wrong ones."""
     wrong = figures.answers - figures.right
     return NOTHING if figures.last_mile is None else f"{figures.last_mile} of {wrong}"
 
@@ -83,7 +85,7 @@ COLUMNS: tuple[TableColumn, ...] = (
     TableColumn("checkpoint", "model, with +adapter or /head", lambda row: row.config.checkpoint, words=True),
     TableColumn("policy", "decoding rule and its options", lambda row: row.config.policy, words=True),
     TableColumn("seeds", "runs with different randomness", lambda row: str(len(row.config.cells))),
-    TableColumn("answers", "answers given, of those wanted", _done),
+    TableColumn("answers", "answers given, of those wanted", done),
     _figure("accuracy %", "share of right answers", lambda f: percent(f.accuracy)),
     _figure("95 %", "Wilson interval of the accuracy", lambda f: f"{percent(f.low)} to {percent(f.high)}"),
     TableColumn("difference", f"to the baseline, in points; {BETTER} {WORSE}: Holm p below 0.05", difference),
@@ -96,12 +98,17 @@ COLUMNS: tuple[TableColumn, ...] = (
     _versus("p Holm", "adjusted over all comparisons of the grid", lambda c: probability(c.p_holm)),
     _versus("flips", "examples gained and lost against the baseline", lambda c: f"+{c.gained} -{c.lost}"),
     _figure("nfe", "forwards of an answer, mean", lambda f: f"{f.nfe:.1f}"),
+    _figure(
+        "positions",
+        "forwarded for an answer, the prompt's included, mean",
+        lambda f: NOTHING if f.positions is None else f"{f.positions:.0f}",
+    ),
     _figure("tok/fwd", "tokens for each forward", lambda f: f"{f.tokens_per_forward:.2f}"),
     _figure("edits/100", "replaced and remasked tokens for each 100 tokens", lambda f: f"{f.edits_per_100:.2f}"),
     _figure("remasks", "tokens that became masks, mean of an answer", lambda f: f"{f.remasks:.2f}"),
     _figure("tokens", "output length, mean", lambda f: f"{f.tokens:.1f}"),
     _figure(
-        "last mile", "wrong answers whose chain of thought had reached the gold result, of all wrong ones", _last_mile
+        "last mile", "wrong answers whose chain of thought had reached the gold result, of all wrong ones", last_mile
     ),
     _figure("forced %", "answers with masks filled as they stood", lambda f: percent(f.forced)),
     _figure("wall s", "time of all answers", lambda f: f"{f.wall_seconds:.1f}"),
@@ -133,6 +140,8 @@ NOTES: tuple[str, ...] = (
     "sign-flip test of the examples' mean differences, which is McNemar's for one seed. Holm: over every comparison "
     "of this report. Where nothing flipped, the interval is a point: see the intervals of the accuracies.",
     "nfe counts forwards after the prompt's; tokens are those up to the end of the answer. Ratios are ratios of sums.",
+    "A forward is no fixed amount of work: positions counts what all of them went over. Seconds are measured, on the "
+    "machine of the run and in its batches.",
     "Results of another environment (versions, kind of device) than the last run's are shown apart, as a task with the "
     "number of their environment, unless --accept-versions counts them as the same.",
     "Last mile: found by a rule (the last step before the final answer holds the gold number), not by hand.",
@@ -170,15 +179,21 @@ def _task(task: Mapping[str, Any]) -> str:
     return f"{task['name']}, split {task.get('split') or 'as reported'}, {limit}"
 
 
-def markdown(results: Results) -> str:
-    """report.md: a table for each task, what failed, and how to read it."""
+def markdown(results: Results, verdicts: Mapping[str, Sequence[str]] | None = None) -> str:
+    """report.md: a verdict and a table for each task, what failed, and how to read it.
+
+    Args:
+        results: of the grid.
+        verdicts: task -> sentences; None: none.
+    """
     parts = [f"# {escape(results.name)}"]
     if results.provenance:
         parts += ["\n".join(f"* {name}: {escape(text)}" for name, text in results.provenance)]
     if results.sources:
         parts += [escape(ORIGIN), "\n".join(f"* {escape(line)}" for line in source_lines(results.sources))]
     for task, rows in results.tasks.items():
-        parts += [f"## {escape(task)}", markdown_table([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
+        parts += [f"## {escape(task)}", *(escape(" ".join(said)) for said in [(verdicts or {}).get(task)] if said)]
+        parts += [markdown_table([c.heading for c in COLUMNS], [_texts(row) for row in rows])]
     if results.failed:
         lines = [
             [escape(text) for text in (c.task, c.checkpoint, c.policy, str(c.seed), c.error or "")]

@@ -14,8 +14,10 @@ from dlmsample.ablate.analysis.configs import Config, baselines, group
 from dlmsample.ablate.analysis.figures import MeasuredConfig, measure_config
 from dlmsample.ablate.analysis.results import ReportRow, Results, results
 from dlmsample.ablate.report import csv
+from dlmsample.ablate.report.naming import labels
 from dlmsample.ablate.report.page import FlippedPair, page
 from dlmsample.ablate.report.table import markdown, provenance
+from dlmsample.ablate.report.verdict import verdicts
 from dlmsample.ablate.storage.store import Store
 from dlmsample.support.files import atomic_write
 
@@ -74,11 +76,17 @@ def build(
             found = dict(_measured(store, configs, file))
         made = results(str(grid.get("name", Path(folder).name)), configs, found, wanted, store.sources())
         made = replace(made, provenance=provenance(grid, store.about()))
+        names = {
+            number: name
+            for rows in made.tasks.values()
+            for number, name in labels([row.config for row in rows]).items()
+        }
+        said = verdicts(made, names)
         for path, lines in (
             (paths[1], csv.csv_lines(csv.CELL_COLUMNS, csv.cell_rows(made))),
             (paths[2], csv.csv_lines(csv.COMPARISON_COLUMNS, csv.comparison_rows(made))),
-            (paths[3], [markdown(made)]),
-            (paths[4], [page(made, list(_pairs(store, made)))]),
+            (paths[3], [markdown(made, said)]),
+            (paths[4], [page(made, list(_pairs(store, made)), names, said, grid)]),
         ):
             with atomic_write(path) as file:
                 file.writelines(lines)

@@ -8,18 +8,16 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from dlmsample.ablate.storage.environment import UNKNOWN
-
 NAME = "results.sqlite"
 #: Written into the file's header: a store of ours, and the version of its tables.
-APPLICATION, TABLES = 0x444C4D53, 2
+APPLICATION, TABLES = 0x444C4D53, 3
 
-_TABLES = """
+#: The statements that make the tables.
+SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE environments (
   id INTEGER PRIMARY KEY, dlmsample TEXT NOT NULL, torch TEXT NOT NULL, transformers TEXT NOT NULL,
@@ -45,13 +43,13 @@ CREATE TABLE results (
   text TEXT NOT NULL, extracted TEXT, correct INTEGER NOT NULL, steps INTEGER NOT NULL, nfe INTEGER NOT NULL,
   prefill INTEGER NOT NULL, tokens INTEGER NOT NULL, fills INTEGER NOT NULL, replaces INTEGER NOT NULL,
   remasks INTEGER NOT NULL, forced INTEGER NOT NULL, finish_reason TEXT NOT NULL, wall_seconds REAL NOT NULL,
-  checksum INTEGER NOT NULL, PRIMARY KEY (cell, idx, environment)
+  positions INTEGER, checksum INTEGER NOT NULL, PRIMARY KEY (cell, idx, environment)
 ) WITHOUT ROWID;
 """
 #: Columns of ``results`` in their order, without the checksum over them.
 COLUMNS = (
     *("cell", "idx", "environment", "digest", "text", "extracted", "correct", "steps", "nfe", "prefill", "tokens"),
-    *("fills", "replaces", "remasks", "forced", "finish_reason", "wall_seconds"),
+    *("fills", "replaces", "remasks", "forced", "finish_reason", "wall_seconds", "positions"),
 )
 
 #: Table -> what its column ``checksum`` is over: every other column, in the table's order.
@@ -101,7 +99,7 @@ def create(path: Path) -> None:
         connection = sqlite3.connect(fresh)
         try:
             connection.executescript(
-                f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={TABLES}; BEGIN; {_TABLES} COMMIT;"
+                f"PRAGMA application_id={APPLICATION}; PRAGMA user_version={TABLES}; BEGIN; {SCHEMA} COMMIT;"
             )
         finally:
             connection.close()
@@ -145,7 +143,7 @@ def connect(path: Path) -> sqlite3.Connection:
                 "to where it can be written, and use it there"
             )
     with reading(path):
-        connection = sqlite3.connect(_uri(path, "rw"), uri=True, timeout=30.0)
+        connection = sqlite3.connect(uri(path, "rw"), uri=True, timeout=30.0)
         try:
             _check(connection, path)
             if writable(path):
@@ -161,31 +159,41 @@ def writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
-def _uri(path: Path, mode: str) -> str:
+def uri(path: Path, mode: str) -> str:
     """What SQLite opens; where nothing can be written, in the one mode that makes no file beside the database."""
     return f"{path.absolute().as_uri()}?mode={mode if writable(path) else 'ro&immutable=1'}"
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection, path)
-    if version != TABLES:
-        raise StoreError(f"{path} was written by another version of dlmsample (tables {version}): name another folder")
+    found = version(connection, path)
+    if found != TABLES:
+        raise StoreError(f"{path} was written by another version of dlmsample (tables {found}): name another folder")
     found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if found != "ok":
         raise damaged(path, found)
     if _schema(connection) != _expected_schema():
         raise damaged(path, "its tables are not those of a store")
     for table, columns in CHECKED.items():
-        _check_rows(connection, path, table, columns)
+        check_rows(connection, path, table, columns)
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of its tables.
+
+    Raises:
+        StoreError: it is no store of ours.
+    """
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION:
         raise StoreError(f"{path} is no store of dlmsample: name another folder")
     return connection.execute("PRAGMA user_version").fetchone()[0]
 
 
-def _check_rows(connection: sqlite3.Connection, path: Path, table: str, columns: Sequence[str]) -> None:
+def check_rows(connection: sqlite3.Connection, path: Path, table: str, columns: Sequence[str]) -> None:
+    """Check the checksum of every row of a table.
+
+    Raises:
+        StoreError: one does not match.
+    """
     for row in connection.execute(f"SELECT {', '.join(columns)}, checksum FROM {table}"):
         try:
             sound = checksum(row[:-1]) == row[-1]
@@ -202,70 +210,8 @@ def _schema(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
 @cache
 def _expected_schema() -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(_TABLES)
+        connection.executescript(SCHEMA)
         return _schema(connection)
-
-
-def outdated(path: Path) -> bool:
-    """Whether a file has the tables of the version before, which :func:`migrate` brings up to date."""
-    try:
-        with closing(sqlite3.connect(_uri(path, "ro"), uri=True, timeout=30.0)) as connection:
-            return _version(connection, path) == 1
-    except (sqlite3.Error, StoreError):
-        return False  # what it is instead, opening it tells
-
-
-def migrate(path: Path) -> None:
-    """Bring the tables of version 1 up to date, in one transaction; the caller holds the folder's lock.
-
-    Version 1 did not record environments: every result gets the one that stands for that,
-    :data:`dlmsample.ablate.storage.environment.UNKNOWN`. Its members and notes had no checksum yet: they are taken as
-    they are.
-
-    Raises:
-        StoreError: the file is damaged, or cannot be written.
-    """
-    with reading(path), closing(sqlite3.connect(path, timeout=30.0, isolation_level=None)) as db:
-        found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if found != "ok":
-            raise damaged(path, found)
-        for table in ("results", "prompts", "cells"):
-            columns = [name for name in CHECKED[table] if (table, name) not in _NEW]
-            _check_rows(db, path, table, columns)
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            _rebuild(db)
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-
-
-#: Columns that version 1 lacked, or that its checksums did not cover.
-_NEW = {("results", "environment"), ("cells", "id")}
-
-
-def _rebuild(db: sqlite3.Connection) -> None:
-    old = ("meta", "cells", "members", "prompts", "results")
-    for table in old:
-        db.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
-    for statement in filter(str.strip, _TABLES.split(";")):
-        db.execute(statement)
-    db.execute(insert("environments"), checked((1, *astuple(UNKNOWN))))
-    unknown = "1 AS environment"
-    for table, source in (
-        ("meta", "key, value FROM old_meta"),
-        ("cells", "id, key, info FROM old_cells"),
-        ("failures", f"id, {unknown}, error, coalesce(traceback, '') FROM old_cells WHERE error IS NOT NULL"),
-        ("members", f"position, cell, {unknown}, labels, expected FROM old_members"),
-        ("prompts", "digest, prompt, reference, answer FROM old_prompts"),
-        ("results", f"{', '.join(unknown if name == 'environment' else name for name in COLUMNS)} FROM old_results"),
-    ):
-        db.executemany(insert(table), map(checked, db.execute(f"SELECT {source}")))
-    for table in reversed(old):
-        db.execute(f"DROP TABLE old_{table}")
-    db.execute(f"PRAGMA user_version={TABLES}")
 
 
 @contextmanager

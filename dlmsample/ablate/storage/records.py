@@ -63,6 +63,7 @@ class ExampleResult:
     forced: bool
     finish_reason: str
     wall_seconds: float  #: its share of the time its batch took
+    positions: int | None = None  #: forwarded, those of the prompt included; None: not counted
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class ResultColumns:
     forced: tuple[int, ...]
     finish_reason: tuple[str, ...]
     wall_seconds: tuple[float, ...]
+    positions: tuple[int | None, ...]
 
     def __len__(self) -> int:
         return len(self.index)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from dlmsample.ablate.spec.cells import Cell
-from dlmsample.ablate.storage import database, lock, queries
+from dlmsample.ablate.storage import database, lock, migrations, queries
 from dlmsample.ablate.storage.database import StoreError, checked, insert, reading
 from dlmsample.ablate.storage.environment import Environment
 from dlmsample.ablate.storage.records import CellInfo, ExampleResult, ResultColumns, ResultSource
@@ -33,7 +33,7 @@ class Store:
     ``accept_versions`` all environments count as the same: an example has a result if any environment gave one. If
     several did, the one of the cell's own environment is taken, else the one of the environment recorded last.
 
-    A store with the tables of version 1, which had no environments, is brought up to date when it is opened.
+    A store with the tables of an earlier version is brought up to date when it is opened.
 
     Args:
         folder: the folder of ``--out``.
@@ -46,9 +46,9 @@ class Store:
     def __init__(self, folder: Path, accept_versions: bool = False) -> None:
         self.folder = Path(folder)
         self.path = self.folder / database.NAME
-        if database.outdated(self.path):
+        if migrations.outdated(self.path):
             with lock.held(self.folder):
-                database.migrate(self.path)
+                migrations.migrate(self.path)
         self._connection = database.connect(self.path)
         self._accept = accept_versions
         self._prompts: set[str] = set()  # written by this object: every cell of a task has the same ones
@@ -62,8 +62,8 @@ class Store:
         path = Path(folder) / database.NAME
         if not path.exists() and not path.with_name(path.name + "-wal").exists():
             database.create(path)
-        if database.outdated(path):
-            database.migrate(path)
+        if migrations.outdated(path):
+            migrations.migrate(path)
         return cls(folder, accept_versions)
 
     @staticmethod

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from dlmsample.ablate.spec.cells import Cell, ResolvedGrid
 from dlmsample.ablate.storage.records import ExampleResult
+from dlmsample.support.keys import sequence_key
 from dlmsample.support.text import one_line
 from dlmsample.tasks import Example
 
@@ -38,7 +39,8 @@ class Failure(NamedTuple):
 
 
 #: What an answer takes over from :class:`dlmsample.RowStats`.
-FIGURES = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", "forced", "finish_reason")
+STATS = ("steps", "nfe", "prefill", "tokens", "fills", "replaces", "remasks", "forced", "finish_reason")
+FIGURES = (*STATS, "positions")
 
 
 class Outcome(NamedTuple):
@@ -133,6 +135,16 @@ class Queue:
         with self._lock:
             self._taken -= 1
         return outcome
+
+
+def row_seed(seed: int, index: int) -> int:
+    """The seed of an example, from the cell's seed and the example's index alone: batches do not matter.
+
+    Example:
+        >>> row_seed(0, 1) == row_seed(0, 1) != row_seed(1, 1) != row_seed(0, 2)
+        True
+    """
+    return sequence_key(seed, [index])
 
 
 def describe(error: BaseException) -> str:

@@ -12,15 +12,16 @@ from typing import Any
 import torch
 
 import dlmsample
-from dlmsample import rng
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import Cell
-from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Reply, Unit, describe
+from dlmsample.ablate.workers.units import STATS, Answers, Failure, Reply, Unit, describe, row_seed
 from dlmsample.decoding.arguments import EncodedPrompt, at_row, encode_prompt
+from dlmsample.decoding.request import Segmentation
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.policies.registry import policy
+from dlmsample.types import RowStats
 
-_figures = attrgetter(*FIGURES)
+_figures = attrgetter(*STATS)
 
 
 class Worker:
@@ -65,7 +66,10 @@ class Worker:
             for index, prompt in zip(unit.indices, unit.prompts, strict=True)
         ]
         out = sampler.generate(prompts, new, seed=[row_seed(cell.seed, index) for index in unit.indices])
-        return Answers(out.texts, [_figures(stats) for stats in out.stats], time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        given = zip(prompts, out.stats, strict=True)
+        figures = [(*_figures(stats), positions_forwarded(sampler, prompt, new, stats)) for prompt, stats in given]
+        return Answers(out.texts, figures, seconds)
 
     def _encoded(self, prompt: str, new: int) -> EncodedPrompt:
         """The ids of a prompt. They are kept, since every cell of a task needs them and a chat template is slow."""
@@ -126,18 +130,28 @@ class Worker:
             torch.cuda.empty_cache()
 
 
+def positions_forwarded(sampler: Sampler, prompt: EncodedPrompt, new: int, stats: RowStats) -> int | None:
+    """What a row's forwards went over, in positions: the cost that forwards of unlike width have in common.
+
+    Rule: with the exact cache ``nfe · width + prefill · first``, where ``width`` is the active block's and ``first``
+    positions precede the first one; without a cache ``nfe`` times the canvas. Policies that read shadows of the
+    active block forward it twice.
+
+    Returns:
+        None where it is not known: shadows, or blocks that see no later ones, without a cache.
+    """
+    shadows = "loo_prob" in sampler.policy.needs
+    canvas = len(prompt.before) + new + len(prompt.behind)
+    if sampler.cache != "exact":
+        parts = sampler.model.attention == "block_causal" and sampler.block_length != "all"  # later blocks are unseen
+        return None if shadows or parts else stats.nfe * canvas
+    first = Segmentation.of(sampler.model, sampler.block_length).first_block(len(prompt.before))
+    width = canvas - first if sampler.block_length == "all" else int(sampler.block_length)
+    return stats.nfe * width * (1 + shadows) + stats.prefill * first
+
+
 def _hide_bars() -> None:
     """Keep transformers' bars out of the run's own."""
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-
-
-def row_seed(seed: int, index: int) -> int:
-    """The seed of an example, from the cell's seed and the example's index alone: batches do not matter.
-
-    Example:
-        >>> row_seed(0, 1) == row_seed(0, 1) != row_seed(1, 1) != row_seed(0, 2)
-        True
-    """
-    return rng.sequence_key(seed, [index])

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dlmsample.ablate.report.charts import front
+from dlmsample.ablate.report.costs import front
 from dlmsample.ablate.report.svg import ramp
 from tests.ablate.fakes import FakeStore, answer, answers, cell, written
 from tests.browser import Browser
@@ -37,17 +37,19 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_it_is_well_formed_and_has_no_active_element(page: str) -> None:
-    check_harmless(page)
+    check_harmless(page, scripted=True)
     assert "{{ 7 * 191 }}" in page
 
 
 def test_pictures_are_svg_with_names_for_those_who_do_not_see_them(page: str) -> None:
     pictures = [ElementTree.fromstring(found) for found in re.findall(r"<svg xmlns.*?</svg>", page, re.DOTALL)]
-    assert len(pictures) == 4  # two tasks, a front and a heat map each
+    assert len(pictures) == 8  # two tasks with a front for each of three costs, one with two checkpoints, and the key
     for picture in pictures:
         names = [child.text for child in picture[:2]]
         assert all(names)
-        assert picture.get("role") == "img"
+        reached = picture.findall("{*}a")
+        assert picture.get("role") == ("group" if reached else "img")
+        assert all(link.get("href", "").startswith("#c") and link.get("aria-label") for link in reached)
         given = {child.get("id") for child in picture[:2]}
         assert set((picture.get("aria-labelledby") or "").split()) == given
     outline = Outline(page)
@@ -61,9 +63,11 @@ def test_the_front_is_marked_without_colour(tmp_path: Path, monkeypatch: pytest.
         (cell("d3im"), answers("1100", nfe=10)),
     ]
     page = written(FakeStore(held), tmp_path, monkeypatch)["report.html"]
-    shapes = re.findall(r'<path d="[^"]*" class="c\d (full|hollow)"', page)
+    over = page[page.index('class="wide over-forwards"') :]
+    shapes = re.findall(r'<path d="[^"]*" class="c\d (full|hollow)"', over[: over.index("</svg>")])
     assert sorted(shapes) == ["full", "full", "hollow"]
-    assert "On the Pareto front: #1, #3." in page
+    assert "On the Pareto front: #1, #3." in over
+    assert re.findall(r'scope="row".*?<td class="words">(.*?)</td>', page) == ["all", "–", "forwards"]
 
 
 def test_front() -> None:
@@ -105,7 +109,7 @@ def test_empty_sections_vanish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert 'class="provenance"' not in page
         assert {section["id"] for section in outline.all("section")} == {"task1", "notes"}
     differing = [*alike, (cell("d3im"), answers("11"))]
-    assert written(FakeStore(differing), tmp_path, monkeypatch)["report.html"].count("<summary>") == 1
+    assert written(FakeStore(differing), tmp_path, monkeypatch)["report.html"].count("<summary>#") == 1
 
 
 def test_it_begins_with_what_the_results_came_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,6 +191,7 @@ def test_the_policy_holds_even_where_a_text_were_not_escaped(
     broken.write_text(page.replace("</main>", raw + "</main>"), encoding="utf-8")
     browser.open(broken.as_uri())
     assert browser.run("typeof window.pwned") == "undefined"
+    assert browser.run("document.querySelectorAll('th button').length") > 10  # its own script runs
     assert asked == []
     assert browser.told("Log.entryAdded")  # each was tried and refused
 

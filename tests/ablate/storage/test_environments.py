@@ -17,7 +17,7 @@ from dlmsample.ablate.estimate import estimate
 from dlmsample.ablate.report.write import build
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.cells import ResolvedGrid, choices
-from dlmsample.ablate.storage import database, environment, lock
+from dlmsample.ablate.storage import database, environment, lock, migrations
 from dlmsample.ablate.storage.environment import UNKNOWN
 from dlmsample.ablate.storage.store import Store, StoreError
 from dlmsample.support.yamlfile import Marks
@@ -188,7 +188,7 @@ def old_store(folder: Path, layout: ResolvedGrid) -> None:
                 )
             move(new, old, "members", "position, cell, labels, expected")
             move(new, old, "prompts", "*")
-            names = [name for name in database.COLUMNS if name != "environment"]
+            names = [name for name in database.COLUMNS if name not in ("environment", "positions")]
             for row in new.execute(f"SELECT {', '.join(names)} FROM results"):
                 old.execute(f"INSERT INTO results VALUES ({', '.join('?' * 17)})", (*row, database.checksum(row)))
 
@@ -210,7 +210,7 @@ def test_a_store_of_the_tables_before_is_brought_up_to_date(old: Path, layout: R
     for _ in range(2):
         with Store(old) as store:
             assert store.grid()["name"] == "toy"
-            assert store.examples(key) == [result(at) for at in range(6)]
+            assert store.examples(key) == [result(at, positions=None) for at in range(6)]
             assert [cell.status for cell in store.cells()] == ["done", "failed", "pending"]
             assert store.traceback(layout.cells[1].key) == "somewhere"
             assert [(s.environment, s.answers) for s in store.sources()] == [(UNKNOWN, 6)]
@@ -220,27 +220,48 @@ def test_a_store_of_the_tables_before_is_brought_up_to_date(old: Path, layout: R
         assert (store.missing(key), store.apart()[0].done) == (list(range(6)), 6)
 
 
+def test_a_store_that_counted_no_positions_keeps_all_else(tmp_path: Path, layout: ResolvedGrid) -> None:
+    key, path = layout.cells[0].key, tmp_path / database.NAME
+    filled(tmp_path, layout).close()
+    with closing(sqlite3.connect(path)) as db:
+        before = db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall()
+        names = [name for name in database.COLUMNS if name != "positions"]
+        rows = db.execute(f"SELECT {', '.join(names)} FROM results").fetchall()
+        made = next(sql for _, name, sql in before if name == "results").replace("positions INTEGER, ", "")
+        db.executescript(f"DROP TABLE results; {made}; PRAGMA user_version=2;")
+        with db:
+            for row in rows:
+                db.execute(f"INSERT INTO results VALUES ({', '.join('?' * 18)})", (*row, database.checksum(row)))
+    assert migrations.outdated(path)
+    with Store(tmp_path) as store:
+        assert store.examples(key) == [result(at, positions=None) for at in range(6)]
+        assert store.sources()[0].environment != UNKNOWN
+    assert not migrations.outdated(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall() == before
+
+
 def test_an_old_store_in_use_or_damaged_is_left_alone(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = old / database.NAME
     with lock.held(old), pytest.raises(ValueError, match="in use by process"):
         Store(old)
-    assert database.outdated(path)
+    assert migrations.outdated(path)
     data = path.read_bytes()
     path.write_bytes(data.replace("é <b>".encode(), "è <b>".encode(), 1))
     with pytest.raises(StoreError, match="is damaged"):
         Store(old)
-    assert database.outdated(path)
+    assert migrations.outdated(path)
     path.write_bytes(data)
 
     def killed(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    whole = database.checked
-    monkeypatch.setattr(database, "checked", killed)
+    whole = migrations.checked
+    monkeypatch.setattr(migrations, "checked", killed)
     with pytest.raises(KeyboardInterrupt):
         Store(old)
-    monkeypatch.setattr(database, "checked", whole)
-    assert database.outdated(path)
+    monkeypatch.setattr(migrations, "checked", whole)
+    assert migrations.outdated(path)
     Store(old).close()
 
 

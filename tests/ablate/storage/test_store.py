@@ -42,7 +42,7 @@ def result(index: int, **changes: Any) -> ExampleResult:
     values: dict[str, Any] = {
         **{"index": index, "prompt": f"p{index}", "reference": "r", "answer": "a", "text": "\x00 é <b>"},
         **{"extracted": None, "correct": True, "steps": 3, "nfe": 4, "prefill": 1, "tokens": 9, "fills": 9},
-        **{"replaces": 1, "remasks": 2, "forced": False, "finish_reason": "eos", "wall_seconds": 0.1},
+        **{"replaces": 1, "remasks": 2, "forced": False, "finish_reason": "eos", "wall_seconds": 0.1, "positions": 128},
     }
     return ExampleResult(**{**values, **changes})
 

@@ -11,19 +11,22 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from torch import Tensor
 
 import dlmsample as ds
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
 from dlmsample.ablate.spec.grid import validate
 from dlmsample.ablate.workers import pool
 from dlmsample.ablate.workers import worker as worker_module
-from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut, score_reply
-from dlmsample.ablate.workers.worker import Worker, row_seed
+from dlmsample.ablate.workers.units import Answers, Failure, Outcome, Queue, Reply, Unit, cut, row_seed, score_reply
+from dlmsample.ablate.workers.worker import Worker, positions_forwarded
+from dlmsample.decoding.arguments import EncodedPrompt
+from dlmsample.models.attention.cached import Body
 from dlmsample.support.yamlfile import Marks
 from dlmsample.tasks import Example, Score
 from tests.ablate import toys
 
-FIGURES = (3, 4, 1, 9, 9, 0, 0, False, "eos")
+FIGURES = (3, 4, 1, 9, 9, 0, 0, False, "eos", 64)
 
 
 class Fake:
@@ -269,3 +272,20 @@ def test_processes_start_before_there_is_work_and_end_with_the_block() -> None:
     began = time.monotonic()
     assert not process.is_alive()
     assert time.monotonic() - began < 5
+
+
+def test_positions_forwarded_are_those_that_the_forwards_go_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted beside the model: what one row's forwards are given, for blocks, the whole answer and no cache."""
+    model, seen = ds.load("nano"), [0]
+    whole = Body.__call__
+
+    def counted(self: Body, ids: Tensor, *args: Any, **more: Any) -> Any:
+        seen[0] += ids.numel()
+        return whole(self, ids, *args, **more)
+
+    monkeypatch.setattr(Body, "__call__", counted)
+    prompt = EncodedPrompt(model.encode("Tom has 12 pens and buys 30. How many has he?"), [])
+    for given in ({}, {"block_length": "all"}, {"cache": False, "block_length": "all"}):
+        sampler, seen[0] = ds.Sampler(model, ds.Unmask(tokens_per_step=16), **given), 0
+        (stats,) = sampler.generate([prompt], 64).stats
+        assert positions_forwarded(sampler, prompt, 64, stats) == seen[0] > 0

@@ -1,0 +1,69 @@
+"""Short names: a configuration is told by the options in which it differs from the others of its policy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dlmsample.ablate.analysis.configs import Config
+from dlmsample.ablate.spec.grid import spell
+
+_SETTINGS = ("block_length", "temperature", "max_new_tokens")
+
+
+def options_of(config: Config) -> dict[str, Any]:
+    """Every option and setting of a configuration, those of pieces inside a chain as ``piece.option``.
+
+    Example:
+        >>> _flat({"edit": {"threshold": 0.3}, "stops": [1, 2]})
+        {'edit.threshold': 0.3, 'stops': '[1, 2]'}
+    """
+    cell = config.cells[0]
+    return {**_flat(cell.options), **{name: getattr(cell, name) for name in _SETTINGS}}
+
+
+def _flat(options: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name}.")
+        else:
+            found[before + name] = str(value) if isinstance(value, (list, tuple)) else value
+    return found
+
+
+def swept(configs: Sequence[Config]) -> dict[str, dict[str, list[Any]]]:
+    """Of each policy the options that take several values, with these: numbers ascending, else in the grid's order.
+
+    An option that one of the configurations lacks counts as null there.
+    """
+    found: dict[str, dict[str, list[Any]]] = {}
+    for rule in dict.fromkeys(config.rule for config in configs):
+        given = [options_of(config) for config in configs if config.rule == rule]
+        names = dict.fromkeys(name for options in given for name in options)
+        values = {name: _distinct([options.get(name) for options in given]) for name in names}
+        found[rule] = {name: several for name, several in values.items() if len(several) > 1}
+    return found
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    found = list({spell(value): value for value in values}.values())
+    ordered = all(isinstance(value, (int, float)) for value in found)
+    return sorted(found) if ordered else found
+
+
+def labels(configs: Sequence[Config]) -> dict[int, str]:
+    """Number -> short name, of the configurations of one task; the checkpoint is not in it.
+
+    Where that would give two configurations of a checkpoint the same name, both keep the whole one.
+    """
+    differing = swept(configs)
+    names: dict[int, str] = {}
+    for config in configs:
+        options = options_of(config)
+        shown = [f"{name.rpartition('.')[2]}={spell(options.get(name))}" for name in differing[config.rule]]
+        names[config.number] = " ".join([config.rule, *shown])
+    count = Counter((config.checkpoint, names[config.number]) for config in configs)
+    clashes = {config.number for config in configs if count[config.checkpoint, names[config.number]] > 1}
+    return {c.number: c.policy if c.number in clashes else names[c.number] for c in configs}

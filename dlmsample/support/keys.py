@@ -1,0 +1,32 @@
+"""Keys of randomness as plain integers, for code that needs no tensors; :mod:`dlmsample.rng` draws from them."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+
+_MASK64 = (1 << 64) - 1
+
+
+def signed(x: int) -> int:
+    """The int64 with the same 64 bits as ``x``.
+
+    Example:
+        >>> signed(1), signed(2**64 - 1)
+        (1, -1)
+    """
+    x &= _MASK64
+    return x - (1 << 64) if x >> 63 else x
+
+
+def sequence_key(seed: int, ids: Sequence[int], *counters: int) -> int:
+    """A 64-bit key (as a signed int) from a seed, token ids and counters; the same on every platform.
+
+    Example:
+        >>> sequence_key(0, [1, 2, 3]) == sequence_key(0, [1, 2, 3]) != sequence_key(0, [1, 2, 3], 1)
+        True
+    """
+    words = [signed(seed), *counters, *ids]
+    digest = hashlib.blake2b(struct.pack(f"<{len(words)}q", *words), digest_size=8).digest()
+    return struct.unpack("<q", digest)[0]
