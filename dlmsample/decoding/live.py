@@ -99,18 +99,17 @@ def watch(
     model = sampler.model
     strings = arguments.stop_strings(model, stop)
     stops = Stops(strings, model.decode, model.eos_ids) if strings else None
-    rows, new, keys = arguments.encode_prompts(model, prompts, chat, template_args, max_new_tokens, seed)
+    rows = arguments.encode_prompts(model, prompts, chat, template_args, max_new_tokens, seed)
     requests = [
-        Request(number, row.canvas(new), key, stops, True)
-        for number, (row, key) in enumerate(zip(rows, keys, strict=True))
+        Request(number, ids, key, stops, True)
+        for number, (ids, key) in enumerate(zip(rows.ids, rows.keys, strict=True))
     ]
     size = 1 if model.interface.equal_lengths else sampler.batch_size
-    before = [len(row.before) for row in rows]
 
     def drafts() -> Iterator[Draft]:
         for first in range(0, len(requests), size):
             some = requests[first : first + size]
-            yield from _watched(sampler, some, before, len(new), every == "block")
+            yield from _watched(sampler, some, rows.starts, rows.new, every == "block")
 
     return drafts()
 

@@ -6,8 +6,9 @@ import triton
 import triton.language as tl
 
 from dlmsample import rng
+from dlmsample.support.keys import MASK64
 
-GOLDEN, MIX_1, MIX_2 = (tl.constexpr(c & rng._MASK64) for c in (rng._GOLDEN, rng._MIX_1, rng._MIX_2))
+GOLDEN, MIX_1, MIX_2 = (tl.constexpr(c & MASK64) for c in (rng._GOLDEN, rng._MIX_1, rng._MIX_2))
 
 
 @triton.jit

@@ -11,6 +11,7 @@ from torch import Tensor
 from dlmsample import rng
 from dlmsample.kernels import scan
 from dlmsample.kernels.support import power_of_two
+from dlmsample.support.keys import MASK64
 from dlmsample.types import Prediction
 
 MANY = 128
@@ -134,7 +135,7 @@ def _launch(
     scale = max(1 / max(temperature, 1e-30), 1e-37) if sample else 1.0
     options = {
         "SPLITS": splits,
-        "STEP": ((counter + 1) * rng._GOLDEN) & rng._MASK64,
+        "STEP": ((counter + 1) * rng._GOLDEN) & MASK64,
         "EXCLUDED": 0 if ids is None else ids.numel(),
         "SAMPLE": sample,
         "TOP_K": filtered,

@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 
-_MASK64 = (1 << 64) - 1
+MASK64 = (1 << 64) - 1
 
 
 def signed(x: int) -> int:
@@ -16,7 +16,7 @@ def signed(x: int) -> int:
         >>> signed(1), signed(2**64 - 1)
         (1, -1)
     """
-    x &= _MASK64
+    x &= MASK64
     return x - (1 << 64) if x >> 63 else x
 
 

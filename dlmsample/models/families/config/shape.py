@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from dlmsample.models.embedded import SECTION
 
@@ -12,7 +12,7 @@ from dlmsample.models.embedded import SECTION
 _LAYERS, _LARGEST = 10_000, 2**40
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: Any) -> TypeGuard[int]:
     """Whether it is a whole number; ``true`` is none.
 
     Example:
