@@ -275,4 +275,4 @@ def folders(out: Path) -> list[Path]:
     """All folders that are named like a checkpoint."""
     if not out.is_dir():
         return []
-    return [f for f in out.glob(f"{_PREFIX}*") if f.is_dir() and f.name.removeprefix(_PREFIX).isdigit()]
+    return [f for f in out.glob(f"{_PREFIX}*") if f.is_dir() and f.name.removeprefix(_PREFIX).isdecimal()]

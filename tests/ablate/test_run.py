@@ -56,6 +56,8 @@ def test_a_grid_of_a_million_cells_is_counted(tiny_folder: Path) -> None:
     assert "counted and nothing is timed" in (found.warning or "")
     with pytest.raises(ValueError, match="did you mean 'threshold'"):
         estimate(made(tiny_folder, policies=[{"policy": "t2m", "treshold": lists, "fill_threshold": lists}]))
+    seeded = estimate(made(tiny_folder, seeds=list(range(100_000))))  # read in the time of its length, not its square
+    assert seeded.cells >= 100_000
     small = made(tiny_folder, policies=[{"policy": "t2m", "threshold": [0.1, 0.2], "max_remasks": [1, 2, 3]}])
     assert sum(small.sizes.values()) == len(resolve(small).cells) == 6
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from itertools import product
 from math import prod
@@ -161,10 +162,10 @@ class Grid(Section):
             ("checkpoints", [c.label for c in self.checkpoints]),
             ("seeds", self.seeds),
         ):
-            twice = [label for at, label in enumerate(labels) if label in labels[:at]]
-            if twice:
+            twice = next((label for label, times in Counter[object](labels).items() if times > 1), None)
+            if twice is not None:
                 remedy = "give one of them another name" if kind == "checkpoints" else "keep one"
-                raise ValueError(f"{kind} holds {twice[0]!r} twice: {remedy}")
+                raise ValueError(f"{kind} holds {twice!r} twice: {remedy}")
         return self
 
     @property
