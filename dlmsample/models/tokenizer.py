@@ -82,7 +82,7 @@ def read_tokenizer(
             "download them again"
         ) from e
     template = getattr(tokenizer, "chat_template", None)
-    if isinstance(template, str):
+    if tokenizer is not None and isinstance(template, str):
         tokenizer.chat_template = template.removeprefix("\ufeff")  # a mark of byte order is no text
     return tokenizer
 

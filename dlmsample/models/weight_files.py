@@ -78,11 +78,12 @@ def read_header(name: str, path: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is cut off, or none.
     """
+    size = 0
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header = parse_json(file.read(length)) if length <= size - 8 else None
+            header: Any = parse_json(file.read(length)) if length <= size - 8 else None
         tensors = {key: said for key, said in header.items() if key != "__metadata__"}
         end = max((said["data_offsets"][1] for said in tensors.values()), default=0)
         whole = size == 8 + length + end

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from dlmsample.models.embedded import SECTION
 
@@ -12,7 +12,7 @@ from dlmsample.models.embedded import SECTION
 _LAYERS, _LARGEST = 10_000, 2**40
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: Any) -> TypeGuard[int]:
     """Whether it is a whole number; ``true`` is none.
 
     Example:
@@ -57,6 +57,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("num_hidden_layers", "n_layers", "n_layer", "num_layers"), ("1 or more", lambda n: is_count(n) and n > 0)
     ),
     "mask_token_id": ("an id", is_count),
+    "sliding_window": ("a number of tokens", is_count),
     "eos_token_id": ("an id or a list of ids", _are_ids),
     "bos_token_id": ("an id or a list of ids", _are_ids),
     "pad_token_id": ("an id or a list of ids", _are_ids),
