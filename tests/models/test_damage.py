@@ -91,6 +91,7 @@ WRONG: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "yarn alone": ("dream", {"rope_scaling": {"type": "yarn"}}, ("'yarn' without factor",)),
     "a factor": ("dream", {"rope_scaling": {"type": "linear", "factor": "2"}}, ("rope_scaling.factor", "a number")),
     "no block": ("sdar", {"block_size": 0}, ("block_size", "a number of tokens")),
+    "no window": ("dream", {"sliding_window": False}, ("sliding_window", "a number of tokens")),
     "a decoder": ("bert", {"is_decoder": True}, ("is_decoder=True", "only False")),
 }
 

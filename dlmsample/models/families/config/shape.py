@@ -57,6 +57,7 @@ _SHAPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
         ("num_hidden_layers", "n_layers", "n_layer", "num_layers"), ("1 or more", lambda n: is_count(n) and n > 0)
     ),
     "mask_token_id": ("an id", is_count),
+    "sliding_window": ("a number of tokens", is_count),
     "eos_token_id": ("an id or a list of ids", _are_ids),
     "bos_token_id": ("an id or a list of ids", _are_ids),
     "pad_token_id": ("an id or a list of ids", _are_ids),
