@@ -17,7 +17,7 @@ from dlmsample.ablate.report.table import percent
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1080.0, 430.0, 62.0, 20.0, 52.0
 _LEGEND = 250.0
 _NUMBERED = 40  # with more points, only those on the front carry their number
-_NAME = 230.0  # most room for a label
+_NAME = 400.0  # most room for a label; a longer one is the number alone
 _MARGIN = 0.06  # of an axis, free before the first and behind the last value
 
 
@@ -162,14 +162,13 @@ def _labels(root: Element, points: Sequence[_Point], names: Mapping[int, str]) -
     places = Places(Box(LEFT, TOP - 12, WIDTH - _LEGEND + 14, HEIGHT - BOTTOM))
     for point in points:
         places.take(point.x, point.y, 7)
-    several = len({point.row.config.checkpoint for point in points}) > 1
     for point in sorted(points, key=lambda point: (not point.good, point.number)):
         if not point.good and len(points) > _NUMBERED:
             continue
-        told = names.get(point.number, point.row.config.policy)
-        told = f"{point.row.config.checkpoint} {told}" if several else told
-        tries = [svg.fit(f"{point.number} {told}", _NAME)] if point.good else []
-        for text in (*tries, str(point.number)):
+        told = f"{point.number} {names.get(point.number, point.row.config.policy)}"
+        for text in (told, str(point.number)) if point.good else (str(point.number),):
+            if svg.extent(text) > _NAME:
+                continue
             if spot := places.find(point.x, point.y, svg.extent(text)):
                 if spot.far:
                     ends = min(max(point.x, spot.box.left), spot.box.right), (spot.box.top + spot.box.bottom) / 2

@@ -17,7 +17,7 @@ from dlmsample.ablate.report.table import percent
 from dlmsample.ablate.spec.grid import spell
 
 _ROW, _TOP, _MARGIN = 30.0, 54.0, 8.0
-_NAMES, _CELL = 320.0, 200.0  # most room for the names of lines and columns
+_NAMES, _CELL = 420.0, 200.0  # most room for the names of lines and columns
 MOST = 16  #: maps of one task
 
 

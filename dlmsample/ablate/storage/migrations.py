@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from dataclasses import astuple
@@ -76,7 +77,21 @@ def migrate(path: Path) -> None:
         db.execute("COMMIT")
 
 
-def _copied(lacking: set[tuple[str, str]]) -> str:
+def copied(path: Path, folder: Path) -> Path:
+    """A copy of an older store in another folder, brought up to date; the store itself is only read.
+
+    Raises:
+        StoreError: the store is damaged, or the copy cannot be written.
+    """
+    target = folder / path.name
+    for suffix in ("", "-wal"):  # what the journal holds belongs to it
+        if (source := path.with_name(path.name + suffix)).exists():
+            shutil.copyfile(source, target.with_name(target.name + suffix))
+    migrate(target)
+    return target
+
+
+def _columns(lacking: set[tuple[str, str]]) -> str:
     """The columns of ``results`` as a query over older tables."""
     return ", ".join(_ABSENT[name] if ("results", name) in lacking else name for name in COLUMNS)
 
@@ -85,7 +100,7 @@ def _results(db: sqlite3.Connection, lacking: set[tuple[str, str]]) -> None:
     """The table of results anew."""
     db.execute("ALTER TABLE results RENAME TO old_results")
     db.execute(next(statement for statement in SCHEMA.split(";") if "CREATE TABLE results" in statement))
-    source = db.execute(f"SELECT {_copied(lacking)} FROM old_results")
+    source = db.execute(f"SELECT {_columns(lacking)} FROM old_results")
     db.executemany(insert("results"), map(checked, source))
     db.execute("DROP TABLE old_results")
 
@@ -105,7 +120,7 @@ def _from_first(db: sqlite3.Connection) -> None:
         ("failures", f"id, {unknown}, error, coalesce(traceback, '') FROM old_cells WHERE error IS NOT NULL"),
         ("members", f"position, cell, {unknown}, labels, expected FROM old_members"),
         ("prompts", "digest, prompt, reference, answer FROM old_prompts"),
-        ("results", f"{_copied(_OLD[1][1])} FROM old_results"),
+        ("results", f"{_columns(_OLD[1][1])} FROM old_results"),
     ):
         db.executemany(insert(table), map(checked, db.execute(f"SELECT {source}")))
     for table in reversed(old):

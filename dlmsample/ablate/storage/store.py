@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,7 +34,8 @@ class Store:
     ``accept_versions`` all environments count as the same: an example has a result if any environment gave one. If
     several did, the one of the cell's own environment is taken, else the one of the environment recorded last.
 
-    A store with the tables of an earlier version is brought up to date when it is opened.
+    A store with the tables of an earlier version is brought up to date when it is opened; where it cannot be written, a
+    copy of it is.
 
     Args:
         folder: the folder of ``--out``.
@@ -46,7 +48,11 @@ class Store:
     def __init__(self, folder: Path, accept_versions: bool = False) -> None:
         self.folder = Path(folder)
         self.path = self.folder / database.NAME
-        if migrations.outdated(self.path):
+        self._copy = None  # of an older store that cannot be written
+        if migrations.outdated(self.path) and not database.writable(self.path):
+            self._copy = TemporaryDirectory()
+            self.path = migrations.copied(self.path, Path(self._copy.name))
+        elif migrations.outdated(self.path):
             with lock.held(self.folder):
                 migrations.migrate(self.path)
         self._connection = database.connect(self.path)
@@ -82,6 +88,8 @@ class Store:
     def close(self) -> None:
         """Close the file; SQLite then folds its journal into it."""
         self._connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def grid(self) -> dict[str, Any]:
         """The grid of the last run, with its defaults written out; empty before the first."""

@@ -241,6 +241,20 @@ def test_a_store_that_counted_no_positions_keeps_all_else(tmp_path: Path, layout
         assert db.execute("SELECT type, name, sql FROM sqlite_schema ORDER BY name").fetchall() == before
 
 
+def test_an_old_store_that_cannot_be_written_is_read_from_a_copy(
+    old: Path, layout: ResolvedGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, whole = old / database.NAME, database.writable
+    monkeypatch.setattr(database, "writable", lambda asked: asked != path and whole(asked))
+    before = path.read_bytes()
+    with Store(old) as store:
+        assert store.examples(layout.cells[0].key) == [result(at, positions=None) for at in range(6)]
+        copy = store.path
+        assert copy != path
+    assert not copy.exists()
+    assert path.read_bytes() == before
+
+
 def test_an_old_store_in_use_or_damaged_is_left_alone(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = old / database.NAME
     with lock.held(old), pytest.raises(ValueError, match="in use by process"):
