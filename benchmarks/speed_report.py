@@ -6,7 +6,7 @@ from math import log10
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from dlmsample.ablate.report.svg import line, mark, markup, path, picture, ticks, words
+from dlmsample.ablate.report.svg import inside, line, mark, markup, path, picture, words
 
 LABELS = {
     "ours": "dlmsample",
@@ -156,7 +156,7 @@ def _decades(low: float, high: float) -> list[float]:
     factors = (1,) if high - low > 2.5 else (1, 3) if high - low > 1.2 else (1, 2, 5)
     found = [factor * 10.0**power for power in powers for factor in factors]
     found = [value for value in found if low <= log10(value) <= high]
-    return found if len(found) > 1 else [v for v in ticks(10**low, 10**high, 4) if v > 0 and low <= log10(v) <= high]
+    return found if len(found) > 1 else [v for v in inside(10**low, 10**high, 4) if v > 0 and low <= log10(v) <= high]
 
 
 def _count(value: float) -> str:

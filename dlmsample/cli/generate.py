@@ -33,7 +33,7 @@ def generate(given: GenerateOptions) -> None:
     if given.show and given.as_json:
         raise ValueError("--show steps is for people and --json for machines: give one of them")
     _check_source(given)
-    typed = settings.read(given)
+    typed = settings.typed_options(given)
     screen.check_writable({screen.OUTPUT: given.output, _TRACE: given.trace})
     if given.trace is not None and given.trace == given.output:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")

@@ -43,7 +43,7 @@ class Typed(NamedTuple):
     """Variables of the chat template."""
 
 
-def read(given: GenerateOptions) -> Typed:
+def typed_options(given: GenerateOptions) -> Typed:
     """What ``generate`` was told of how to decode.
 
     Raises:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from dlmsample import rng
-from dlmsample.decoding.answers import texts
+from dlmsample.decoding.answers import Stops, texts
 from dlmsample.decoding.options import integer
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.template import Template, open_template
@@ -193,6 +193,12 @@ def stop_strings(model: Denoiser, stop: Any) -> list[str]:
             )
         kept.append(string)
     return kept
+
+
+def read_stops(model: Denoiser, stop: Any) -> Stops | None:
+    """What looks for stop strings in an answer; None: there is nothing to look for. Raises as :func:`stop_strings`."""
+    strings = stop_strings(model, stop)
+    return Stops(strings, model.decode, model.facts.eos_ids) if strings else None
 
 
 def encode_text(

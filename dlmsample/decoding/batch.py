@@ -114,6 +114,14 @@ class RunningBatch:
             return []
         return self.slots.canvas(running.slot, running.answer, running.starts[running.turn])
 
+    def latest(self, running: RunningRow) -> list[Event]:
+        """What the latest forward changed in a row whose request is recorded."""
+        return self._events(running, running.ticks[-1:])
+
+    def _events(self, running: RunningRow, ticks: Sequence[tuple[Tick, int]]) -> list[Event]:
+        settings, width = self.slots.config.settings, self.slots.extent.width
+        return events(ticks, running.starts[0], width, settings.mask_id, settings.policy.reasons)
+
     def _look(self, launched: Launched, rows: Sequence[RunningRow | None]) -> list[RunningRow]:
         """Read the flags of a forward; gives the rows that it finished."""
         done = []
@@ -136,13 +144,9 @@ class RunningBatch:
         return stops.cut(self.slots.canvas(running.slot, running.answer, end))
 
     def _leave(self, done: list[RunningRow]) -> list[tuple[int, Decoded]]:
-        settings, width = self.slots.config.settings, self.slots.extent.width
         results = []
         for running, (canvas, counts) in zip(done, self._take(done), strict=True):
-            happened: Sequence[Event] = ()
-            if running.request.record:
-                reasons = settings.policy.reasons
-                happened = events(running.ticks, running.starts[0], width, settings.mask_id, reasons)
+            happened = self._events(running, running.ticks) if running.request.record else []
             canvas = canvas[: len(running.request.canvas)]
             decoded = Decoded(canvas, counts, running.prefill, happened, running.cut)
             results.append((running.request.number, decoded))

@@ -10,12 +10,10 @@ from typing import Any, Literal
 import torch
 
 from dlmsample.decoding import arguments
-from dlmsample.decoding.answers import Decoded, Stops, answer_of, until_eos
+from dlmsample.decoding.answers import Decoded, answer_of, until_eos
 from dlmsample.decoding.batch import RunningBatch, RunningRow
-from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.request import Extent, Request
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.decoding.trace import events
 from dlmsample.models.text.chat import Chat, Prompt
 from dlmsample.types import Answer, Draft, Event
 
@@ -45,12 +43,12 @@ class LiveBatches:
         self._config = sampler.config(record="alternatives" if alternatives else False)
         width = new_tokens if isinstance(sampler.block_length, str) else sampler.block_length
         self._extent = Extent(width, longest)
-        self._pool = Pool(sampler.graphs, sampler.batch_size)
+        self._pool = sampler._pool  # forwards that its other calls captured do here, too
 
     @contextmanager
-    def open(self) -> Iterator[RunningBatch]:
-        """A batch without rows, of at most ``batch_size`` of them."""
-        with self._pool.slots(self._config, self.sampler.batch_size, self._extent) as slots:
+    def open(self, rows: int | None = None) -> Iterator[RunningBatch]:
+        """A batch without rows, of at most so many of them; None: ``batch_size``, whose memory it then takes."""
+        with self._pool.slots(self._config, rows or self.sampler.batch_size, self._extent) as slots:
             yield RunningBatch(slots, ahead=False)
 
 
@@ -97,8 +95,7 @@ def watch(
     if every not in ("step", "block"):
         raise ValueError(f'every is "step" or "block", not {every!r}')
     model = sampler.model
-    strings = arguments.stop_strings(model, stop)
-    stops = Stops(strings, model.decode, model.eos_ids) if strings else None
+    stops = arguments.read_stops(model, stop)
     rows = arguments.encode_prompts(model, prompts, chat, template_args, max_new_tokens, seed)
     requests = [
         Request(number, ids, key, stops, True)
@@ -106,10 +103,14 @@ def watch(
     ]
     size = 1 if model.interface.equal_lengths else sampler.batch_size
 
+    batches = LiveBatches(sampler, max(map(len, rows.ids), default=0), rows.new)
+
     def drafts() -> Iterator[Draft]:
         for first in range(0, len(requests), size):
             some = requests[first : first + size]
-            yield from _watched(sampler, some, rows.starts, rows.new, every == "block")
+            with batches.open(len(some)) as batch:
+                batch.admit(some)
+                yield from _watched(sampler, batch, rows.starts, rows.new, every == "block")
 
     return drafts()
 
@@ -126,32 +127,28 @@ class _Watched:
 
 
 def _watched(
-    sampler: Sampler, requests: Sequence[Request], before: Sequence[int], new: int, whole_blocks: bool
+    sampler: Sampler, batch: RunningBatch, starts: Sequence[int], new: int, whole_blocks: bool
 ) -> Iterator[Draft]:
     """The drafts of one batch."""
     mask_id = sampler.model.mask_id
-    seen = {request.number: _Watched([mask_id] * new, [None] * new) for request in requests}
-    longest = max(len(request.canvas) for request in requests)
-    with LiveBatches(sampler, longest, new).open() as batch:
-        batch.admit(requests)
-        while rows := batch.live:
-            done = dict(batch.forward())
-            for row in rows:
-                number = row.request.number
-                _look(seen[number], batch, row)
-                if number in done or not whole_blocks or row.turn > seen[number].turn:
-                    yield _draft(sampler, seen[number], row, before[number], done.get(number))
-            batch.close_up()
+    seen = {row.request.number: _Watched([mask_id] * new, [None] * new) for row in batch.live}
+    while rows := batch.live:
+        done = dict(batch.forward())
+        for row in rows:
+            number = row.request.number
+            _look(seen[number], batch, row)
+            if number in done or not whole_blocks or row.turn > seen[number].turn:
+                yield _draft(sampler, seen[number], row, starts[number], done.get(number))
+        batch.close_up()
 
 
 def _look(seen: _Watched, batch: RunningBatch, row: RunningRow) -> None:
     """Take in what the latest forward changed in a row."""
-    settings, width = batch.slots.config.settings, batch.slots.extent.width
-    changed = events(row.ticks[-1:], row.starts[0], width, settings.mask_id, settings.policy.reasons)
+    changed, mask_id = batch.latest(row), batch.slots.config.settings.mask_id
     for event in changed:
         seen.tokens[event.position] = event.new
     tick, at = row.ticks[-1]
-    stays = (tick.after[at] == tick.before[at]) & (tick.after[at] != settings.mask_id)
+    stays = (tick.after[at] == tick.before[at]) & (tick.after[at] != mask_id)
     confidence = torch.where(stays, tick.current_prob[at], tick.prob[at]).tolist()
     first = int(tick.start[at]) - row.answer  # of the block, counted from the answer's first position
     low, high = max(first, 0), min(first + len(confidence), len(seen.tokens))

@@ -133,7 +133,7 @@ class Sampler(Pretrained):
                 single stop string instead of a list, an empty one, or any for a model without a tokenizer;
                 ``max_new_tokens`` below 1; a seed list of another length.
         """
-        stops = self._stops(stop)
+        stops = arguments.read_stops(self.model, stop)
         rows = arguments.encode_prompts(self.model, prompts, chat, template_args, max_new_tokens, seed)
         results = self._run(rows.ids, rows.keys, self.config(record=record), progress, bool(record), stops)
         return generated(self.model, results, rows.starts, rows.new, record, self.cache)
@@ -174,7 +174,7 @@ class Sampler(Pretrained):
         """
         if isinstance(prompts, (str, bytes, Mapping)) or not isinstance(prompts, Iterable):
             raise ValueError(f"stream takes an iterable of prompts, not {type(prompts).__name__}: wrap one in [ ]")
-        stops, new = self._stops(stop), arguments.new_tokens(self.model, max_new_tokens)
+        stops, new = arguments.read_stops(self.model, stop), arguments.new_tokens(self.model, max_new_tokens)
         read = arguments.prompt_reader(self.model, chat, len(new), template_args)
         keys, lengths = arguments.RowKeys(seed), dict[int, int]()
 
@@ -251,10 +251,6 @@ class Sampler(Pretrained):
             >>> ds.Sampler(ds.load("nano"), ds.Unmask()).release()  # torch.cuda.empty_cache(): to other programs
         """
         self._pool.release()
-
-    def _stops(self, stop: Sequence[str] | None) -> Stops | None:
-        strings = None if stop is None else arguments.stop_strings(self.model, stop)
-        return Stops(strings, self.model.decode, self.model.facts.eos_ids) if strings else None
 
     def _run(
         self,

@@ -69,7 +69,7 @@ def read_tokenizer(
         if folder.is_dir() and not _has(folder, _FILES[1:]):
             raise _without_vocabulary(where) from e
         raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
-    if folder.is_dir() and _is_empty(tokenizer):
+    if folder.is_dir() and tokenizer is not None and _is_empty(tokenizer):
         raise _without_vocabulary(where)
     if folder.is_dir() and not (folder / "tokenizer.json").is_file():
         _check_texts(where, folder, tokenizer)

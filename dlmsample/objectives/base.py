@@ -40,7 +40,7 @@ class Ids(NamedTuple):
     mask: int
     special: tuple[int, ...] = ()
     """Ids that a random replacement must never be (mask, padding, EOS, ...)."""
-    vocab_size: int = 0
+    end: int = 0
     """Ids from here on have no token: a vocabulary is often padded beyond its tokenizer. 0: not told."""
     tokenless: tuple[int, ...] = ()
     """Ids below that have no token either; no draft and no random replacement is one."""

@@ -124,17 +124,17 @@ def random_token(gold: Tensor, bits: Tensor, ids: Ids) -> Tensor:
     vocab / 2⁶³); then each excluded id at or below it moves it up by one.
 
     Raises:
-        ValueError: ``ids.vocab_size`` leaves no two ids to choose from.
+        ValueError: ``ids.end`` leaves no two ids to choose from.
 
     Example:
         >>> gold = torch.tensor([[3, 3, 1]])
-        >>> random_token(gold, torch.tensor([[5, 6, 9]]), Ids(mask=2, special=(0, 1), vocab_size=5)).tolist()
+        >>> random_token(gold, torch.tensor([[5, 6, 9]]), Ids(mask=2, special=(0, 1), end=5)).tolist()
         [[4, 4, 4]]
     """
-    excluded = sorted(i for i in {ids.mask, *ids.special, *ids.tokenless} if 0 <= i < ids.vocab_size)
-    allowed = ids.vocab_size - len(excluded)
+    excluded = sorted(i for i in {ids.mask, *ids.special, *ids.tokenless} if 0 <= i < ids.end)
+    allowed = ids.end - len(excluded)
     if allowed < 2:
-        raise ValueError(f"no random tokens: {allowed} ordinary ids; pass Ids(mask, special, vocab_size) of the model")
+        raise ValueError(f"no random tokens: {allowed} ordinary ids; pass Ids(mask, special, end of the vocabulary)")
     banned = torch.tensor(excluded, device=gold.device, dtype=torch.int64)
     below = torch.searchsorted(banned, gold.contiguous())
     ordinary = below == torch.searchsorted(banned, gold.contiguous(), right=True)
@@ -158,7 +158,7 @@ def candidates(
         raise ValueError(f"{rule} needs draft=..., a function tokens -> logits: the model's own forward")
     with torch.no_grad():
         key = fold(draws.keys, DRAFT)
-        logits = draft(tokens)[..., : ids.vocab_size or None]
+        logits = draft(tokens)[..., : ids.end or None]
         seen = tokens.clamp(max=logits.shape[-1] - 1)
         never = torch.tensor(ids.tokenless, device=tokens.device) if ids.tokenless else None
         return predict(logits, seen, ids.mask, key=key, temperature=temperature, never=never)

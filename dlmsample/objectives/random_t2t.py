@@ -35,7 +35,7 @@ class RandomT2T(TokenToToken):
         >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, editable = torch.tensor([[5, 6, 7, 8]]), torch.tensor([[False, True, True, True]])
         >>> rule = RandomT2T(mask_ratio=0, random_share=1)
-        >>> ids = Ids(mask=2, special=(0, 1, 2), vocab_size=40)
+        >>> ids = Ids(mask=2, special=(0, 1, 2), end=40)
         >>> out = rule.corrupt(Batch(clean, editable, torch.tensor([3]), ids))
         >>> out.sets["wrong"].tolist(), round(float(out.weights.sum()), 4)
         ([[False, True, True, True]], 1.0)

@@ -11,7 +11,7 @@ from dlmsample.decoding.arguments import EncodedPrompt, RowKeys, encode_prompt, 
 from dlmsample.decoding.sampler import Sampler
 from dlmsample.decoding.saved import DECODING
 from dlmsample.models.denoiser import Prompt
-from dlmsample.policies.registry import changed_options, make_policy
+from dlmsample.policies.registry import changed_options, make_policy, policy_class
 from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody
 from dlmsample.serve.checkpoints import ServedModel, ServedPolicy, find
 from dlmsample.serve.engine.jobs import EngineEvent, Job
@@ -111,12 +111,29 @@ def _policy(body: AnswerBody, served: ServedModel) -> ServedPolicy:
     """The policy that a body asks for with the options that go with it, or the checkpoint's."""
     changed = body.options or {}
     if body.policy not in (None, "auto"):
+        _check_files(body.policy, changed)
         return ServedPolicy(make_policy(body.policy, changed))
     chosen = served.default if body.policy is None else served.recommended
     if chosen is None:
         raise ValueError(f"policy: nothing is recommended for {served.name}: name one, or leave it out")
+    if not changed:
+        return chosen
+    _check_files(chosen.policy.name, changed)
     policy = make_policy(chosen.policy.name, changed_options(chosen.policy.model_dump(), changed))
     return chosen._replace(policy=policy)
+
+
+def _check_files(policy: str, options: object) -> None:
+    """Refuse options that name files of this machine, in pieces of a chain too: clients have no business with those.
+
+    Raises:
+        ValueError: there is one, or no such policy.
+    """
+    files = policy_class(policy).files
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        if name in files and value is not None:
+            raise ValueError(f"{name} names a file of the server, which a request cannot: start the server with it")
+        _check_files(policy, value)
 
 
 def _logprobs(body: AnswerBody) -> bool:

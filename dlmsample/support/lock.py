@@ -59,18 +59,14 @@ class FolderLock:
         except NotImplementedError:
             raise ValueError(f"{folder} cannot be locked: name a folder on a local disk") from None
         except OSError as error:
-            raise ValueError(
-                f"cannot write into --out {str(folder)!r}: {error.strerror}; name another folder"
-            ) from None
+            raise _unwritable(folder, error) from None
         now = datetime.now(UTC).isoformat(timespec="seconds")
         who = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
         try:
             self._owner.write_text(json.dumps(who), encoding="utf-8")
         except OSError as error:
             self.release()
-            raise ValueError(
-                f"cannot write into --out {str(folder)!r}: {error.strerror}; name another folder"
-            ) from None
+            raise _unwritable(folder, error) from None
 
     def release(self) -> None:
         """Let another process have the folder."""

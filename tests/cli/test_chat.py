@@ -63,8 +63,17 @@ def test_commands(nano: ds.Denoiser) -> None:
     chat.ask("And then?")
     assert chat.command("/undo") == "taken back; 1 questions are left"
     assert chat.command("/history") == f"user: {QUESTION}\nassistant: {one.strip()}"
-    assert chat.last() == QUESTION
-    assert chat.messages == []
+    chat.messages[-1]["content"] = "forgotten"
+    assert chat.again().text == one
+    assert [m["content"] for m in chat.messages] == [QUESTION, one]
+    said, chat.length = chat.messages, 10**6
+    with pytest.raises(ValueError, match="context"):
+        chat.again()
+    assert chat.messages == said, "what cannot be answered again keeps its answer"
+    chat.length = 40
+    chat.command("/clear")
+    with pytest.raises(ValueError, match="nothing was said"):
+        chat.again()
     assert chat.command("/seed -3") == "seed -3"
     assert chat.command("/tokens 12") == "tokens 12"
     assert (chat.seed, chat.length) == (-3, 12)

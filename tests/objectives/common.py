@@ -15,7 +15,7 @@ from dlmsample.objectives.scope import SCOPE
 from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
 
 VOCAB = 40
-IDS = Ids(mask=2, special=(0, 1, 2, 17), vocab_size=VOCAB)
+IDS = Ids(mask=2, special=(0, 1, 2, 17), end=VOCAB)
 
 VARIANTS: dict[str, Objective] = {
     "mdm": MDM(),

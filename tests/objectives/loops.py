@@ -55,7 +55,7 @@ def between(bounds: tuple[float, float], u: float) -> float:
 
 
 def random_token(row: Row, i: int) -> int:
-    allowed = [v for v in range(IDS.vocab_size) if v != IDS.mask and v not in IDS.special and v != row.clean[i]]
+    allowed = [v for v in range(IDS.end) if v != IDS.mask and v not in IDS.special and v != row.clean[i]]
     return allowed[(int(fold(row.key, 12, i)) & (2**63 - 1)) % len(allowed)]
 
 

@@ -226,10 +226,10 @@ def test_missing_things_are_named() -> None:
         with pytest.raises(ValueError, match=f"{type(rule).__name__} needs draft="):
             rule.corrupt(Batch(clean, editable, keys, IDS))
     for rule in (RandomT2T(), FCA(artefacts="uniform")):
-        with pytest.raises(ValueError, match="vocab_size"):
+        with pytest.raises(ValueError, match="end"):
             rule.corrupt(Batch(clean, editable, keys, Ids(mask=2)))
     with pytest.raises(ValueError, match="no random tokens: 1 ordinary ids"):
-        random_token(clean, clean, Ids(mask=2, special=(0, 1), vocab_size=4))
+        random_token(clean, clean, Ids(mask=2, special=(0, 1), end=4))
     out = FCA().corrupt(Batch(clean, editable, keys, IDS), Toy())
     with pytest.raises(ValueError, match=r"error logits \[row, pos\]"):
         FCA().loss(torch.zeros(2, 8, VOCAB), out)

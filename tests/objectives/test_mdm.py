@@ -14,7 +14,7 @@ from dlmsample.objectives.base import Batch, Ids, Objective, objective
 from dlmsample.objectives.mdm import MDM
 from dlmsample.rng import fold, uniform
 
-IDS = Ids(mask=2, special=(0, 1, 2), vocab_size=40)
+IDS = Ids(mask=2, special=(0, 1, 2), end=40)
 
 
 def rows(count: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
 from dlmsample.rng import fold
 
 COUNT = 100_000
-SMALL = Ids(mask=2, special=(0, 1, 2), vocab_size=8)
+SMALL = Ids(mask=2, special=(0, 1, 2), end=8)
 GRID = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
 BETA_WEIGHT = 6 * GRID * (1 - GRID) / len(GRID)
 BETA = GRID.clamp(0.05, 0.95)

@@ -13,8 +13,8 @@ from dlmsample.train.config import device, load
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
-    monkeypatch.setattr(device.os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(device, "_cores", lambda: 16)
     return monkeypatch
 
 
@@ -30,9 +30,11 @@ def test_without_a_gpu_a_recipe_of_ours_neither_compiles_nor_emulates() -> None:
 
 def test_on_a_gpu(gpu: pytest.MonkeyPatch) -> None:
     assert values() == ("bf16", True, 14)
-    gpu.setattr(device.os, "cpu_count", lambda: 1)
-    gpu.setattr(torch.cuda, "is_bf16_supported", lambda: False)
-    assert values() == ("no", True, 0)
+    gpu.setenv("LOCAL_WORLD_SIZE", "4")
+    assert values()[2] == 2, "the cores are shared by four processes"
+    gpu.setattr(device, "_cores", lambda: 1)
+    gpu.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    assert values() == ("no", True, 0), "bfloat16 that is only emulated is not taken"
 
 
 def test_what_is_given_stays(gpu: pytest.MonkeyPatch) -> None:

@@ -97,11 +97,14 @@ def _sweeps(rows: Sequence[ReportRow]) -> list[_Table]:
             lines = _by(members, lambda row: row.config.checkpoint, _value(most[0]))
             found.append(_table(f"{rule}: {most[0]}", "checkpoint", most[0], lines, checkpoints, options))
             continue
-        for checkpoint, *values in product(checkpoints, *(options[option] for option in rest)):
-            fixed = dict(zip(rest, map(spell, values), strict=True))
-            chosen = [row for row in members if row.config.checkpoint == checkpoint and _has(row, fixed)]
+        groups: dict[tuple[str, ...], list[ReportRow]] = {}  # by checkpoint and what the other options are
+        for row in members:
+            options_here = options_of(row.config)
+            rest_here = [spell(options_here.get(option)) for option in rest]
+            groups.setdefault((row.config.checkpoint, *rest_here), []).append(row)
+        for (checkpoint, *values), chosen in groups.items():
             if len(chosen) > 1:
-                told = [f"{option}={value}" for option, value in fixed.items()]
+                told = [f"{option}={value}" for option, value in zip(rest, values, strict=True)]
                 told += [checkpoint] if len(checkpoints) > 1 else []
                 caption = ", ".join([f"{rule}: {most[0]} by {most[1]}", *told])
                 cells = _by(chosen, _value(most[0]), _value(most[1]))
@@ -142,11 +145,6 @@ def _by(rows: Sequence[ReportRow], line: _Key, column: _Key) -> dict[tuple[str, 
 
 def _value(option: str) -> _Key:
     return lambda row: spell(options_of(row.config).get(option))
-
-
-def _has(row: ReportRow, fixed: Mapping[str, str]) -> bool:
-    options = options_of(row.config)
-    return all(spell(options.get(option)) == value for option, value in fixed.items())
 
 
 def _cell(root: Element, row: ReportRow, x: float, y: float, width: float) -> None:

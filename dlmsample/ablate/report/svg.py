@@ -140,18 +140,6 @@ def inside(low: float, high: float, count: int = 6) -> list[float]:
     return [round(step * k, 10) for k in range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)]
 
 
-def ticks(low: float, high: float, count: int = 6) -> list[float]:
-    """As :func:`inside`, but spanning low to high.
-
-    Example:
-        >>> ticks(3, 97)
-        [0.0, 20.0, 40.0, 60.0, 80.0, 100.0]
-    """
-    step = _step(low, high, count)
-    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
-    return [round(step * k, 10) for k in range(first, max(last, first + 1) + 1)]
-
-
 def _step(low: float, high: float, count: int) -> float:
     raw = max(high - low, 1e-9) / count
     base = 10.0 ** floor(log10(raw))

@@ -12,6 +12,9 @@ from dlmsample.ablate.storage.records import CellInfo, ExampleResult
 from dlmsample.ablate.workers.units import row_seed
 from dlmsample.support.text import printable
 
+#: What the command line decodes with where it is told nothing.
+_DEFAULTS = {"temperature": 0.0, "top_p": 1.0, "top_k": None}
+
 
 def trace_command(grid: Mapping[str, Any], cell: CellInfo, result: ExampleResult) -> str | None:
     """``dlmsample generate`` for one answer, with a page of its steps; None where no command line says it all.
@@ -27,9 +30,10 @@ def trace_command(grid: Mapping[str, Any], cell: CellInfo, result: ExampleResult
     entries = [CheckpointEntry(**entry) for entry in grid.get("checkpoints", ())]
     entry = next((entry for entry in entries if entry.label == cell.checkpoint), None)
     nested = any(isinstance(value, (Mapping, list, tuple)) for value in cell.options.values())
-    if entry is None or nested or printable(result.prompt) != result.prompt:
+    piped = result.prompt == "-"  # what the command line takes for standard input
+    if entry is None or nested or piped or printable(result.prompt) != result.prompt:
         return None
-    words = ["dlmsample", "generate", result.prompt, "--model", entry.model]
+    words = ["dlmsample", "generate", "--model", entry.model]
     for name in ("adapter", "head", "dtype"):
         if (value := getattr(entry, name)) is not None:
             words += [f"--{name}", value]
@@ -39,12 +43,12 @@ def trace_command(grid: Mapping[str, Any], cell: CellInfo, result: ExampleResult
     if cell.block_length is not None:
         words += ["--block-length", str(cell.block_length)]
     words += ["--max-new-tokens", str(cell.max_new_tokens)]
-    settings = {"temperature": cell.temperature or None, **{name: grid.get(name) for name in ("top_p", "top_k")}}
+    settings = {"temperature": cell.temperature, "top_p": grid.get("top_p"), "top_k": grid.get("top_k")}
     for name, value in settings.items():
-        if value not in (None, 1.0):
+        if value not in (None, _DEFAULTS[name]):
             words += [f"--{name.replace('_', '-')}", spell(value)]
     words += [f"--seed={row_seed(cell.seed, result.index)}", "--trace", f"trace-{result.index}.html"]
-    return shlex.join(words)
+    return shlex.join([*words, "--", result.prompt])  # which may begin with a dash
 
 
 def _scalar(value: Any) -> str:

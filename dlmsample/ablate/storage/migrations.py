@@ -60,6 +60,8 @@ def migrate(path: Path) -> None:
         if found != "ok":
             raise damaged(path, found)
         old = version(db, path)
+        if old not in _OLD:  # another process was faster
+            return
         tables, lacking = _OLD[old]
         for table in tables:
             check_rows(db, path, table, [name for name in CHECKED[table] if (table, name) not in lacking])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +17,7 @@ from dlmsample.support.text import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from dlmsample.cli.serving.session import ChatSession
+    from dlmsample.cli.serving.session import ChatReply, ChatSession
     from dlmsample.types import Event
 
 _PROMPT = "> "
@@ -106,11 +107,11 @@ def _talk(session: ChatSession, page: Console) -> None:
             return
         try:
             if said == _AGAIN:
-                _answer(session, session.last(), page)
+                _answer(session, session.again, page)
             elif said.startswith("/"):
                 screen.say(page, session.command(said))
             else:
-                _answer(session, said, page)
+                _answer(session, partial(session.ask, said), page)
         except ValueError as error:  # the next line can be better
             screen.say(page, f"dlmsample: {one_line(error)}")
         except KeyboardInterrupt:
@@ -137,11 +138,11 @@ def _lines(terminal: bool) -> Iterator[str]:
             return
 
 
-def _answer(session: ChatSession, question: str, page: Console) -> None:
+def _answer(session: ChatSession, answered: Callable[[Any], ChatReply], page: Console) -> None:
     from rich.text import Text
 
     with _canvas(session, page) as watch:
-        reply = session.ask(question, watch)
+        reply = answered(watch)
     screen.say(page, reply.text.strip())
     stats = reply.stats
     figures = f"nfe {stats.nfe}, tokens {stats.tokens}, tokens/forward {stats.tokens_per_forward:.2f}"

@@ -69,7 +69,10 @@ class ChatSession:
         Raises:
             ValueError: it cannot be answered, in one line.
         """
-        said = [*self.messages, {"role": "user", "content": text}]
+        return self._asked(self.messages, text, watch)
+
+    def _asked(self, before: Sequence[dict[str, str]], text: str, watch: Callable[[list[Event]], None]) -> ChatReply:
+        said = [*before, {"role": "user", "content": text}]
         templated = not self._raw and bool(self.model.tokenizer.chat_template)
         reply = self._decoded(said if templated else text, watch)
         self.messages = [*said, {"role": "assistant", "content": reply.text}]
@@ -107,17 +110,16 @@ class ChatSession:
                 return "\n".join(f"{name} {what}" for name, what in COMMANDS.items())
         return self._told()
 
-    def last(self) -> str:
-        """The last question, which is taken back.
+    def again(self, watch: Callable[[list[Event]], None] = lambda changes: None) -> ChatReply:
+        """Answer the last question anew, in place of its answer; when that fails or is interrupted the old one stays.
 
         Raises:
-            ValueError: there is none.
+            ValueError: nothing was said, or it cannot be answered.
         """
         if not self.messages:
             raise ValueError("nothing was said that could be answered again: ask something")
-        question = self.messages[-2]["content"]
-        self.messages = self.messages[:-2]
-        return question
+        before, question = self.messages[:-2], self.messages[-2]["content"]
+        return self._asked(before, question, watch)
 
     def _told(self) -> str:
         plain = type(self.policy)

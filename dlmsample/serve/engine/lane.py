@@ -7,13 +7,12 @@ from collections import deque
 from contextlib import ExitStack
 
 from dlmsample.decoding.answers import Decoded, answer_of, until_eos
-from dlmsample.decoding.batch import RunningBatch, RunningRow
+from dlmsample.decoding.batch import RunningBatch
 from dlmsample.decoding.live import LiveBatches
-from dlmsample.decoding.trace import events
 from dlmsample.serve.engine.jobs import BlocksDone, Completed, Drafted, Failed, Job
 from dlmsample.serve.engine.observer import Observer
 from dlmsample.serve.engine.text import TextPieces
-from dlmsample.types import Answer, Event
+from dlmsample.types import Answer
 
 
 class Lane:
@@ -109,7 +108,7 @@ class Lane:
         self._observer.forward(len(rows))
         for row in rows:
             job, pieces = self._running[row.request.number]
-            if job.drafts and (drafted := self._drafted(batch, row)):
+            if job.drafts and (drafted := batch.latest(row)):
                 job.tell(Drafted(drafted))
             if row.request.number in done:
                 del self._running[row.request.number]
@@ -117,10 +116,6 @@ class Lane:
             elif job.blocks and row.turn and row.age == 0:
                 self._blocks(job, pieces, batch.answered(row))
         batch.close_up()
-
-    def _drafted(self, batch: RunningBatch, row: RunningRow) -> list[Event]:
-        settings, width = batch.slots.config.settings, batch.slots.extent.width
-        return events(row.ticks[-1:], row.starts[0], width, settings.mask_id, settings.policy.reasons)
 
     def _blocks(self, job: Job, pieces: TextPieces, ids: list[int]) -> None:
         model = job.sampler.model

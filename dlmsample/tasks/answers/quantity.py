@@ -24,6 +24,7 @@ _SPACES = "\u00a0\u2007\u2009\u202f"
 _THOUSANDS = re.compile(r"(?<![0-9.,])([0-9]{1,3})((?: [0-9]{3})+)(?![0-9])")
 _TEX_SPACE = re.compile(rf"(?<=[0-9])(?:(?:\{{,\}}|\\[,!;: ]|[{_SPACES}])(?=[0-9])|['\u2019](?=[0-9]{{3}}(?![0-9])))")
 _SMALL_DIGITS = re.compile("(?<=[0-9)}])([\u207a\u207b]?[\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+)")
+_SMALL_BEHIND_DIGIT = re.compile(rf"(?<=[0-9]){_SMALL_DIGITS.pattern}")  # elsewhere in a text it may be a unit's
 _TO_LARGE = str.maketrans("\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079", "+-0123456789")
 _DECORATION = re.compile(
     r"\\(?:left|right|displaystyle|Large|large|bf)(?![A-Za-z])|\\[,!;:$]|\\(?=[ ])|[$€£¥]|__|~"
@@ -49,10 +50,10 @@ _GOES_ON = re.compile(rf"\s*(?:\^(?!\s*\{{?\s*\\(?:circ|degree))|\^\{{?\\circ\}}
 _PLAIN = r"[0-9][0-9,]*+(?:\.[0-9]++)?+"
 _LAST = re.compile(
     rf"(?P<minus>(?<![\w)\]}}])[-\u2212]\s?+)?\\[dtc]?frac\s?\{{\s?(?P<top>{_PLAIN})\s?\}}\s?\{{\s?(?P<bottom>{_PLAIN})\s?\}}"
-    r"|(?<![0-9.])(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?[$€£])?(?P<money>(?<=\$)[-\u2212])?"
+    r"|(?<![0-9.])(?<!\^)(?<!\^\{)(?P<sign>(?<![\w)\]}])[-\u2212]\s?+)?(?:\\?[$€£])?(?P<money>(?<=\$)[-\u2212])?"
     r"(?P<digits>(?:[0-9]{1,3}+(?:,[0-9]{3})++(?![0-9])|[0-9]++)(?:\.[0-9]++)?+|\.[0-9]++)"
     r"(?:(?:[eE]|\s?(?:\\times|\\cdot|×|·|\*|x)\s?10\s?(?:\^|\*\*)\s?\{?)(?P<power>[+\-\u2212]?[0-9]{1,3}+)(?!\.?\w)\}?"
-    r"|\s?(?:\^\s?\{?|\*\*(?=[0-9]{1,2}(?![0-9*])))(?P<raised>[0-9]{1,2})(?![0-9])\}?"
+    r"|(?:\s?\^\s?\{?|\*\*(?=[0-9]{1,2}(?![0-9*])))(?P<raised>[0-9]{1,2})(?![0-9])\}?"
     r"|/(?P<over>[0-9]++(?:\.[0-9]++)?+)(?![/0-9]))?"
 )
 
@@ -96,7 +97,7 @@ def last_quantity(text: str) -> str | None:
         ('18', '1800', '18')
     """
     last = None
-    for last in _LAST.finditer(_plain_digits(text)):  # noqa: B007
+    for last in _LAST.finditer(_plain_digits(text, _SMALL_BEHIND_DIGIT)):  # noqa: B007
         pass
     if last is None:
         return None
@@ -148,9 +149,9 @@ def _exact_fraction(value: Fraction) -> tuple[bool, str, str] | Fraction:
     return value if "/" in _short(value) else _exact(_short(value))
 
 
-def _plain_digits(text: str) -> str:
+def _plain_digits(text: str, raised: re.Pattern[str] = _SMALL_DIGITS) -> str:
     """Without what stands between thousands; small raised digits behind a number as a power."""
-    return _SMALL_DIGITS.sub(lambda found: f"^{{{found[1].translate(_TO_LARGE)}}}", _TEX_SPACE.sub("", text))
+    return raised.sub(lambda found: f"^{{{found[1].translate(_TO_LARGE)}}}", _TEX_SPACE.sub("", text))
 
 
 class _NoNumber(Exception):

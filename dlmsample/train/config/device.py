@@ -21,7 +21,7 @@ def precision(given: Any) -> Any:
     if given == "auto":
         import torch
 
-        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else "no"
+        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     return "no" if given is False else given
 
 
@@ -31,10 +31,19 @@ def compile_layers(given: Any) -> Any:
 
 
 def workers(given: Any) -> Any:
-    """``auto``: beside a GPU one for every core but two, at most 14; without one the cores train."""
+    """``auto``: beside a GPU one for every core but two, at most 14; without one the cores train.
+
+    Counted are the cores that this process may use, shared with the other training processes of this machine.
+    """
     if given != "auto":
         return given
-    return min(max((os.cpu_count() or 1) - 2, 0), _MOST_WORKERS) if _on_gpu() else 0
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's and accelerate's
+    return min(max(_cores() // processes - 2, 0), _MOST_WORKERS) if _on_gpu() else 0
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return os.cpu_count() or 1 if allowed is None else len(allowed(0))
 
 
 def _on_gpu() -> bool:
