@@ -32,7 +32,7 @@ def test_numbers_equal_a_float64_softmax(dtype: torch.dtype) -> None:
     assert pred.entropy is not None
     assert torch.allclose(pred.margin.double(), top[..., 0] - top[..., 1], atol=1e-6)
     assert torch.allclose(pred.entropy.double(), torch.special.entr(p).sum(-1), atol=1e-5)
-    assert torch.equal(pred.current_prob[current == 7], torch.zeros((current == 7).sum()))
+    assert torch.equal(pred.current_prob[current == 7], torch.zeros(int((current == 7).sum())))
 
 
 def test_odds_order_where_probabilities_tie() -> None:
