@@ -13,7 +13,6 @@ from dlmsample.train.config import TrainError
 RECORD = "training.json"
 #: The file that says which process holds the folder, and the file that is locked.
 _OWNER, _LOCKED = "run.json", "train.lock"
-_LOGS = ("metrics.jsonl", "samples.jsonl", "tensorboard")
 
 
 class RunFolder:
@@ -26,8 +25,8 @@ class RunFolder:
         path: the folder; it is made if it is missing.
 
     Raises:
-        TrainError: another process trains into it; it cannot be written or locked; or it holds a checkpoint, a result
-            or logs under the names that a run writes, and no run wrote them.
+        TrainError: another process trains into it; it cannot be written or locked; it holds a checkpoint or a result
+            that no run wrote; or no run was there yet and it holds anything at all (hidden files do not count).
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +70,7 @@ def remove_result(folder: Path) -> None:
 
 
 def _foreign(out: Path) -> Path | None:
-    """What stands under a name that a run writes, and was not written by one."""
+    """What was not written by a run: under the names of checkpoints and results, or at all before the first run."""
     for folder in checkpoint.folders(out):
         if not checkpoint.is_own(folder):
             return folder
@@ -79,8 +78,10 @@ def _foreign(out: Path) -> Path | None:
         if (out / name).exists() and not _is_result(out / name):
             return out / name
     if (out / _OWNER).exists() or checkpoint.complete(out):
-        return None  # a run has been here before: the logs are its own
-    return next((out / name for name in _LOGS if (out / name).exists()), None)
+        return None  # a run has been here before: the logs are its own, and what was put beside them stays
+    return next(
+        (file for file in sorted(out.iterdir()) if not file.name.startswith(".") and file.name != _LOCKED), None
+    )
 
 
 def _is_result(folder: Path) -> bool:

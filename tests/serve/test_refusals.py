@@ -36,6 +36,16 @@ def refused(answer: tuple[int, Any], status: int, *words: str) -> None:
         ({"policy": "t2m", "options": {"treshold": 0.2}}, ("did you mean 'threshold'",)),
         ({"policy": "t2m", "options": {"threshold": 1.5}}, ("threshold must be <= 1",)),
         ({"policy": "dsc"}, ("correction head",)),
+        ({"policy": "pc_sampler", "options": {"steps": 4, "frequencies": "/etc/passwd"}}, ("a file of the server",)),
+        (
+            {
+                "policy": "chain",
+                "options": {"fill": {"rule": "calibrated", "tokens_per_step": 2, "frequencies": "/etc/passwd"}},
+            },
+            ("a file of the server",),
+        ),
+        ({"policy": "os:system"}, ("unknown policy",)),
+        ({"policy": "policy.json"}, ("unknown policy",)),
         ({"options": {"steps": "many"}}, ("steps",)),
         ({"n": 0}, ("n:",)),
         ({"n": True}, ("n:",)),

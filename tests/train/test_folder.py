@@ -39,7 +39,8 @@ def copied(stopped: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize(
-    "name", ["checkpoint-500/model.safetensors", "final/model.safetensors", "final.writing/x", "metrics.jsonl"]
+    "name",
+    ["checkpoint-500/model.safetensors", "final/model.safetensors", "final.writing/x", "metrics.jsonl", "notes.txt"],
 )
 def test_what_no_run_wrote_is_refused(stopped: tuple[Path, Path], tmp_path: Path, name: str) -> None:
     """The names are those that other trainers use too."""

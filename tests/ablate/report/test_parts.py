@@ -136,10 +136,19 @@ def test_the_command_says_all_that_decided_an_answer() -> None:
     grid = {"checkpoints": [{"model": "nano", "adapter": "scope", "dtype": None}], "top_p": 0.9, "top_k": None}
     given = cell("t2m", "nano+scope", options={"threshold": None, "eos": "none", "on": True}, temperature=0.5)
     words = shlex.split(trace_command(grid, given, answer(3, True, prompt="It's\n$5")) or "")
-    assert words[:3] == ["dlmsample", "generate", "It's\n$5"]
-    told = " ".join(words[3:])
+    assert words[:2] == ["dlmsample", "generate"]
+    assert words[-2:] == ["--", "It's\n$5"], "a prompt may begin with a dash"
+    told = " ".join(words[2:-2])
     assert "--model nano --adapter scope --policy t2m --set threshold=null --set eos=none --set on=true" in told
     assert "--block-length 32 --max-new-tokens 64 --temperature 0.5 --top-p 0.9 --seed=" in told
     assert trace_command(grid, given, answer(0, True, prompt="a\x1b[2J")) is None
     assert trace_command(grid, cell("chain", "nano+scope", options={"edit": {}}), answer(0, True)) is None
     assert trace_command({}, given, answer(0, True)) is None
+    assert trace_command(grid, given, answer(0, True, prompt="-")) is None, "it would mean standard input"
+
+
+def test_a_value_that_is_the_default_of_another_option_is_told() -> None:
+    grid = {"checkpoints": [{"model": "nano", "adapter": None, "dtype": None}], "top_p": 1.0, "top_k": 1}
+    told = trace_command(grid, cell("t2m", "nano", temperature=1.0), answer(0, True)) or ""
+    assert "--temperature 1.0 --top-k 1" in told
+    assert "--top-p" not in told
