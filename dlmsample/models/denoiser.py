@@ -201,23 +201,27 @@ class Denoiser:
             >>> model.decode(model.encode("3 + 4?")), model.decode(model.encode("3 + 4?", chat="text"))
             ('Q: 3 + 4?\\nA:', '3 + 4?')
         """
-        return self.enclosed(prompt, chat, template_args)[0]
+        return self._encoded(prompt, self.written(prompt, chat, template_args))
 
     def enclosed(
         self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None
     ) -> tuple[list[int], list[int]]:
         """What stands before an answer, as :meth:`encode` says, and behind it: :attr:`closing`, or nothing."""
         written = self.written(prompt, chat, template_args)
+        framed = written is not None and written.framed
+        return self._encoded(prompt, written), self.closing if framed else []
+
+    def _encoded(self, prompt: Prompt, written: Written | None) -> list[int]:
         if written is None:
-            return self._checked(prompt), []  # type: ignore[arg-type]
+            return self._checked(prompt)  # type: ignore[arg-type]
         tokenizer = self._tokenizer("encode text")
         if not written.framed:
-            return tokenizer.encode(written.text, add_special_tokens=False), []
+            return tokenizer.encode(written.text, add_special_tokens=False)
         ids = tokenizer.encode(written.text)
         if not ids or ids[-1] not in self.special_ids:
-            return ids, self.closing
+            return ids
         end = len(ids) - len(self.closing)
-        return (ids[:end] if ids[end:] == self.closing else ids), self.closing
+        return ids[:end] if ids[end:] == self.closing else ids
 
     def written(
         self, prompt: Prompt, chat: Chat = None, template_args: Mapping[str, Any] | None = None, answer: bool = True
