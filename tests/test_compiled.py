@@ -143,7 +143,7 @@ def operations(settings: Settings) -> int:
     return counting.count
 
 
-@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=needs_compiler)])
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=[needs_compiler, pytest.mark.full])])
 def test_hashes_are_the_same_bits(backend: str) -> None:
     """Also where a counter is a position, whose product with the golden ratio is no index into anything."""
 

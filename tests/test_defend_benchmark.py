@@ -22,6 +22,7 @@ def _fresh() -> Iterator[None]:
     torch.compiler.reset()
 
 
+@pytest.mark.full
 def test_every_alternative_commits_our_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "defend.json"
     main([*TINY, "--batch", "2", "--out", str(file)])

@@ -139,7 +139,8 @@ def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: boo
     draw = random.Random(f"{policy}{options}")
     examples = ds.tasks.load("wordproblems", split="valid", limit=1000)
     # With next to no buffer DSC resets up to 4n tokens a block: hundreds of steps of the slow oracle.
-    many = 10 if options.get("buffer") in (0, 1) else 50
+    slow = options.get("buffer") in (0, 1)
+    many = 10 if slow else 50
     picked = [examples[i] for i in draw.sample(range(1000), many if full else 1)]
     prompts = [nano.encode(e.prompt) for e in picked]
     # the gold solution's first half stands as the answer's beginning, so that the run reaches its end and its EOS
@@ -150,7 +151,12 @@ def test_nano(nano: ds.Denoiser, policy: str, options: dict[str, Any], full: boo
         lengths = [draw.choice(lengths)]
     for share, block_length in enumerate(lengths):
         compare_trained(
-            nano, prompts[share :: len(lengths)], policy, options, 40 if full else 24, block_length=block_length
+            nano,
+            prompts[share :: len(lengths)],
+            policy,
+            options,
+            40 if full else 16 if slow else 24,
+            block_length=block_length,
         )
 
 
@@ -158,7 +164,7 @@ def test_nano_sampled(nano: ds.Denoiser, full: bool) -> None:
     examples = ds.tasks.load("wordproblems", split="valid", limit=20)
     prompts = [nano.encode(e.prompt) for e in list(examples)[: 20 if full else 1]]
     for policy, options in (("unmask", {"tokens_per_step": 2}), ("t2t", {}), ("d3im", {"steps": 20})):
-        compare_trained(nano, prompts, policy, options, 40, temperature=1.0, top_p=0.95)
+        compare_trained(nano, prompts, policy, options, 40 if full else 16, temperature=1.0, top_p=0.95)
 
 
 def test_default_dtype_is_float32(nano: ds.Denoiser) -> None:

@@ -57,7 +57,10 @@ def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
     assert chosen.options.get("block_length") == entry.get("block_length")
 
 
-def test_auto_is_the_recommended_policy_and_set_wins(call: Call) -> None:
+def test_auto_is_the_recommended_policy_and_set_wins(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HF_HUB_OFFLINE", True
+    )  # a hub id is asked for once, and not waited for
     words = ("generate", "Tom has 12 pens.", "--adapter", "scope", "--max-new-tokens", "8", "--json")
     same = ("--policy", "d3im", "--set", "steps=4", "--block-length", "all")
     assert call(*words, "--policy", "auto", "--set", "steps=4") == call(*words, *same)
