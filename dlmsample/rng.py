@@ -10,10 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from dlmsample.support.keys import MASK64, TOP
 from dlmsample.support.keys import sequence_key as sequence_key
-from dlmsample.support.keys import signed as _signed
 
-_GOLDEN, _MIX_1, _MIX_2 = (_signed(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_GOLDEN, _MIX_1, _MIX_2 = (c - 2 * TOP for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:
@@ -33,7 +33,7 @@ def fold(key: Tensor, *counters: Tensor | int) -> Tensor:
     for counter in counters:
         # (counter + 1) · golden, so written that torch.compile does not take it for an index, which has 32 bits
         step = ~counter * -_GOLDEN
-        key = key + (step if isinstance(step, Tensor) else _signed(step))
+        key = key + (step if isinstance(step, Tensor) else ((step + TOP) & MASK64) - TOP)  # the int64 of the same bits
         key = (key ^ _shift_right(key, 30)) * _MIX_1
         key = (key ^ _shift_right(key, 27)) * _MIX_2
         key = key ^ _shift_right(key, 31)

@@ -73,7 +73,6 @@ class DiagnoseOptions(threads.ThreadOptions, options.CheckpointOptions):
         int,
         typer.Option(
             metavar="S",
-            callback=options.of_64_bits,
             help="Seed of the masks and of the resampling that gives the intervals.",
         ),
     ] = 0
@@ -89,6 +88,7 @@ def diagnose(given: DiagnoseOptions) -> None:
         ValueError: anything the user can put right.
     """
     screen.check_writable({screen.OUTPUT: given.output})
+    settings.check_seed(given.seed)
     changed = settings.parse_settings(given.settings)
     if given.data_dir is not None:
         changed["data_dir"] = given.data_dir

@@ -58,9 +58,7 @@ class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
         int, typer.Option(metavar="N", min=1, help="Random maskings for each log-likelihood; more are more exact.")
     ] = 128
     batch_size: Annotated[int, typer.Option(metavar="B", min=1, help="How many rows are forwarded together.")] = 32
-    seed: Annotated[
-        int, typer.Option(metavar="S", callback=options.of_64_bits, help="Of sampling and of random maskings.")
-    ] = 0
+    seed: Annotated[int, typer.Option(metavar="S", help="Of sampling and of random maskings.")] = 0
 
 
 def evaluate(given: EvalOptions) -> int:
@@ -72,6 +70,7 @@ def evaluate(given: EvalOptions) -> int:
     if given.tasks is None:
         raise ValueError("give --tasks, like --tasks gsm8k: lm_eval ls tasks lists them, --include_path adds your own")
     changed = settings.parse_settings(given.settings)
+    settings.check_seed(given.seed)
     length = settings.block_length(given.block_length)
     if given.policy != settings.AUTO:
         settings.make_policy(given.policy, changed)

@@ -47,13 +47,6 @@ AcceptVersions = Annotated[
 ]
 
 
-def of_64_bits(seed: int) -> int:
-    """A seed as it is; one of more bits would be another one's twin."""
-    if not -(2**63) <= seed < 2**63:
-        raise typer.BadParameter("a seed has 64 bits: give one from -2^63 to 2^63 - 1")
-    return seed
-
-
 def policy_names(incomplete: str) -> list[str]:
     """What a shell can complete the name of a policy to."""
     from dlmsample.policies.registry import list_policies

@@ -47,14 +47,25 @@ def typed_options(given: GenerateOptions) -> Typed:
     """What ``generate`` was told of how to decode.
 
     Raises:
-        ValueError: a block length, cache, option or variable that cannot be read.
+        ValueError: a block length, cache, option, variable or seed that cannot be taken.
     """
+    check_seed(given.seed)
     sampler = {name: getattr(given, name) for name in _AS_TYPED} | {
         "block_length": block_length(given.block_length),
         "cache": _cache(given.cache),
     }
     options = {name: value for name, value in sampler.items() if value is not None}
     return Typed(options, parse_settings(given.settings), parse_template_args(given.template_arg))
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed of more bits than there are: it would be another one's twin.
+
+    Raises:
+        ValueError: there are more than 64.
+    """
+    if not -(2**63) <= seed < 2**63:
+        raise ValueError(f"a seed has 64 bits: give --seed one from -2^63 to 2^63 - 1, not {seed}")
 
 
 def _cache(given: str | None) -> Any:

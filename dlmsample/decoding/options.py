@@ -61,10 +61,10 @@ def checked(
     if isinstance(block_length, str):
         if block_length != "all":
             raise ValueError(f'block_length is a number of tokens or "all", not {block_length!r}')
-    elif block_length is None and model.block_length > model.context:
+    elif block_length is None and model.facts.block_length > model.context:
         raise ValueError(
-            f"{model.name} says that its blocks have {model.block_length} tokens, and its context has {model.context}: "
-            "correct its config.json, or give block_length (--block-length)"
+            f"{model.name} says that its blocks have {model.facts.block_length} tokens, and its context has "
+            f"{model.context}: correct its config.json, or give block_length (--block-length)"
         )
     elif block_length is not None and not least <= integer("block_length", block_length) <= model.context:
         raise ValueError(

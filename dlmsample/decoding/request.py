@@ -96,7 +96,7 @@ class DecodingConfig(NamedTuple):
         candidates. ``sampling``: temperature, top-p, top-k."""
         device, facts, needs = model.device, model.facts, policy.needs
         eos_ids, special = ((), model.special_ids) if filling else (facts.eos_ids, None)
-        end, tokenless = model.vocabulary
+        vocabulary, tokenless = model.vocabulary
         whole = isinstance(block_length, str)
         settings = Settings(
             policy,
@@ -109,7 +109,7 @@ class DecodingConfig(NamedTuple):
             gaps=filling and not whole,
             needs=needs,
             table=table.to(device) if "listed" in needs and (table := policy.table()) is not None else None,
-            vocabulary=None if end == model.vocab_size else end,
+            vocabulary=vocabulary,
             tokenless=torch.tensor(tokenless, device=device) if tokenless else None,
             alternatives=_ALTERNATIVES if record == "alternatives" else 0,
         )

@@ -133,7 +133,7 @@ class Sampler(Pretrained):
                 single stop string instead of a list, an empty one, or any for a model without a tokenizer;
                 ``max_new_tokens`` below 1; a seed list of another length.
         """
-        stops = arguments.read_stops(self.model, stop)
+        stops = None if stop is None else arguments.read_stops(self.model, stop)
         rows = arguments.encode_prompts(self.model, prompts, chat, template_args, max_new_tokens, seed)
         results = self._run(rows.ids, rows.keys, self.config(record=record), progress, bool(record), stops)
         return generated(self.model, results, rows.starts, rows.new, record, self.cache)

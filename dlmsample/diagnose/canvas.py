@@ -82,7 +82,10 @@ class Canvas:
             hidden = hidden.gather(1, at[..., None].expand(-1, -1, hidden.shape[-1]))
         logits = self._model.lm_head(hidden)
         end, holes = self._model.vocabulary
-        tokenless = torch.tensor([*holes, *range(end, logits.shape[-1])], dtype=torch.long, device=logits.device)
+        size = logits.shape[-1]
+        tokenless = torch.tensor(
+            [*holes, *range(size if end is None else end, size)], dtype=torch.long, device=logits.device
+        )
         return logits.index_fill(-1, tokenless, -torch.inf) if len(tokenless) else logits
 
     def error(self, window: Tensor) -> Tensor:

@@ -80,7 +80,9 @@ def diagnose(
             raise ValueError(f"{name} is a probability from 0 to 1, not {value:g}")
     seed = integer("seed", seed)
     rows = sorted(encode(model, examples), key=lambda row: row.length)  # neighbours of one length: little padding
-    ids = Ids(model.mask_id, tuple({model.mask_id, *model.eos_ids}), *model.vocabulary)
+    end, holes = model.vocabulary
+    special = tuple({model.mask_id, *model.eos_ids})
+    ids = Ids(model.mask_id, special, model.vocab_size if end is None else end, holes)
     tallies: list[Tallies] = []
     masked = {rate: [] for rate in mask_rates}
     scored = []

@@ -110,12 +110,17 @@ class Denoiser:
         return tuple(sorted(i for i in found if 0 <= i < size))
 
     @cached_property
-    def vocabulary(self) -> tuple[int, tuple[int, ...]]:
+    def vocabulary(self) -> tuple[int | None, tuple[int, ...]]:
         """Where the ids that have a token end, and those below without one: a vocabulary is often padded beyond them.
 
-        The mask and what ends an answer count as tokens, and without a tokenizer all ids do.
+        None in place of the end: every logit is a token's. The mask and what ends an answer count as tokens, and
+        without a tokenizer all ids do.
         """
-        return known_ids(self.tokenizer, self.vocab_size, (self.mask_id, *self.eos_ids))
+        if self.tokenizer is None:
+            return None, ()
+        size = self.vocab_size
+        end, holes = known_ids(self.tokenizer, size, (self.mask_id, *self.eos_ids))
+        return None if end == size else end, holes
 
     @cached_property
     def block_length(self) -> int:
@@ -132,12 +137,12 @@ class Denoiser:
         """Where blocks are counted from: the row's first token, or the prompt's end."""
         return self.facts.block_alignment
 
-    @property
+    @cached_property
     def context(self) -> int:
         """Positions a canvas may have, in tokens."""
         return context_of(self.module.config, self.interface)
 
-    @property
+    @cached_property
     def vocab_size(self) -> int:
         """Logits per position."""
         return text_part(self.module.config).vocab_size

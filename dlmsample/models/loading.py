@@ -97,7 +97,7 @@ def load(
     from dlmsample.models.probe import probe_rows
 
     where = locate(str(name))
-    check_weights(str(name), where, allow_pickle)  # the cheapest mistakes first
+    check_weights(str(name), where, allow_pickle, trust_remote_code)  # the cheapest mistakes first
     opened = open_config(
         name,
         where=where,

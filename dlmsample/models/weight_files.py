@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ _WHOLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
-def check_weights(name: str, where: str, allow_pickle: bool) -> None:
+def check_weights(name: str, where: str, allow_pickle: bool, allow_quantised: bool = False) -> None:
     """Refuse a folder without weights, with only a pickle, with shards missing, or with pointers in their place.
+
+    And one whose weights are stored quantised, whatever its config.json says.
 
     Hub ids are not looked at.
 
@@ -35,9 +38,11 @@ def check_weights(name: str, where: str, allow_pickle: bool) -> None:
         name: of the checkpoint, for errors.
         where: a folder's path, or a hub id.
         allow_pickle: weights may be a pickle.
+        allow_quantised: the code that computes with them is the checkpoint's own.
 
     Raises:
-        ValueError: what is missing, and what to do.
+        ValueError: what is missing, and what to do; or a matrix of another type than those that modules compute in, or
+            its scales beside it.
     """
     folder = Path(where)
     if not folder.is_dir():
@@ -45,7 +50,9 @@ def check_weights(name: str, where: str, allow_pickle: bool) -> None:
     if shards := _shards(name, folder):
         check_pointers(name, folder, shards)
         for shard in shards:
-            read_header(name, folder / shard)
+            tensors = read_header(name, folder / shard)
+            if not allow_quantised:
+                _check_stored(name, shard, tensors)
         return
     if any(folder.glob("*.bin*")):
         if allow_pickle:
@@ -83,34 +90,24 @@ def read_header(name: str, path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            header: Any = parse_json(file.read(length)) if length <= size - 8 else None
+            header: Any = json.loads(file.read(length)) if length <= size - 8 else None
         tensors = {key: said for key, said in header.items() if key != "__metadata__"}
         end = max((said["data_offsets"][1] for said in tensors.values()), default=0)
         whole = size == 8 + length + end
     except OSError as e:
         raise ValueError(f"cannot read {path.name} of {name!r}: {e.strerror or e}") from e
-    except (ValueError, AttributeError, KeyError, TypeError, IndexError):
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError):
         whole, tensors = False, {}
     if not whole:
         raise ValueError(f"{path.name} of {name!r} is cut off or damaged ({size} bytes): download it again")
     return tensors
 
 
-def check_stored(name: str, where: str) -> None:
-    """Refuse a folder whose weights are stored quantised, whatever its config.json says. Hub ids are not looked at.
-
-    Raises:
-        ValueError: a matrix of another type than those that modules compute in, or its scales beside it.
-    """
-    folder = Path(where)
-    if not folder.is_dir():
-        return
-    for shard in _shards(name, folder):
-        tensors = read_header(name, folder / shard)
-        packed = [key for key, said in tensors.items() if key.endswith("weight") and said.get("dtype") not in _PLAIN]
-        if found := [*stored_quantised(tensors), *packed]:
-            kind = tensors[found[0]].get("dtype")
-            raise ValueError(QUANTISED.format(name=repr(name), sign=f"{found[0]} ({kind}) in {shard}"))
+def _check_stored(name: str, shard: str, tensors: Mapping[str, Any]) -> None:
+    packed = [key for key, said in tensors.items() if key.endswith("weight") and said.get("dtype") not in _PLAIN]
+    if found := [*stored_quantised(tensors), *packed]:
+        kind = tensors[found[0]].get("dtype")
+        raise ValueError(QUANTISED.format(name=repr(name), sign=f"{found[0]} ({kind}) in {shard}"))
 
 
 def stored_quantised(names: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Sequence
 
-MASK64 = (1 << 64) - 1
+MASK64, TOP = (1 << 64) - 1, 1 << 63
 
 
 def signed(x: int) -> int:
@@ -16,8 +16,7 @@ def signed(x: int) -> int:
         >>> signed(1), signed(2**64 - 1)
         (1, -1)
     """
-    x &= MASK64
-    return x - (1 << 64) if x >> 63 else x
+    return ((x + TOP) & MASK64) - TOP
 
 
 def sequence_key(seed: int, ids: Sequence[int], *counters: int) -> int:

@@ -51,10 +51,10 @@ def padded() -> ds.Denoiser:
 def test_what_has_a_token() -> None:
     model = padded()
     assert model.vocabulary == (40, HOLES)
-    assert replace(model, tokenizer=None).vocabulary == (VOCAB, ())
+    assert replace(model, tokenizer=None).vocabulary == (None, ())
     named = replace(model, facts=replace(model.facts, eos_ids=(50,)))
     assert named.vocabulary == (51, (*HOLES, *range(40, 50))), "an EOS that a config names counts"
-    assert ds.load("nano").vocabulary == (1024, ())
+    assert ds.load("nano").vocabulary == (None, ())
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.5])
@@ -112,7 +112,7 @@ def test_training_knows_which_ids_have_a_token() -> None:
     module = SimpleNamespace(config=SimpleNamespace(vocab_size=1100, pad_token_id=0))
     model: Any = SimpleNamespace(module=module, reads=DECODER)
     known = token_ids(config, model, ds.load("nano").tokenizer)
-    assert (known.vocab_size, known.tokenless) == (1024, ())
-    assert token_ids(config, model).vocab_size == 1100
+    assert (known.end, known.tokenless) == (1024, ())
+    assert token_ids(config, model).end == 1100
     holes = token_ids(config, model, tokenizer())
-    assert (holes.vocab_size, holes.tokenless) == (40, HOLES)
+    assert (holes.end, holes.tokenless) == (40, HOLES)

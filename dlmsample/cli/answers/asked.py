@@ -95,9 +95,7 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     top_k: Annotated[
         int | None, typer.Option(metavar="K", help="Draw from the K most probable tokens only.  [default: all]")
     ] = None
-    seed: Annotated[
-        int, typer.Option(metavar="S", callback=options.of_64_bits, help="The same seed gives the same answers.")
-    ] = 0
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same answers.")] = 0
     batch_size: Annotated[int, typer.Option(metavar="B", help="How many prompts are decoded together.")] = 32
     cache: Annotated[
         str | None,

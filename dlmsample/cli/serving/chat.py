@@ -62,9 +62,7 @@ class ChatOptions(threads.ThreadOptions, options.CheckpointOptions):
         float | None, typer.Option(metavar="P", help="Draw from tokens of this probability together.  [default: 1]")
     ] = None
     top_k: Annotated[int | None, typer.Option(metavar="K", help="Draw from the K most probable tokens.")] = None
-    seed: Annotated[
-        int, typer.Option(metavar="S", callback=options.of_64_bits, help="The same seed gives the same answers.")
-    ] = 0
+    seed: Annotated[int, typer.Option(metavar="S", help="The same seed gives the same answers.")] = 0
     raw: Annotated[
         bool, typer.Option("--raw", help="Each line as it is: no chat template, nothing of what was said before.")
     ] = False
@@ -78,6 +76,7 @@ def chat(given: ChatOptions) -> None:
     """
     block_length = settings.block_length(given.block_length)
     changed = settings.parse_settings(given.settings)
+    settings.check_seed(given.seed)
     chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, changed, given.revision)
     screen.silence()
     threads.use(given.threads)

@@ -22,7 +22,6 @@ from dlmsample.models.families.weights import load_module
 from dlmsample.models.hub import locate, one_line, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of
 from dlmsample.models.tokenizer import read_tokenizer
-from dlmsample.models.weight_files import check_stored
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,6 @@ class Opened:
         Raises:
             ValueError: weights that are missing, damaged, or do not fit.
         """
-        if not self.runs_remote_code:
-            check_stored(self.name, self.where)
         return load_module(
             self.name,
             self.where,

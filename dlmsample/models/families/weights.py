@@ -119,7 +119,8 @@ def load_module(
         # the instance's, not the class's: what is saved from here on is stock
         module.config.__dict__.pop("model_type", None)
         module._weight_conversions = None
-    if found := stored_quantised(report["unexpected_keys"]):  # of a hub id: a folder was looked at before
+    unexpected = report["unexpected_keys"]
+    if unexpected and (found := stored_quantised(unexpected)):  # of a hub id: a folder was looked at before
         raise ValueError(QUANTISED.format(name=repr(name), sign=found[0]))
     if missing := _beyond(report["missing_keys"], _UNUSED):  # transformers would fill them with random numbers
         raise ValueError(
