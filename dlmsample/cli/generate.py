@@ -55,8 +55,8 @@ def generate(given: GenerateOptions) -> None:
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
     interrupt.raise_from_here()
     if length is None:
-        _check_masks(model, texts, given.how)
-    how: dict[str, Any] = {"seed": given.seed, "record": record, "chat": given.how}
+        _check_masks(model, texts, typed.chat)
+    how: dict[str, Any] = {"seed": given.seed, "record": record, "chat": typed.chat}
     if length is not None:
         how |= {"template_args": typed.template, "stop": given.stop or None}
     out = _decoded(sampler, texts, length, progress=True, **how)
@@ -65,7 +65,7 @@ def generate(given: GenerateOptions) -> None:
         same = sampler.block_length if length or given.block_length else None
         second = Sampler(model, other, **{**chosen.options, **typed.sampler, "block_length": same})
         runs.append((other, _decoded(second, texts, length, **how)))
-    ids = [template_ids(model, text, given.how) if length is None else None for text in texts]
+    ids = [template_ids(model, text, typed.chat) if length is None else None for text in texts]
     with screen.sink(given.output) as stream:
         if given.as_json:
             write_json(stream, texts, out)

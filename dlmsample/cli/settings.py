@@ -41,6 +41,8 @@ class Typed(NamedTuple):
     """Options of the policy, from ``--set``."""
     template: dict[str, Any]
     """Variables of the chat template."""
+    chat: Any
+    """How prompts become ids: the ``chat`` of the library."""
 
 
 def typed_options(given: GenerateOptions) -> Typed:
@@ -55,7 +57,8 @@ def typed_options(given: GenerateOptions) -> Typed:
         "cache": _cache(given.cache),
     }
     options = {name: value for name, value in sampler.items() if value is not None}
-    return Typed(options, parse_settings(given.settings), parse_template_args(given.template_arg))
+    chat = False if given.raw else "text" if given.text else "continue" if given.go_on else None
+    return Typed(options, parse_settings(given.settings), parse_template_args(given.template_arg), chat)
 
 
 def check_seed(seed: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal, Protocol
@@ -15,7 +15,6 @@ from torch import Tensor
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of, text_part
 from dlmsample.models.text.chat import NO_TOKENIZER, Chat, Prompt, Written, render, write
 from dlmsample.models.text.messages import Message, check_messages
-from dlmsample.models.text.vocabulary import known_ids
 
 Attention = Literal["block_causal", "bidirectional"]
 Alignment = Literal["absolute", "prompt"]
@@ -280,3 +279,22 @@ class Denoiser:
         if outside:
             raise ValueError(f"id {outside[0]} is outside the vocabulary of {self.name} (0..{size - 1})")
         return list(ids)
+
+
+def known_ids(tokenizer: Any | None, size: int, also: Iterable[int] = ()) -> tuple[int, tuple[int, ...]]:
+    """Where the ids that have a token end, and those below without one; all ids below ``size`` if nothing tells.
+
+    Args:
+        tokenizer: of the checkpoint.
+        size: logits per position, often padded beyond the tokenizer.
+        also: ids that count as tokens whatever it says.
+
+    Example:
+        >>> known_ids(None, 8)
+        (8, ())
+    """
+    if (known := getattr(tokenizer, "get_vocab", None)) is None:
+        return size, ()
+    tokens = {*known().values(), *getattr(tokenizer, "added_tokens_decoder", {}), *also}
+    end = 1 + max(i for i in tokens if i < size)
+    return end, tuple(i for i in range(end) if i not in tokens)

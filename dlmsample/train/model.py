@@ -9,10 +9,10 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from dlmsample.models.denoiser import known_ids
 from dlmsample.models.families import Opened
 from dlmsample.models.interface import DECODER, ModuleInterface, context_of
 from dlmsample.models.probe import check_padding
-from dlmsample.models.text.vocabulary import known_ids
 from dlmsample.models.weight_files import check_weights
 from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs
 from dlmsample.support.text import one_line

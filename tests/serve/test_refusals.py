@@ -71,7 +71,7 @@ def refused(answer: tuple[int, Any], status: int, *words: str) -> None:
         ({"drafts": True}, ("stream=true",)),
         ({"prompt": []}, ("prompt",)),
         ({"prompt": [10**9]}, ("outside the vocabulary",)),
-        ({"prompt": "a [MASK]"}, ("mask",)),
+        ({"prompt": [5, 2]}, ("mask",)),
         ({"prompt": 5}, ("prompt",)),
         ({"prompt": "\ud800"}, ("Unicode",)),
         ({"prompt": "x" * 300_000}, ("far longer",)),

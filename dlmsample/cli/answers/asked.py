@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -175,8 +175,3 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
             help="Also read weights stored as pickles, which can run code; safetensors need no such trust.",
         ),
     ] = False
-
-    @property
-    def how(self) -> Any:
-        """How prompts become ids: the ``chat`` of the library."""
-        return False if self.raw else "text" if self.text else "continue" if self.go_on else None

@@ -75,7 +75,7 @@ def write(
         return None
     else:
         messages = prompt
-    said = check_messages(messages)
+    said = [prompt] if isinstance(prompt, str) else check_messages(messages)
     if tokenizer is None:
         raise ValueError(f"{name} has no tokenizer to encode text: {NO_TOKENIZER}")
     try:
