@@ -23,7 +23,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "no value": ((*G, "--top-k"), b"", "requires an argument"),
     "no number": ((*G, "--seed", "x"), b"", "'--seed'"),
     "seed of 65 bits": ((*G, "--seed", "9223372036854775808"), b"", "a seed has 64 bits"),
-    "seed far below": ((*G, "--seed", "-99999999999999999999"), b"", "'--seed'"),
+    "seed far below": ((*G, "--seed", "-99999999999999999999"), b"", "a seed has 64 bits"),
     "seed of a diagnosis": (("diagnose", "nano", "--seed", "18446744073709551616"), b"", "a seed has 64 bits"),
     "no new tokens": ((*G, "--max-new-tokens", "0"), b"", "'--max-new-tokens'"),
     "empty prompt": (("generate", ""), b"", "prompt is empty"),
