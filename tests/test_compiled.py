@@ -29,6 +29,7 @@ from dlmsample.models.attention.base import Features, Layout
 from dlmsample.policies.base import Policy
 from dlmsample.policies.select import rank
 from dlmsample.policies.zoo import frequencies
+from tests.conftest import ZOO
 from tests.test_protocol import CASES, _Never
 from tests.toys import EOS, MASK, VOCAB
 
@@ -89,7 +90,9 @@ SOME = [p for i, p in enumerate(CASES) if p.name != (CASES[i - 1].name if i else
 SOME += [ds.Unmask(entropy_bound=1.0), ds.Unmask(tokens_per_step=2, score="random")]
 
 
-@pytest.mark.parametrize("policy", SOME, ids=repr)
+@pytest.mark.parametrize(
+    "policy", [pytest.param(p, marks=pytest.mark.full) if p.name in ZOO else p for p in SOME], ids=repr
+)
 def test_compiled_is_plain(policy: Policy) -> None:
     settings = settings_of(policy, temperature=0.7)
     compare(compiled_update(settings, WIDTH, True, "eager"), settings, [5, 20, 13])

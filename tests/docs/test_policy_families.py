@@ -103,6 +103,7 @@ def page(folder: Path) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.full
 def test_the_page_says_which_pairs_are_possible(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     text = PAGE.read_text(encoding="utf-8")
     before, _, rest = text.partition(BEGIN)

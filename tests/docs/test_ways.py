@@ -38,7 +38,9 @@ def test_a_drawing_shows_every_file(way: str) -> None:
     assert text.count("http") == text.count("http://www.w3.org/2000/svg")
 
 
-@pytest.mark.parametrize("way", ["command", "token", pytest.param("training step", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "way", ["command", *(pytest.param(way, marks=pytest.mark.full) for way in ("token", "training step"))]
+)
 def test_the_figures_are_those_of_this_code(way: str) -> None:
     """Within a fifth: other versions of Python and transformers change a few moves."""
     now = in_fresh_process(way)

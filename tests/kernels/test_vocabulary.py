@@ -13,7 +13,7 @@ from tests.kernels.process import needs_triton, run_cases
 
 
 @needs_triton
-@pytest.mark.parametrize("part", ["sample", "not sample"])
+@pytest.mark.parametrize("part", [pytest.param("sample", marks=pytest.mark.full), "not sample"])
 def test_the_kernel_equals_plain_torch(part: str) -> None:
     run_cases("cases.py", "-k", part)
 

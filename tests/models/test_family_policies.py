@@ -62,7 +62,12 @@ def test_the_settings_cover_every_policy() -> None:
     assert set(SETTINGS) == set(ds.list_policies())
 
 
-@pytest.mark.parametrize("name", [*tiny.FAMILIES, "bert", "esm-rotary", "modernbert", "roberta"])
+NAMES = [*tiny.FAMILIES, "bert", "esm-rotary", "modernbert", "roberta"]
+#: One of each way to read: block-causal, bidirectional, shifted, a masked LM.
+QUICK = ("llada2", "llada", "dream", "bert")
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in NAMES])
 def test_every_policy(name: str, tmp_path: Path) -> None:
     model = tiny.opened(name, tmp_path / "c")
     for policy in SETTINGS:
