@@ -16,10 +16,13 @@ def unknown(kind: str, name: object, known: Iterable[str], remedy: str = "") -> 
     Example:
         >>> str(unknown("policy", "t2n", ["t2m", "t2t"]))
         "unknown policy 't2n'; did you mean 't2t'? Known: t2m, t2t"
+        >>> str(unknown("policy", "T2M", ["t2m", "t2t"]))
+        "unknown policy 'T2M'; did you mean 't2m'? Known: t2m, t2t"
     """
     names = sorted(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    folded = {right.casefold(): right for right in names}
+    near = get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.5)
+    hint = f"did you mean {folded[near[0]]!r}? " if near else ""
     return ValueError(f"unknown {kind} {name!r}; {hint}Known: {', '.join(names)}{remedy}")
 
 

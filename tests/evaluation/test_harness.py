@@ -92,7 +92,7 @@ def test_whole_texts_count_every_token_once(model: HarnessModel, nano: ds.Denois
 def test_long_prompts_lose_their_beginning(
     model: HarnessModel, nano: ds.Denoiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model.model.module.config, "max_position_embeddings", 192)
+    monkeypatch.setitem(vars(model.model), "context", 192)
     long = "Ann had 3 pens. " * 60
     assert len(nano.encode(long, chat=False)) > model.model.context == 192
     (found,) = model.generate_until([asked(long, {"max_gen_toks": 16})])
