@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +61,13 @@ _SECTION = {
 
 
 @pytest.fixture
-def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkpoint with modelling code of its own."""
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A checkpoint with modelling code of its own, of which no other test leaves or finds modules."""
     import transformers.dynamic_module_utils as dynamic
 
     monkeypatch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    for name in _dynamic():
+        monkeypatch.delitem(sys.modules, name)
     folder = tmp_path / "foreign"
     folder.mkdir()
     (folder / "configuration_foreign.py").write_text(_CONFIG)
@@ -85,7 +89,14 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shapes = {"embed.weight": (40, 16), "out.weight": (40, 16), "out.bias": (40,)}
     tensors = {name: torch.randn(shape, generator=g) for name, shape in shapes.items()}
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    return folder
+    yield folder
+    for name in _dynamic():
+        del sys.modules[name]
+
+
+def _dynamic() -> list[str]:
+    """The modules that transformers made of checkpoints' code."""
+    return [name for name in sys.modules if name.partition(".")[0] == "transformers_modules"]
 
 
 def test_it_is_refused_unless_trusted(foreign: Path) -> None:
