@@ -65,6 +65,7 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A checkpoint with modelling code of its own, of which no other test leaves or finds modules."""
     import transformers.dynamic_module_utils as dynamic
 
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != dynamic.HF_MODULES_CACHE])
     monkeypatch.setattr(dynamic, "HF_MODULES_CACHE", str(tmp_path / "modules"))
     for name in _dynamic():
         monkeypatch.delitem(sys.modules, name)
