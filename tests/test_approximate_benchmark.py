@@ -64,6 +64,7 @@ def test_comparisons_are_paired() -> None:
     assert one["forward_tokens_ratio"] == 0.25
 
 
+@pytest.mark.full
 def test_the_command_writes_its_record_and_refuses_other_checkpoints(folder: Path, tmp_path: Path) -> None:
     def call(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "benchmarks.approximate", *words, "--limit", "1", "--max-new-tokens", "8"]

@@ -35,7 +35,9 @@ def test_cached_is_uncached(alignment: str, policy: Policy) -> None:
         assert b.prefill == 0
 
 
-@pytest.mark.parametrize("policy", [ds.Unmask(), ds.T2T(), ds.T2M(), ds.D3IM(steps=24)], ids=repr)
+@pytest.mark.parametrize(
+    "policy", [pytest.param(ds.Unmask(), marks=pytest.mark.full), ds.T2T(), ds.T2M(), ds.D3IM(steps=24)], ids=repr
+)
 def test_cached_is_uncached_on_nano(nano: ds.Denoiser, policy: Policy) -> None:
     prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=3)]
     for block_length in (None, 8):

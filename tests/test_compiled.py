@@ -281,6 +281,7 @@ def test_where_there_are_kernels_is_a_constant(monkeypatch: pytest.MonkeyPatch) 
     assert where(torch.zeros(1)).item() == 0
 
 
+@pytest.mark.full
 def test_captured_decoding_of_nano(monkeypatch: pytest.MonkeyPatch, nano: ds.Denoiser) -> None:
     monkeypatch.setattr(pool, "cuda_graphs", lambda: _again)
     monkeypatch.setattr(pool, "_capturable", lambda plan: True)

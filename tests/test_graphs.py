@@ -20,6 +20,7 @@ import dlmsample as ds
 from dlmsample.decoding.captured import capture, pool
 from dlmsample.decoding.step import tree_map
 from dlmsample.policies.base import Policy
+from tests.conftest import ZOO
 from tests.tape import tapes
 from tests.test_protocol import CASES
 from tests.toys import EOS, MASK, random_model
@@ -36,7 +37,9 @@ def kept(sampler: ds.Sampler) -> Any:
     return sampler._pool._kept[False][0]
 
 
-@pytest.mark.parametrize("policy", CASES, ids=repr)
+@pytest.mark.parametrize(
+    "policy", [pytest.param(p, marks=pytest.mark.full) if p.name in ZOO else p for p in CASES], ids=repr
+)
 @pytest.mark.parametrize("kind", ["block_causal", "bidirectional"])
 def test_captured_is_plain(made: list[Any], kind: str, policy: Policy, full: bool) -> None:
     captured, plain = both(random_model(kind, seed=1), policy, batch_size=3)
