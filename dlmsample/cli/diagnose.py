@@ -70,11 +70,7 @@ class DiagnoseOptions(threads.ThreadOptions, options.CheckpointOptions):
         float, typer.Option(metavar="T", help="... while no other token's probability reaches T.")
     ] = 0.5
     seed: Annotated[
-        int,
-        typer.Option(
-            metavar="S",
-            help="Seed of the masks and of the resampling that gives the intervals.",
-        ),
+        int, typer.Option(metavar="S", help="Seed of the masks and of the resampling that gives the intervals.")
     ] = 0
     batch_size: Annotated[int, typer.Option(metavar="B", help="How many examples go through the model together.")] = 32
     as_json: options.AsObject = False

@@ -21,7 +21,7 @@ def precision(given: Any) -> Any:
     if given == "auto":
         import torch
 
-        return "bf16" if torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+        return "bf16" if _on_gpu() and torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     return "no" if given is False else given
 
 

@@ -6,7 +6,6 @@ stood beside ``rope_scaling``. Published files have either, and files that were 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -68,7 +67,7 @@ def rope_parameters(name: str, raw: Mapping[str, Any], fields: Mapping[str, Key]
         said = [(f"{at}.{field}", section.get(field)) for at, section in sections.items()]
         agreed = _agreed(name, [(key.name, raw.get(key.name)), *said])
         if (value := key.default if agreed is None else agreed) is not None:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            if not (is_number(value) and value > 0):
                 raise ValueError(wrong(field, name, value, "a positive number"))
             found[field] = value
     for at, section in sections.items():
