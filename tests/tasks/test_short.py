@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 
 import pytest
 
 from dlmsample.tasks import load
-from dlmsample.tasks.wordproblems import plain, short
+from dlmsample.tasks.wordproblems import everyday, plain, short
 from dlmsample.tasks.wordproblems import problem as long_problem
 from dlmsample.tasks.wordproblems.short import talk as module_talk
 from dlmsample.tasks.wordproblems.short import task as module
@@ -51,6 +52,28 @@ def test_every_kind_computes_what_its_text_says(kind: object) -> None:
         last = int(work.steps[-1][1].rpartition(" ")[-1])
         assert last in results
     assert made > 100
+
+
+class OftenRare(Draw):
+    """What happens once in a hundred draws happens in every other one."""
+
+    def chance(self, share: float) -> bool:
+        return self.random() < 0.5
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in module._KINDS], ids=lambda kind: kind.__name__)
+def test_no_rare_form_of_a_question_is_blank(kind: object) -> None:
+    made = 0
+    for index in range(100):
+        with contextlib.suppress(module.UnfitError):
+            text, _ = kind(OftenRare(module.stream(f"rare/{index}")))  # type: ignore[operator]
+            assert any(letter.isalnum() for letter in text)
+            made += 1
+    assert made > 30
+
+
+def test_letters_of_some_script_are_never_spaces_alone() -> None:
+    assert all(everyday.letters(module.stream(f"letters/{index}")).strip() for index in range(3000))
 
 
 def test_texts_differ_and_are_of_many_kinds() -> None:

@@ -169,7 +169,8 @@ def _other(random: Callable[[], float]) -> str:
 
 
 def letters(random: Callable[[], float]) -> str:
-    """Up to 30 characters of some script, with spaces."""
+    """Up to 30 characters of some script, with spaces, one letter at least."""
     low, high = _ALPHABETS[int(random() * len(_ALPHABETS))]
     drawn = [chr(low + int(random() * (high - low))) for _ in range(1 + int(random() * 30))]
-    return "".join([" " if random() < 0.15 else letter for letter in drawn])
+    text = "".join([" " if random() < 0.15 else letter for letter in drawn])
+    return text if text.strip() else drawn[0]

@@ -167,7 +167,7 @@ def several(d: Draw) -> tuple[str, Work]:
             d.say(f"({a} {sign} {c}) * {b}/({a} {sign} {c}) x {b}/({a}{sign}{c})*{b}")
             if d.chance(0.6)
             else f"{b} * ({a} {sign} {c})",
-        ).replace("  ", " ") if d.chance(0.99) else "", work
+        ).replace("  ", " "), work
     if kind < 0.87:
         q, by = d.factors()
         inner = work.do("First", q * by, "/", by)
@@ -192,9 +192,8 @@ def _chain(d: Draw, work: Work) -> tuple[str, Work]:
         f"Start with {d.write(start)}, {first}, then {then}. What do you get?"
         f"/Take {d.write(start)}, {first} and {then}."
         f"/Begin with {d.write(start)}. {first_up(first)}. {first_up(then)}. What is the result?"
-        f"/{first_up(first)} to NO"
         f"/I think of {d.write(start)}, {first} and then {then}. What do I get?"
-        f"/{d.write(start)}: {first}, then {then}.".replace(f"/{first_up(first)} to NO", "")
+        f"/{d.write(start)}: {first}, then {then}."
     ), work
 
 
@@ -250,7 +249,6 @@ def unknown(d: Draw) -> tuple[str, Work]:
             f"What number {d.say(words)}?/Which number {d.say(words)}?/A number {d.say(words)}. What is the number?"
             f"/I think of a number, {d.say(did)} and get {result}. What is the number?"
             f"/I have a number. I {d.say(did)} and get {result}. Which number is it?/{told}. What is the number?"
-            f"/If I {d.say(did)} to NO".replace(f"/If I {d.say(did)} to NO", "").split("/If I")[0]
         ), work
     words = {
         "+": f"What must be added to {a} to get {result}?/What do I add to {a} to get {result}?"
