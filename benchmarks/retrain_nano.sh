@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Retrain nano for short questions, then its family, and measure both (one GPU; every stage takes up to ten minutes).
 #
-#   benchmarks/retrain_nano.sh base    OUT   third stage from the shipped weights
+#   benchmarks/retrain_nano.sh base    OUT   one stage of the base: RECIPE, from INIT's result (or the shipped weights for it)
 #   benchmarks/retrain_nano.sh quality OUT   the base's short questions and its test split
 #   benchmarks/retrain_nano.sh family  OUT   four adapters, two heads and two controls, three at a time; short questions
 #   benchmarks/retrain_nano.sh members OUT   instead of family: adapters and heads alone, nothing decoded
@@ -21,6 +21,7 @@ mkdir -p "$out" "$small"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 nano=dlmsample/models/nano
+recipe=${RECIPE:-nano_questions}
 members="random_t2t self_generated_t2t scope mdm fca uniform"
 controls="copying masks"
 
@@ -66,13 +67,13 @@ short_questions() {
 }
 
 base() {
-  if [ ! -e runs/nano/final/model.safetensors ]; then
-    mkdir -p runs/nano/final
-    cp "$nano"/*.json "$nano"/*.jinja "$nano"/model.safetensors runs/nano/final/
+  local init=runs/${INIT:-nano_short}/final run=runs/$recipe
+  if [ ! -e "$init/model.safetensors" ]; then
+    mkdir -p "$init"
+    cp "$nano"/*.json "$nano"/*.jinja "$nano"/model.safetensors "$init/"
   fi
-  local run=runs/nano_short
   say training
-  "$python" -m dlmsample.train --recipe nano_short --out "$run" --max-minutes "${MINUTES:-7.2}" "${settings[@]/#/--set=}"
+  "$python" -m dlmsample.train --recipe "$recipe" --out "$run" --max-minutes "${MINUTES:-7.2}" "${settings[@]/#/--set=}"
   if [ ! -e "$run/final/model.safetensors" ]; then
     say "not finished: exporting the last checkpoint"
     "$python" -m dlmsample.train export "$(find "$run" -maxdepth 1 -name 'checkpoint-*' | sort -V | tail -n 1)" "$run/final"
@@ -85,7 +86,7 @@ base() {
 
 # How good the base is: first the short questions, then the test split.
 quality() {
-  local run=runs/nano_short
+  local run=runs/$recipe
   local made=(training.json config.json README.md metrics.jsonl)
   say short questions
   short_questions base --model "$run/final"

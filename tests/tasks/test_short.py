@@ -73,7 +73,7 @@ def test_no_rare_form_of_a_question_is_blank(kind: object) -> None:
 
 
 def test_letters_of_some_script_are_never_spaces_alone() -> None:
-    assert all(everyday.letters(module.stream(f"letters/{index}")).strip() for index in range(3000))
+    assert all(everyday.letters(module.stream(f"letters/{index}")).strip() for index in range(6000))
 
 
 def test_texts_differ_and_are_of_many_kinds() -> None:

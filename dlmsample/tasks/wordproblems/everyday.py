@@ -74,7 +74,7 @@ _TALK = (
     "Please {w} the {w} and {w}.",
     "Can you {w} a {w}?",
 )
-_ALPHABETS = ((32, 127), (97, 123), (0xC0, 0x180), (0x391, 0x3C9), (0x410, 0x450), (0x4E00, 0x4F00), (0x1F600, 0x1F640))
+_ALPHABETS = ((33, 127), (97, 123), (0xC0, 0x180), (0x391, 0x3C9), (0x410, 0x450), (0x4E00, 0x4F00), (0x1F600, 0x1F640))
 
 
 def problem(split: str, index: int, seed: int = 0) -> Example:
