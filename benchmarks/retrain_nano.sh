@@ -21,7 +21,7 @@ mkdir -p "$out" "$small"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 nano=dlmsample/models/nano
-recipe=${RECIPE:-nano_questions}
+recipe=${RECIPE:-nano_short}
 members="random_t2t self_generated_t2t scope mdm fca uniform"
 controls="copying masks"
 
@@ -67,7 +67,7 @@ short_questions() {
 }
 
 base() {
-  local init=runs/${INIT:-nano_short}/final run=runs/$recipe
+  local init=runs/${INIT:-nano}/final run=runs/$recipe
   if [ ! -e "$init/model.safetensors" ]; then
     mkdir -p "$init"
     cp "$nano"/*.json "$nano"/*.jinja "$nano"/model.safetensors "$init/"
