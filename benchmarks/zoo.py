@@ -1,8 +1,8 @@
 """Which sampler wins at which budget of forwards with which training: every policy on every nano checkpoint.
 
-    python -m benchmarks.zoo --device cuda --workers 3 --minutes 8.5 --out runs/zoo --json benchmarks/results/zoo.json
+    python -m benchmarks.zoo --device cuda --workers 3 --tf32 --minutes 8 --json benchmarks/results/zoo.json
     python -m benchmarks.zoo --limit 2 --only nano --policy unmask --policy t2t      # a trial on a CPU
-    python docs/make_zoo.py                                                          # docs/results/zoo.md from the JSON
+    python docs/make_zoo.py      # docs/results/zoo.md from the JSON
 
 The same command again goes on where it stopped; ``--minutes`` ends it in good order, and the JSON says how many cells
 are left. The order of work:
@@ -29,7 +29,7 @@ import json
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
 from importlib.metadata import version
@@ -40,6 +40,7 @@ import numpy as np
 import torch
 
 import dlmsample as ds
+from benchmarks.book import Book
 from benchmarks.quality import device_name
 from benchmarks.zoo_figures import BUDGETS, figures, tuned
 from dlmsample.ablate.spec import cells, identity
@@ -120,14 +121,15 @@ def on_test(cell: Cell, options: argparse.Namespace) -> Cell:
 
 
 @cache
-def _model(entry: CheckpointEntry, device: str | None) -> ds.Denoiser:
-    return ds.load(entry.model, entry.adapter, entry.head, device=device, dtype=entry.dtype)
+def _model(name: str, adapter: str | None, head: str | None, dtype: str | None, device: str | None) -> ds.Denoiser:
+    return ds.load(name, adapter, head, device=device, dtype=dtype)
 
 
 def measure(cell: Cell) -> dict[str, Any]:
     """Decode the cell's problems: its figures, and which answers are right (bits in hexadecimal)."""
     torch.backends.cuda.matmul.allow_tf32 = cell.tf32
-    model = _model(cell.checkpoint, cell.device)
+    entry = cell.checkpoint
+    model = _model(entry.model, entry.adapter, entry.head, entry.dtype, cell.device)
     task = ds.tasks.load("wordproblems", split=cell.split, limit=cell.problems)
     examples = list(task)
     policy = ds.policy(cell.policy, **cell.options)
@@ -136,6 +138,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     out = sampler.generate([e.prompt for e in examples], max_new_tokens=cell.new)
     seconds = time.perf_counter() - begun
     sampler.release()
+    torch.cuda.empty_cache()  # other workers share the GPU
     right = [task.score(e, t).correct for e, t in zip(examples, out.texts, strict=True)]
     means = {name: sum(getattr(s, name) for s in out.stats) / len(examples) for name in FIGURES}
     return {
@@ -153,27 +156,6 @@ def _begin(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-class Book:
-    """What has been measured: a line of JSON for each cell in ``cells.jsonl``, read again by a later call."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "cells.jsonl"
-        lines = self._path.read_text(encoding="utf-8").splitlines() if self._path.exists() else []
-        whole = [line for line in lines if line.endswith("}")]  # the last may be cut short
-        self.rows: dict[str, dict[str, Any]] = {row["key"]: row for row in map(json.loads, whole)}
-
-    def add(self, row: dict[str, Any]) -> None:
-        self.rows[row["key"]] = row
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("\n" * (file.tell() > 0) + json.dumps(row))
-
-    def of(self, wanted: Iterable[Cell]) -> list[dict[str, Any]]:
-        """Those of the cells that have been measured; the labels are the grid's of now."""
-        found = ((cell, self.rows.get(cell.key)) for cell in wanted)
-        return [{**row, **cell.about()} for cell, row in found if row is not None]
-
-
 class Work:
     """Cells measured in this process, or in several of their own, until the time is up."""
 
@@ -188,6 +170,7 @@ class Work:
 
     def do(self, wanted: Sequence[Cell]) -> int:
         """Measure what is not in the book; how many are left."""
+        wanted = list({cell.key: cell for cell in wanted}.values())
         todo = [cell for cell in wanted if cell.key not in self._book.rows and cell.key not in self.failed]
         for at, (cell, row) in enumerate(self._rows(todo), 1):
             if isinstance(row, dict):
@@ -247,7 +230,9 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("grid", nargs="?", default="examples/zoo_on_nano.yaml")
     parser.add_argument("--problems", type=int, default=1000, help="of the test split")
     parser.add_argument("--limit", type=int, default=None, help="problems of both splits, for a trial")
-    parser.add_argument("--batch-size", type=int, default=None, help="default: the grid's, and all test problems at once")
+    parser.add_argument(
+        "--batch-size", type=int, default=None, help="default: the grid's, and all test problems at once"
+    )
     parser.add_argument("--device", default=None)
     parser.add_argument("--workers", type=int, default=0, help="processes on the device; 0: this one")
     parser.add_argument("--tf32", action="store_true", help="float32 products by TensorFloat-32, on a GPU")
@@ -271,7 +256,7 @@ def main(args: Sequence[str] | None = None) -> int:
         chosen = tuned(book.of(trials)) if not left else []
         # the budgets in the middle first, so that a run cut short says most
         first = sorted(chosen, key=lambda row: (24, 48, 32, 16, 64).index(row["budget"]))
-        finals = list({by_key[row["key"]].key: by_key[row["key"]] for row in first}.values())
+        finals = [by_key[row["key"]] for row in first]
         defaults = [by_key[cell.key] for cell in trials if cell.default]
         checked = check_tf32(defaults[0], book, work) if not left and defaults else None
         left += work.do([*finals, *defaults])

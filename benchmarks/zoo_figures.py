@@ -128,32 +128,29 @@ def _comparisons(by_key: dict[str, Row], chosen: Sequence[Row]) -> list[Row]:
 
 
 def _best(by_key: dict[str, Row], chosen: Sequence[Row]) -> Iterator[Row]:
-    """For each checkpoint and budget, and for each budget over all of them, the most accurate tuned policy.
+    """For each budget and checkpoint, and for each budget over all of them (``all``), the most accurate tuned policy.
 
     Beside it the others whose paired 95 % interval against it, corrected for nothing, holds 0.
     """
-    for budget in BUDGETS:
-        rows = [row for row in chosen if row["budget"] == budget]
-        places = list(dict.fromkeys(row["checkpoint"] for row in rows))
-        for place in (*places, None):
-            ranked = sorted(
-                (row for row in rows if place in (None, row["checkpoint"])),
-                key=lambda row: (-by_key[row["key"]]["accuracy"], by_key[row["key"]]["nfe"]),
-            )
-            if not ranked:
-                continue
-            first, *others = ranked
-            won = by_key[first["key"]]
-            close = []
-            if others:
-                differences = np.stack([_right(won) - _right(by_key[row["key"]]) for row in others], 1)
-                low, _ = paired_bootstrap(differences)
-                close = [row for row, least in zip(others, low, strict=True) if least <= 0]
-            yield {
-                "budget": budget,
-                "among": place or "all",
-                **{name: first[name] for name in ("checkpoint", "policy", "label")},
-                "accuracy": won["accuracy"],
-                "nfe": won["nfe"],
-                "close": [f"{row['checkpoint']} {row['policy']}" for row in close],
-            }
+    ranked = sorted(chosen, key=lambda row: (-by_key[row["key"]]["accuracy"], by_key[row["key"]]["nfe"]))
+    groups = {
+        (budget, place): rows
+        for budget in BUDGETS
+        for place in (*dict.fromkeys(row["checkpoint"] for row in chosen), "all")
+        if (rows := [r for r in ranked if r["budget"] == budget and place in ("all", r["checkpoint"])])
+    }
+    if not groups:
+        return
+    right = {key: _right(row) for key, row in by_key.items()}
+    columns = [right[rows[0]["key"]] - right[row["key"]] for rows in groups.values() for row in rows]
+    low = iter(paired_bootstrap(np.stack(columns, 1))[0])  # one call: its draws are the same for every column
+    for (budget, place), rows in groups.items():
+        first = rows[0]
+        close = [row for row, least in zip(rows, low, strict=False) if least <= 0][1:]
+        yield {
+            "budget": budget,
+            "among": place,
+            **{name: first[name] for name in ("checkpoint", "policy", "label")},
+            **{name: by_key[first["key"]][name] for name in ("accuracy", "nfe")},
+            "close": [f"{row['checkpoint']} {row['policy']}" for row in close],
+        }
