@@ -85,7 +85,7 @@ def chat(given: ChatOptions) -> None:
         raise ValueError(f"{model.name} has no tokenizer to chat with: put its files into the folder")
     if chosen.note:
         screen.note(chosen.note)
-    from dlmsample.cli.serving.session import ChatReply, ChatSession
+    from dlmsample.cli.serving.session import ChatSession
 
     asked = {"block_length": block_length, **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")}}
     sampling = {**chosen.options, **{name: value for name, value in asked.items() if value is not None}}
