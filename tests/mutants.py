@@ -446,6 +446,12 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("& (pred.token != state.held)", ""),
         ("lowest(log_p, other", "lowest(-log_p, other"),
     ],
+    ("zoo/proseco.py", "tests/zoo -k proseco"): [
+        ("block.step - state.made", "block.step"),
+        ("(now.step + 1) % self.every", "now.step % self.every"),
+        ("(state.round < self.max_corrections) & changed", "(state.round < self.max_corrections)"),
+        ("hidden | (drafted & block.editable)", "hidden"),
+    ],
 }
 MUTANTS = list(_mutants())
 
