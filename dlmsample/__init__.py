@@ -123,6 +123,7 @@ __all__ = [
     "PCSampler",
     "Policy",
     "Prediction",
+    "ProSeCo",
     "Prophet",
     "ReMDM",
     "RowStats",

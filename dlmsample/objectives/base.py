@@ -27,7 +27,7 @@ OBJECTIVES = Registry(
         "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
         "scope": "dlmsample.objectives.scope:SCOPE",
         "fca": "dlmsample.objectives.fca:FCA",
-        "proseco": "dlmsample.objectives.proseco:ProSeCo",
+        "proseco": "dlmsample.objectives.proseco:SelfCorrection",
     },
 )
 

@@ -13,7 +13,7 @@ from dlmsample.objectives.base import Apart, Batch, Corrupted, Draft, Objective,
 from dlmsample.objectives.draws import MASK, RATE, Draws, candidates
 
 
-class ProSeCo(Objective):
+class SelfCorrection(Objective):
     """Predict what is masked, and gold everywhere from a full text in which the masks hold the model's own guesses.
 
     Rule (arXiv:2602.11590, Algorithm 1): ``t ~ U(0, 1)``, ``p = (1 - eps) t + eps``; each of the L editable tokens
@@ -37,7 +37,8 @@ class ProSeCo(Objective):
         >>> from dlmsample.objectives.base import Batch, Ids
         >>> clean, every = torch.tensor([[5, 6, 7, 8]]), torch.ones(1, 4, dtype=torch.bool)
         >>> always_six = lambda tokens: torch.eye(40)[torch.full_like(tokens, 6)]
-        >>> out = ProSeCo(eps=1.0).corrupt(Batch(clean, every, torch.tensor([3]), Ids(2, (0, 1, 2), 40)), always_six)
+        >>> batch = Batch(clean, every, torch.tensor([3]), Ids(2, (0, 1, 2), 40))
+        >>> out = SelfCorrection(eps=1.0).corrupt(batch, always_six)
         >>> out.apart.input.tolist(), out.input.tolist(), out.weights.sum().item()
         ([[2, 2, 2, 2]], [[6, 6, 6, 6]], 1.0)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.objectives.fca import FCA
-from dlmsample.objectives.proseco import ProSeCo
+from dlmsample.objectives.proseco import SelfCorrection
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
 from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
@@ -198,7 +198,7 @@ def fca(rule: FCA, row: Row, model: Model) -> Result:
     return Result(tokens, weights, {**sets, "demasked": sorted(first)}, (x_t, demask))
 
 
-def proseco(rule: ProSeCo, row: Row, model: Model) -> Result:
+def proseco(rule: SelfCorrection, row: Row, model: Model) -> Result:
     rate = {c: (1 - rule.eps) * row.u(1, c) + rule.eps for c in set(row.canvas)}
     masked = [i for i in row.answer if row.u(2, i) < rate[row.canvas[i]]]
     z_t = [IDS.mask if i in masked else x for i, x in enumerate(row.clean)]

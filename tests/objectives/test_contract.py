@@ -12,7 +12,7 @@ from dlmsample.objectives.base import Batch, Corrupted, Ids, Objective, Outputs,
 from dlmsample.objectives.draws import random_token
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.mdm import MDM
-from dlmsample.objectives.proseco import ProSeCo
+from dlmsample.objectives.proseco import SelfCorrection
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
 from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
@@ -142,7 +142,7 @@ def test_runs_without_reading_the_device(rule: Objective, with_blocks: bool) -> 
         assert out.weights.dtype == torch.float32
         logits, error = torch.zeros(3, 14, VOCAB, dtype=torch.bfloat16), torch.zeros(3, 14, dtype=torch.bfloat16)
         output = {1: error if "error" in rule.needs else logits, 2: Outputs(logits, error)}[len(rule.needs)]
-        output = Outputs(logits, of_input=logits) if isinstance(rule, ProSeCo) else output
+        output = Outputs(logits, of_input=logits) if isinstance(rule, SelfCorrection) else output
         loss, _ = rule.loss(output, out)
         assert loss.shape == ()
         assert loss.dtype == torch.float32

@@ -7,7 +7,7 @@ import torch
 
 from dlmsample.objectives.base import Batch, Outputs
 from dlmsample.objectives.mdm import MDM
-from dlmsample.objectives.proseco import ProSeCo
+from dlmsample.objectives.proseco import SelfCorrection
 from tests.objectives.common import IDS, VOCAB, Toy, rows
 
 
@@ -16,7 +16,7 @@ def test_without_the_corrector_it_is_mdm() -> None:
     logits = torch.randn(40, 20, VOCAB, generator=torch.Generator().manual_seed(1))
     for given in (None, blocks):
         batch = Batch(clean, editable, keys, IDS, given)
-        rule, plain = ProSeCo(eps=0.2, corrector_weight=0), MDM(eps=0.2)
+        rule, plain = SelfCorrection(eps=0.2, corrector_weight=0), MDM(eps=0.2)
         ours, mdm = rule.corrupt(batch, Toy()), plain.corrupt(batch)
         assert ours.apart is not None
         assert torch.equal(ours.apart.input, mdm.input)
@@ -27,7 +27,7 @@ def test_without_the_corrector_it_is_mdm() -> None:
 def test_visible_tokens_enter_the_draft_as_they_are() -> None:
     clean, editable, keys, _ = rows(40, 20)
     batch = Batch(clean, editable, keys, IDS)
-    kept, argmaxes = (ProSeCo(drafts=drafts).corrupt(batch, Toy()) for drafts in ("masked", "all"))
+    kept, argmaxes = (SelfCorrection(drafts=drafts).corrupt(batch, Toy()) for drafts in ("masked", "all"))
     shown = editable & ~kept.sets["demasked"]
     assert torch.equal(kept.input[shown], clean[shown])
     assert (argmaxes.input[shown] != clean[shown]).any()
@@ -37,7 +37,7 @@ def test_visible_tokens_enter_the_draft_as_they_are() -> None:
 
 def test_one_text_alone_is_refused() -> None:
     clean, editable, keys, _ = rows(4, 12)
-    rule = ProSeCo()
+    rule = SelfCorrection()
     out = rule.corrupt(Batch(clean, editable, keys, IDS), Toy())
     for given in (torch.zeros(4, 12, VOCAB), Outputs(torch.zeros(4, 12, VOCAB), torch.zeros(4, 12))):
         with pytest.raises(ValueError, match="the logits of two texts"):
