@@ -77,6 +77,7 @@ SETTINGS = (
     *(Setting(f"unmask:tokens_per_step=2,score={score}") for score in ("margin", "entropy", "random")),
     *(Setting(name) for name in ("klass:threshold=0.5,kl=0.05", "credit:threshold=0.6", "saber", "pc_sampler")),
     *(Setting(name) for name in ("prophet:steps=24,early=4", "core:steps=24,every=2,protect=4")),
+    Setting("proseco:steps=24,max_corrections=2"),
     *(Setting(name) for name in ("rcr:steps=24", "p2:steps=24,eta=0.5", "tolerator:steps=12,rounds=12", "wino")),
     *(Setting(f"remdm:steps=24,sigma={sigma}") for sigma in ("cap,eta=0.05", "rescale,eta=0.1", "conf")),
     *(Setting(f"t2t{rest}") for rest in ("", ":fill_threshold=0.3,edit_threshold=0.0", ":edit_threshold=null")),

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dlmsample.policies.zoo.p2 import P2 as P2
     from dlmsample.policies.zoo.pc_sampler import PCSampler as PCSampler
     from dlmsample.policies.zoo.prophet import Prophet as Prophet
+    from dlmsample.policies.zoo.proseco import ProSeCo as ProSeCo
     from dlmsample.policies.zoo.rcr import RCR as RCR
     from dlmsample.policies.zoo.remdm import ReMDM as ReMDM
     from dlmsample.policies.zoo.saber import Saber as Saber
@@ -71,6 +72,7 @@ _EXPORTS = {
     "PCSampler": "policies.zoo.pc_sampler",
     "Policy": "policies.base",
     "Prediction": "types",
+    "ProSeCo": "policies.zoo.proseco",
     "Prophet": "policies.zoo.prophet",
     "RCR": "policies.zoo.rcr",
     "ReMDM": "policies.zoo.remdm",
@@ -121,6 +123,7 @@ __all__ = [
     "PCSampler",
     "Policy",
     "Prediction",
+    "ProSeCo",
     "Prophet",
     "ReMDM",
     "RowStats",

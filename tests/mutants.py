@@ -287,6 +287,12 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("draws.beta22(d.BETA)", "draws.per_canvas(d.BETA)"),
         ("committed = hidden & own & (", "committed = hidden & ("),
     ],
+    ("objectives/proseco.py", f"{_LOOPS} tests/objectives/test_proseco.py"): [
+        ('editable if self.drafts == "all" else masked', "masked"),
+        ("scale if self.weighted else 1 / length", "scale"),
+        ("torch.where(masked, scale, 0.0)", "scale"),
+        ('sets["wrong"], correcting, -torch', 'sets["right"], correcting, -torch'),
+    ],
     ("fca.py", _LOOPS): [
         ("t = (1 - step) * draws.per_canvas(d.RATE)", "t = draws.per_canvas(d.RATE)"),
         ("< later / (1 - t)", "< later"),
@@ -445,6 +451,12 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("block.step - state.probes)", "block.step)"),
         ("& (pred.token != state.held)", ""),
         ("lowest(log_p, other", "lowest(-log_p, other"),
+    ],
+    ("zoo/proseco.py", "tests/zoo -k proseco"): [
+        ("block.step - state.made", "block.step"),
+        ("(now.step + 1) % self.every", "now.step % self.every"),
+        ("(state.round < self.max_corrections) & changed", "(state.round < self.max_corrections)"),
+        ("hidden | (drafted & block.editable)", "hidden"),
     ],
 }
 MUTANTS = list(_mutants())

@@ -67,6 +67,8 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("saber", {"tokens_per_step": 3, "per_remask": 2, "eos": "confidence"}),
     ("core", {"steps": 10, "every": 2, "candidates": 3, "protect": 2, "min_prob": 0.0}),
     ("core", {"steps": 13, "every": 1, "max_revisions": 2, "start": 0.0, "stop": 1.0, "protect": 0, "min_prob": 0.1}),
+    ("proseco", {"steps": 7}),
+    ("proseco", {"steps": 30, "every": 1, "max_corrections": 2, "eos": "confidence"}),
 ]
 assert oracle_training_free  # imported so that the oracle knows its rules
 IDS = [f"{name}-{'-'.join(f'{k}={v}' for k, v in options.items()) or 'default'}" for name, options in SETTINGS]

@@ -70,6 +70,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"steps": 10, "every": 2, "candidates": 3, "protect": 2},
         {"steps": 12, "every": 1, "start": 0.0, "stop": 1.0, "max_revisions": 2, "protect": 0, "min_prob": 0.0},
     ],
+    "proseco": [{"steps": 10}, {"steps": 30, "every": 1, "max_corrections": 2, "eos": "confidence"}],
 }
 #: Chains that are no named policy, and options that came after the golden outputs.
 CHAINS: list[Policy] = [

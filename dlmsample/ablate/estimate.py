@@ -175,11 +175,14 @@ def fewest(cell: Cell) -> int:
     sure, zero = torch.full(shape, 0.999), torch.zeros(shape)
     odds = torch.linspace(1e-4, 1e-3, shape[1]).expand(shape)
     token = torch.ones_like(block.tokens)
-    pred = Prediction(token, sure, odds, sure, odds, entropy=zero, margin=sure, error=zero)
+    pred = Prediction(token, sure, odds, sure, odds, zero, sure, zero, loo_prob=sure, gap=-odds.log(), kl=zero)
+    pred = pred._replace(listed=torch.ones(shape))
     state, running, steps = rule.init(block), torch.ones_like(block.step, dtype=torch.bool), 0
     while bool(running.any()):
         steps += int(running.sum())
-        state, update = rule.step(state, block, pred)
+        ids = rule.asks(state, block).ids
+        asked = None if ids is None else torch.full(ids.shape, 0.999).log()
+        state, update = rule.step(state, block, pred._replace(asked=asked))
         block = block._replace(tokens=update.tokens, step=block.step + 1)
         running &= ~update.done & (block.step < most)
     return steps

@@ -27,6 +27,7 @@ OBJECTIVES = Registry(
         "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
         "scope": "dlmsample.objectives.scope:SCOPE",
         "fca": "dlmsample.objectives.fca:FCA",
+        "proseco": "dlmsample.objectives.proseco:SelfCorrection",
     },
 )
 
@@ -83,16 +84,18 @@ class Corrupted(NamedTuple):
     sets: dict[str, Tensor]
     """Named boolean position sets, for metrics and diagnostics."""
     apart: Apart | None = None
-    """Where the logits are those of another input: a second forward."""
+    """Where logits are those of another input: a second forward. The first one gives errors, or logits as well."""
 
 
 class Outputs(NamedTuple):
-    """What the model gives to an objective that reads both."""
+    """What the model gives to an objective that reads two things of it."""
 
     logits: Tensor
     """``[row, pos, vocab]``; of ``Corrupted.apart``'s input where there is one."""
-    error: Tensor
+    error: Tensor | None = None
     """``[row, pos]`` error logit of the correction head."""
+    of_input: Tensor | None = None
+    """``[row, pos, vocab]``, logits of ``Corrupted.input`` where ``logits`` are of ``apart`` and no error is read."""
 
 
 class Objective(Options, ABC):

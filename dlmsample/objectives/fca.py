@@ -125,9 +125,11 @@ class FCA(Objective):
         """
         if self.gamma is not None and not isinstance(output, Outputs):
             raise ValueError("FCA(gamma=...) trains jointly: pass Outputs(logits, error), or gamma=None")
-        error = (output.error if isinstance(output, Outputs) else output).float()
-        if error.shape != corrupted.weights.shape:
-            raise ValueError(f"FCA reads error logits [row, pos], not {list(error.shape)}: give a correction head's")
+        error = output.error if isinstance(output, Outputs) else output
+        if error is None or error.shape != corrupted.weights.shape:
+            got = None if error is None else list(error.shape)
+            raise ValueError(f"FCA reads error logits [row, pos], not {got}: give a correction head's")
+        error = error.float()
         sets = corrupted.sets
         label = sets["wrong"].float()
         term = F.binary_cross_entropy_with_logits(error, label, reduction="none")

@@ -31,6 +31,7 @@ POLICIES = Registry(
         "credit": "dlmsample.policies.zoo.credit:CreditDecoding",
         "saber": "dlmsample.policies.zoo.saber:Saber",
         "core": "dlmsample.policies.zoo.core:CoRe",
+        "proseco": "dlmsample.policies.zoo.proseco:ProSeCo",
     },
 )
 

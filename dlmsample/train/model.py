@@ -153,8 +153,10 @@ def loss_of(
     corrupted = corrupt(objective, model, batch, ids, dropout)
     if corrupted.apart is None:
         return objective.loss(model(batch, corrupted.input, needs), corrupted)
-    apart = model(batch, corrupted.apart.input, _LOGITS)  # of another input than the error
-    return objective.loss(Outputs(apart, model(batch, corrupted.input, frozenset({"error"}))), corrupted)
+    apart = model(batch, corrupted.apart.input, _LOGITS)
+    if "error" in needs:
+        return objective.loss(Outputs(apart, model(batch, corrupted.input, frozenset({"error"}))), corrupted)
+    return objective.loss(Outputs(apart, of_input=model(batch, corrupted.input, _LOGITS)), corrupted)
 
 
 def build_model(config: TrainConfig, device: torch.device | str = "cpu") -> StreamModel:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import dlmsample as ds
 from dlmsample.ablate import estimate as estimates
 from dlmsample.ablate import run as runs
 from dlmsample.ablate.estimate import bound, estimate, fewest
@@ -199,6 +200,14 @@ def test_fewest_and_most_steps_of_all_blocks(policy: str, least: int, most: int,
     text = f"{{name: b, tasks: [{{name: wordproblems, limit: 1}}], checkpoints: [{{model: {tiny_folder}}}], "
     (cell,) = resolve(parse(f"{text} max_new_tokens: 16, policies: [{{policy: {policy}}}]}}")).cells
     assert (fewest(cell), bound(cell)) == (least, most)
+
+
+@pytest.mark.parametrize("policy", ds.list_policies())
+def test_every_policy_can_be_counted(policy: str, tiny_folder: Path) -> None:
+    """Whatever numbers it reads of a prediction: a margin, a gap, what it asks for."""
+    options = {"scorer": "random"} if policy == "dsc" else {}
+    (cell,) = resolve(made(tiny_folder, policies=[{"policy": policy, **options}])).cells
+    assert 1 <= fewest(cell) <= bound(cell)
 
 
 def test_an_estimate_counts_the_steps_of_a_policy_once(

@@ -37,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "credit": {"threshold": 0.3, "fusion": 2.0},
     "saber": {},
     "core": {"steps": 9, "every": 1, "start": 0.0, "stop": 1.0, "candidates": 2, "protect": 0, "min_prob": 0.0},
+    "proseco": {"steps": 6, "max_corrections": 2},
 }
 assert oracle_training_free  # imported so that the oracle knows its rules
 #: None is empty: all masks alike give every position the same numbers, and rounding decides.

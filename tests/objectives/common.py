@@ -10,6 +10,7 @@ from torch import Tensor
 from dlmsample.objectives.base import Ids, Objective, Outputs
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.mdm import MDM
+from dlmsample.objectives.proseco import SelfCorrection
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
 from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
@@ -38,6 +39,9 @@ VARIANTS: dict[str, Objective] = {
     "fca-uniform": FCA(artefacts="uniform"),
     "fca-prism": FCA(artefacts="prism", steps=2),
     "fca-joint": FCA(gamma=0.7),
+    "proseco": SelfCorrection(),
+    "proseco-all": SelfCorrection(eps=0.5, corrector_weight=0.3, weighted=False, drafts="all"),
+    "proseco-errors": SelfCorrection(errors_upweighted=True),
 }
 
 
@@ -83,4 +87,6 @@ def outputs(rule: Objective, shape: tuple[int, int], seed: int = 3) -> Tensor | 
     error = torch.randn(*shape, generator=g).requires_grad_()
     if rule.needs == {"error"}:
         return error
+    if isinstance(rule, SelfCorrection):
+        return Outputs(logits, of_input=torch.randn(*shape, VOCAB, generator=g).requires_grad_())
     return logits if rule.needs == {"logits"} else Outputs(logits, error)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.objectives.fca import FCA
+from dlmsample.objectives.proseco import SelfCorrection
 from dlmsample.objectives.random_t2t import RandomT2T
 from dlmsample.objectives.scope import SCOPE
 from dlmsample.objectives.self_generated_t2t import SelfGeneratedT2T
@@ -197,4 +198,24 @@ def fca(rule: FCA, row: Row, model: Model) -> Result:
     return Result(tokens, weights, {**sets, "demasked": sorted(first)}, (x_t, demask))
 
 
-LOOPS = {"random_t2t": random_t2t, "self_generated_t2t": self_generated_t2t, "scope": scope, "fca": fca}
+def proseco(rule: SelfCorrection, row: Row, model: Model) -> Result:
+    rate = {c: (1 - rule.eps) * row.u(1, c) + rule.eps for c in set(row.canvas)}
+    masked = [i for i in row.answer if row.u(2, i) < rate[row.canvas[i]]]
+    z_t = [IDS.mask if i in masked else x for i, x in enumerate(row.clean)]
+    logits = model(z_t)
+    guessed = row.answer if rule.drafts == "all" else masked
+    tokens = [candidate(row, logits, i, 0)[0] if i in guessed else x for i, x in enumerate(row.clean)]
+    own, demask = [0.0] * len(tokens), [0.0] * len(tokens)
+    for i in row.answer:
+        weight = 1 / rate[row.canvas[i]] / len(row.answer)
+        own[i] = rule.corrector_weight * (weight if rule.weighted else 1 / len(row.answer))
+        demask[i] = weight if i in masked else 0.0
+    wrong = [i for i in row.answer if tokens[i] != row.clean[i]]
+    sets = {"demasked": masked, "wrong": wrong, "right": [i for i in row.answer if i not in wrong]}
+    return Result(tokens, own, sets, (z_t, demask))
+
+
+LOOPS = {
+    **{"random_t2t": random_t2t, "self_generated_t2t": self_generated_t2t, "scope": scope, "fca": fca},
+    "proseco": proseco,
+}

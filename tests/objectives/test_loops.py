@@ -37,7 +37,8 @@ def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
         assert out.input[r].tolist() == want.tokens
         assert {key: members[r].nonzero()[:, 0].tolist() for key, members in out.sets.items()} == want.sets
         torch.testing.assert_close(out.weights[r], torch.tensor(want.weights), rtol=1e-5, atol=0)
-        losses.append(loop_loss(output, r, want.tokens, want.weights, clean[r].tolist()))
+        first = output.of_input if isinstance(output, Outputs) and output.of_input is not None else output
+        losses.append(loop_loss(first, r, want.tokens, want.weights, clean[r].tolist(), upweighted(rule)))
         assert (out.apart is None) == (want.apart is None)
         if out.apart is not None and want.apart is not None:
             tokens, weights = want.apart
@@ -49,7 +50,19 @@ def test_equals_the_loops(name: str, with_blocks: bool, full: bool) -> None:
     assert rule.loss(output, out)[0].item() == pytest.approx(sum(losses) / count, rel=1e-5)
 
 
-def loop_loss(output: Tensor | Outputs, r: int, tokens: list[int], weights: list[float], clean: list[int]) -> float:
+def upweighted(rule: object) -> bool:
+    """Whether a right token counts by its probability, not by its logarithm."""
+    return getattr(rule, "errors_upweighted", False)
+
+
+def loop_loss(
+    output: Tensor | Outputs,
+    r: int,
+    tokens: list[int],
+    weights: list[float],
+    clean: list[int],
+    upweighted: bool = False,
+) -> float:
     """Sum of weight times term: binary where there is an error logit and the token is visible."""
     both = isinstance(output, Outputs)
     error = output.error if both else output if output.ndim == 2 else None
@@ -64,6 +77,8 @@ def loop_loss(output: Tensor | Outputs, r: int, tokens: list[int], weights: list
         else:
             scores = logits[r, i].tolist()
             term = math.log(math.fsum(math.exp(x) for x in scores)) - scores[clean[i]]
+            if upweighted and tokens[i] == clean[i]:
+                term = -math.exp(-term)
         total += weight * term
     return total
 

@@ -234,6 +234,7 @@ def test_recorded_commands_name_no_machine() -> None:
         ["objective.name=random_t2t"],
         ["objective.name=self_generated_t2t"],
         ["objective.name=scope", "objective.options.mdm_share=0"],
+        ["objective.name=proseco"],
         [
             "objective.name=fca",
             "objective.options.artefacts=uniform",
@@ -245,7 +246,7 @@ def test_recorded_commands_name_no_machine() -> None:
             "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
         ],
     ],
-    ids=["random_t2t", "self_generated_t2t", "scope", "fca", "joint"],
+    ids=["random_t2t", "self_generated_t2t", "scope", "proseco", "fca", "joint"],
 )
 def test_every_objective_lowers_its_loss(path: Path, tmp_path: Path, changes: list[str]) -> None:
     trainer = Trainer(

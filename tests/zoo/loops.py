@@ -217,6 +217,94 @@ class Tolerator(Rule):
         return after
 
 
+class ProSeCo(Rule):
+    """As the Sampler runs it: each forward of a loop is a step of its own. :func:`decode_proseco` nests them."""
+
+    def __init__(self, block: Block, *, steps: int = 64, every: int = 2, max_corrections: int = 4, eos: str = "none"):
+        super().__init__(block, steps)
+        self.every, self.budget, self.eos_ids = every, max_corrections, oracle.eos_ids_of(eos, block)
+        self.unmasked, self.corrections = 0, 0  # steps that unmasked, forwards of the loop under way
+        self.beneath: list[int] | None = None  # the text under a draft
+        self.longest = min(self.steps, block.n) * (1 + max_corrections)
+
+    def unmask(self, z: list[int], numbers: list[Numbers]) -> list[int]:
+        """The share of the step: what should stand by now under an even split, less what does."""
+        masked, step = self.block.masked(z), self.unmasked
+        goal = sum(oracle.quota(self.block.n, self.steps, s) for s in range(min(step + 1, self.steps)))
+        ranked = oracle.eos_last(oracle.rank_by_confidence(masked, numbers), numbers, self.eos_ids)
+        after = list(z)
+        for i in ranked[: max(1, goal - (self.block.n - len(masked)))]:
+            after[i] = numbers[i].token
+        self.unmasked += 1
+        return after
+
+    def due(self) -> bool:
+        return self.budget > 0 and (self.unmasked + 1) % self.every == 0
+
+    def corrected(self, beneath: list[int], draft: list[int]) -> list[int]:
+        """The text with the draft's tokens where it shows any."""
+        masked = self.block.masked(beneath)
+        return [z if i in masked else token for i, (z, token) in enumerate(zip(beneath, draft, strict=True))]
+
+    def update(self, step: int, key: Tensor, z: list[int], numbers: list[Numbers]) -> list[int]:
+        if self.beneath is None:
+            if self.due():
+                self.beneath, self.corrections = list(z), 0
+                masked = self.block.masked(z)
+                return [numbers[i].token if i in masked else token for i, token in enumerate(z)]
+            after = self.unmask(z, numbers)
+        else:
+            self.corrections += 1
+            better = [numbers[i].token if i in self.block.editable else token for i, token in enumerate(z)]
+            if better != z and self.corrections < self.budget:
+                return better
+            after = self.unmask(self.corrected(self.beneath, better), numbers)
+            self.beneath = None
+        self.done = self.is_full(after)
+        return after
+
+    def wants_forward(self, z: list[int]) -> bool:
+        return self.beneath is not None or not self.done
+
+
+def decode_proseco(model: Any, prompt: list[int], options: dict[str, Any], new: int) -> tuple[list[int], int]:
+    """Algorithms 2 and 3 as they are printed, greedy and in one block: the loop lies within its step.
+
+    Returns:
+        the answer, and the number of forwards.
+    """
+    steps, every, budget = options["steps"], options.get("every", 2), options.get("max_corrections", 4)
+    text, forwards = prompt + [model.mask_id] * new, 0
+    mask = oracle.attention_mask(model.attention, [0] * len(prompt) + [1] * new)
+
+    def candidates(canvas: list[int]) -> tuple[list[int], list[float]]:
+        """What the model would have at each position, and its probability."""
+        logits = oracle.forward(model, canvas, mask).double()
+        logits[:, model.mask_id] = -math.inf
+        best = torch.softmax(logits, -1).max(-1)
+        return best.indices.tolist(), best.values.tolist()
+
+    for step in range(steps):
+        masked = [i for i, token in enumerate(text) if token == model.mask_id]
+        if not masked:
+            break
+        tokens, sure = candidates(text)
+        forwards += 1
+        if budget and (step + 1) % every == 0:
+            draft = [tokens[i] if i in masked else token for i, token in enumerate(text)]
+            for _ in range(budget):
+                tokens, sure = candidates(draft)
+                forwards += 1
+                better = prompt + tokens[len(prompt) :]
+                same, draft = better == draft, better
+                if same:
+                    break
+            text = [model.mask_id if i in masked else draft[i] for i in range(len(text))]
+        for i in sorted(masked, key=lambda i: (-sure[i], i))[: oracle.quota(new, steps, step)]:
+            text[i] = tokens[i]
+    return text[len(prompt) :], forwards
+
+
 class WINO(Rule):
     """Draft wide, verify each visible token by a forward of its own that does not see it, revoke what fails."""
 
@@ -282,5 +370,5 @@ def unseen(model: Any, canvas: list[int], mask: Tensor, position: int) -> Tensor
     return out.logits[0, -1]
 
 
-ZOO = {"rcr": RCR, "p2": P2, "remdm": ReMDM, "tolerator": Tolerator, "wino": WINO}
+ZOO = {"rcr": RCR, "p2": P2, "remdm": ReMDM, "tolerator": Tolerator, "wino": WINO, "proseco": ProSeCo}
 oracle.POLICIES.update(ZOO)  # type: ignore[arg-type]

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Ablations of training on nano: train them, three at a time, and measure them (one GPU; resumable).
+#
+#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/ablations/*.yaml and prism, joint, proseco
+#   benchmarks/train_ablations.sh measure OUT              each beside the shipped member: OUT/ablations.json
+#   benchmarks/train_ablations.sh dry     OUT              both with the smallest numbers, on a CPU
+#
+# A run of an adapter takes 45 s to 2.5 min of an H100, a head's a little less, two minutes at most of them its operating point;
+# three at once fit into its memory. Runs lie in runs/ and go on from their last checkpoint when the stage is called again;
+# MINUTES (8) begins no further run after that time. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE
+# and BATCH say how they are measured. What has ended is packed into OUT/ablations.tar.gz.
+set -euo pipefail
+stage=$1 out=$2
+shift 2
+mkdir -p runs "$out"
+out=$(cd "$out" && pwd)
+python=${PYTHON:-python3}
+began=$SECONDS
+export TORCHINDUCTOR_COMPILE_THREADS=4 TOKENIZERS_PARALLELISM=false
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
+
+say() { echo "$(date -u +%T) $*"; }
+
+names() {
+  local file
+  for file in benchmarks/ablations/*.yaml; do basename "$file" .yaml; done
+  printf '%s\n' prism joint proseco
+}
+
+# Where the run of a name lies: what has a shipped recipe is called as that recipe.
+folder() { case $1 in prism | joint | proseco) echo "runs/nano_$1" ;; *) echo "runs/$1" ;; esac; }
+
+recipe() { case $1 in prism | joint | proseco) echo "nano_$1" ;; *) echo "benchmarks/ablations/$1.yaml" ;; esac; }
+
+train_one() {
+  local run more=()
+  run=$(folder "$1")
+  read -ra more <<< "${SETTINGS:-}"
+  case $1 in prism | joint) read -ra head <<< "${HEAD_SETTINGS:-}" && more+=("${head[@]}") ;; esac
+  "$python" -m dlmsample.train --recipe "$(recipe "$1")" --out "$run" "${more[@]/#/--set=}" > "$run.log" 2>&1 ||
+    { say "$1 failed: $(tail -n 1 "$run.log")"; return 1; }
+  say "$1 done"
+}
+
+pack() {
+  local found=() name run
+  for name in $(names); do
+    run=$(folder "$name")
+    if [ -e "$run/final" ]; then found+=("${run#runs/}/final" "${run#runs/}/metrics.jsonl"); fi
+  done
+  [ ${#found[@]} -eq 0 ] || tar -czf "$out/ablations.tar.gz" -C runs "${found[@]}"
+}
+
+train() {
+  local name running=0
+  # shellcheck disable=SC2046
+  [ $# -gt 0 ] || set -- $(names)
+  for name in "$@"; do
+    if [ -e "$(folder "$name")/final" ]; then continue; fi
+    if [ $((SECONDS - began)) -ge $((${MINUTES:-8} * 60)) ]; then say "no time left for $name and what follows"; break; fi
+    if [ "$running" -ge 3 ]; then
+      wait -n || true
+      running=$((running - 1))
+      pack
+    fi
+    train_one "$name" &
+    running=$((running + 1))
+  done
+  wait || true
+  pack
+}
+
+measure() {
+  "$python" -m benchmarks.trained --limit "${LIMIT:-1000}" --batch-size "${BATCH:-1000}" --device "${DEVICE:-cuda}" \
+    --max-new-tokens "${NEW:-160}" --json "$out/ablations.json"
+}
+
+dry() {
+  export SETTINGS="steps=2 batch_size=4 micro_batches=1 workers=0 compile=false precision=no warmup=1 checkpoint_every=1 sample=null"
+  export HEAD_SETTINGS="head.calibration_rows=4 head.operating.problems=2 head.operating.minutes=1"
+  export LIMIT=2 BATCH=2 DEVICE=cpu NEW=32
+  train "$@"
+  measure
+}
+
+"$stage" "$@"
+say "$stage done"

@@ -1,0 +1,152 @@
+"""Ablations of training on nano: each variant under the sampler it is trained for, against the member that is shipped.
+
+    benchmarks/train_ablations.sh train OUT      # every recipe of benchmarks/ablations, nano_prism, _joint, _proseco
+    python -m benchmarks.trained --device cuda --batch-size 1000 --json benchmarks/results/ablations.json
+
+A variant's weights are taken from RUNS/NAME/final; one that is not there is left out. A comparison is a difference on
+the same problems: a paired bootstrap interval over problems, and McNemar's exact test, corrected after Holm for all of
+them. Each variant is one training run: the intervals are about these weights, not about another seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import dlmsample as ds
+from benchmarks.quality import cell, device_name
+from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
+
+ABLATIONS = Path(__file__).parent / "ablations"
+WHOLE = tuple(f"{policy},block_length=all" for policy in ("d3im:steps=24", "d3im:steps=48", "unmask:steps=24"))
+EDITED = tuple(f"t2t:fill_threshold={t}" for t in (0.3, 0.5, 0.7))
+DSC = tuple(f"dsc:tokens_per_step={k}" for k in (2, 3, 4, 5))
+CORRECTED = (  # 30 and 32 forwards at most, and a plain budget of as many
+    "proseco:steps=24,every=4,max_corrections=1,block_length=all",
+    "proseco:steps=16,every=2,max_corrections=2,block_length=all",
+    "unmask:steps=32,block_length=all",
+)
+
+
+class Variant(NamedTuple):
+    """A run beside the shipped member that it is compared with."""
+
+    name: str  #: of the run's folder
+    adapter: bool
+    head: str | None  #: folder of the run that holds a head
+    member: tuple[str | None, str | None]  #: adapter and head that are shipped
+    policies: tuple[str, ...]
+
+
+def variants() -> Iterator[Variant]:
+    """Every recipe of the folder by its name's beginning, then the heads, joint training and ProSeCo."""
+    groups = {
+        "scope": ("scope", WHOLE),
+        "random_t2t": ("random_t2t", EDITED),
+        "sgt2t": ("self_generated_t2t", EDITED),
+    }
+    for recipe in sorted(ABLATIONS.glob("*.yaml")):
+        member, policies = next(groups[name] for name in groups if recipe.stem.startswith(name))
+        yield Variant(recipe.stem, True, None, (member, None), policies)
+    yield Variant("nano_prism", False, "final", (None, "fca"), DSC)
+    yield Variant("nano_uniform", False, "final", (None, "fca"), DSC)  # RemeDi's errors
+    yield Variant("nano_joint", True, "final/head", (None, "fca"), DSC)
+    yield Variant("nano_proseco", True, None, ("mdm", None), CORRECTED)
+
+
+def comparisons(cells: Sequence[dict[str, Any]], problems: int) -> list[dict[str, Any]]:
+    """Each variant against its member under each policy."""
+    named = {(c["checkpoint"], c["policy"]): c for c in cells}
+    done, chances = [], []
+    for variant in variants():
+        for policy in variant.policies:
+            ours, shipped = named.get((variant.name, policy)), named.get((_label(variant.member), policy))
+            if ours is None or shipped is None:
+                continue
+            one, two = (
+                np.unpackbits(np.frombuffer(bytes.fromhex(c["correct"]), np.uint8))[:problems].astype(np.int64)
+                for c in (ours, shipped)
+            )
+            low, high = (100 * float(bound[0]) for bound in paired_bootstrap((one - two)[:, None]))
+            points = {"points": round(100 * float((one - two).mean()), 1), "low": round(low, 1), "high": round(high, 1)}
+            forwards = {"forwards": ours["nfe"], "member_forwards": shipped["nfe"]}
+            done.append(
+                {"variant": variant.name, "member": shipped["checkpoint"], "policy": policy} | forwards | points
+            )
+            chances.append(sign_flip_test(one - two))
+    return [{**row, "p_holm": p} for row, p in zip(done, holm(chances), strict=True)]
+
+
+def _label(member: tuple[str | None, str | None]) -> str:
+    adapter, head = member
+    return (adapter or "base") + (f"+{head}" if head else "")
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="take variants from RUNS/NAME/final")
+    parser.add_argument("--split", default="test", choices=["valid", "test"])
+    parser.add_argument("--limit", type=int, default=1000)
+    parser.add_argument("--max-new-tokens", type=int, default=160)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--device", default=None)
+    parser.add_argument("--only", action="append", default=[], help="one variant (repeatable)")
+    parser.add_argument("--json", type=Path, default=None, help="write the results here")
+    given = parser.parse_args(args)
+
+    task = ds.tasks.load("wordproblems", split=given.split, limit=given.limit)
+    examples = list(task)
+    cells: list[dict[str, Any]] = []
+    where, known = "CPU", set[tuple[str, str]]()
+    for variant in variants():
+        run = given.runs / variant.name
+        if given.only and variant.name not in given.only:
+            continue
+        if not (run / "final").exists():
+            print(f"no {run / 'final'}: {variant.name} is left out", flush=True)
+            continue
+        head = None if variant.head is None else run / variant.head
+        sides = (
+            (variant.name, run / "final" if variant.adapter else None, head),
+            (_label(variant.member), *variant.member),
+        )
+        for label, adapter, corrector in sides:
+            if all((label, policy) in known for policy in variant.policies):
+                continue
+            model = ds.load("nano", adapter, corrector, device=given.device, dtype="float32")
+            where = device_name(model)
+            print(label, flush=True)
+            for text in variant.policies:
+                if (label, text) in known:
+                    continue
+                known.add((label, text))
+                found, correct = cell(model, task, examples, text, given.batch_size, given.max_new_tokens)
+                cells.append({"checkpoint": label, **found, "correct": np.packbits(correct).tobytes().hex()})
+    compared = comparisons(cells, len(examples))
+    for line in compared:
+        print(
+            "{variant} against {member}, {policy}: {points:+.1f} [{low:+.1f}, {high:+.1f}]".format(**line), flush=True
+        )
+    if given.json is not None:
+        record = {
+            "command": "python -m benchmarks.trained " + " ".join(sys.argv[1:] if args is None else args),
+            "split": given.split,
+            "problems": len(examples),
+            "device": where,
+            "torch": torch.__version__,
+            "dtype": "float32",
+            "cells": cells,
+            "comparisons": compared,
+        }
+        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

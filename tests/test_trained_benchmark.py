@@ -1,0 +1,56 @@
+"""The ablations of training: recipes that differ in the objective alone, and their comparison with what is shipped."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import trained
+from dlmsample.train.config import load, recipe_data
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted((ROOT / "benchmarks" / "ablations").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_ablation_differs_from_its_recipe_in_the_objective_alone(path: Path) -> None:
+    base = re.search(r"^extends: (\w+)$", path.read_text(encoding="utf-8"), re.M)
+    assert base is not None
+    ours, shipped = load(str(path)).identity(), load(base[1]).identity()
+    assert ours.pop("objective") != shipped.pop("objective")
+    assert ours == shipped
+
+
+def test_recipes_of_heads_and_joint_training_are_fcas() -> None:
+    assert recipe_data("nano_prism")["objective"] == {"name": "fca", "options": {"artefacts": "prism"}}
+    assert load("nano_remedi").identity() == load("nano_uniform").identity()
+    joint, adapter = load("nano_joint"), load("nano_mdm")
+    assert (joint.head, joint.lora) == (load("nano_fca").head, adapter.lora)
+
+
+def test_every_ablation_is_measured_under_its_own_sampler() -> None:
+    found = {variant.name: variant for variant in trained.variants()}
+    assert found.keys() == {path.stem for path in FILES} | {"nano_prism", "nano_uniform", "nano_joint", "nano_proseco"}
+    for path in FILES:
+        sample = load(str(path)).sample
+        assert sample is not None
+        assert found[path.stem].policies[0].startswith(sample.policy)
+
+
+def test_comparisons_are_with_the_member_under_the_same_policy() -> None:
+    right = np.random.default_rng(0).random((2, 200)) < [[0.5], [0.9]]
+
+    def cell(label: str, policy: str, answers: Any) -> dict[str, Any]:
+        packed = np.packbits(answers).tobytes().hex()
+        return {"checkpoint": label, "policy": policy, "nfe": 9.0, "correct": packed}
+
+    one, two = trained.WHOLE[:2]
+    cells = [cell("scope_t0", one, right[1]), cell("scope", one, right[0]), cell("scope_t0", two, right[1])]
+    (found,) = trained.comparisons(cells, 200)
+    assert (found["variant"], found["member"], found["policy"]) == ("scope_t0", "scope", one)
+    assert found["low"] > 0
+    assert found["points"] == pytest.approx(100 * (right[1].mean() - right[0].mean()), abs=0.06)
