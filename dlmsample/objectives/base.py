@@ -27,6 +27,7 @@ OBJECTIVES = Registry(
         "self_generated_t2t": "dlmsample.objectives.self_generated_t2t:SelfGeneratedT2T",
         "scope": "dlmsample.objectives.scope:SCOPE",
         "fca": "dlmsample.objectives.fca:FCA",
+        "certainty": "dlmsample.objectives.certainty:Certainty",
     },
 )
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.objectives.base import Ids, Objective, Outputs
+from dlmsample.objectives.certainty import Certainty
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.mdm import MDM
 from dlmsample.objectives.random_t2t import RandomT2T
@@ -38,6 +39,10 @@ VARIANTS: dict[str, Objective] = {
     "fca-uniform": FCA(artefacts="uniform"),
     "fca-prism": FCA(artefacts="prism", steps=2),
     "fca-joint": FCA(gamma=0.7),
+    "certainty": Certainty(),
+    "certainty-short": Certainty(block_length=3, mask_ratio=(0.4, 1.0), temperature=0.8, certainty_weight=0.7),
+    "certainty-whole": Certainty(block_length=None, mask_ratio=1, temperature=1.5),
+    "certainty-consistency": Certainty(block_length=4, certainty_weight=0),
 }
 
 
