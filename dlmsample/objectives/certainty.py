@@ -87,8 +87,8 @@ class Certainty(Objective):
     def loss(self, output: Tensor | Outputs, corrupted: Corrupted) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`Objective.loss`: cross-entropy at the masks and, with β, the entropy at those predicted right.
 
-        Metrics: ``share/``, ``ce/``, ``acc/`` and ``entropy/`` (at temperature T, in nats) of ``masked``; ``share/`` and
-        ``entropy/`` of ``right``, the masks predicted right.
+        Metrics: ``share/``, ``ce/``, ``acc/`` and ``entropy/`` (at temperature T, in nats) of ``masked``; ``share/``
+        and ``entropy/`` of ``right``, the masks predicted right.
         """
         logits = output.logits if isinstance(output, Outputs) else output
         ce, hit = cross_entropy(logits, corrupted)

@@ -11,14 +11,14 @@ import dlmsample as ds
 from dlmsample.train.data import answers
 from dlmsample.train.data.answers import Share, own_answers
 
-SHORT = (Share(1.0, "wordproblems.short", {}),)
+SHORT = (Share(1.0, "wordproblems", {"min_steps": 2, "max_steps": 2}),)
 
 
 def test_right_answers_are_kept_as_they_were_given(nano: ds.Denoiser) -> None:
-    task = ds.tasks.load("wordproblems.short", split="train", limit=2)
+    task = ds.tasks.load("wordproblems", split="train", limit=2, min_steps=2, max_steps=2)
     examples = list(task)
-    rows = list(own_answers(nano, 2, SHORT, max_new_tokens=48))
-    out = ds.Sampler(nano, ds.Unmask()).generate([e.prompt for e in examples], max_new_tokens=48)
+    rows = list(own_answers(nano, 2, SHORT, max_new_tokens=64))
+    out = ds.Sampler(nano, ds.Unmask()).generate([e.prompt for e in examples], max_new_tokens=64)
     right = [task.score(e, text).correct for e, text in zip(examples, out.texts, strict=True)]
     assert 0 < len(rows) <= 2
     assert [row["prompt"] for row in rows] == [e.prompt for e, good in zip(examples, right, strict=True) if good]
