@@ -184,6 +184,7 @@ def measure(
     """
     done = {(c["checkpoint"], c["policy"]) for c in cells}
     opened: tuple[tuple[str, bool], ds.Denoiser] | None = None
+    whole = True
     for checkpoint, series, policy in wanted:
         if (checkpoint, policy) in done:
             continue
@@ -193,12 +194,17 @@ def measure(
         if opened is None or opened[0] != key:
             opened = None  # its memory goes before the next one's comes
             opened = (key, load(*key))
-        found = cell(opened[1], task, examples, policy, batch_size, new)
+        try:
+            found = cell(opened[1], task, examples, policy, batch_size, new)
+        except RuntimeError as error:  # out of memory, say: the cells that follow are worth having
+            print(f"left out: {checkpoint} {policy}: {error}", flush=True)
+            whole = False
+            continue
         cells.append({"checkpoint": checkpoint, "series": series, **found})
         shown = {name: cells[-1][name] for name in ("checkpoint", "policy", "accuracy", "tokens_per_forward")}
         print(json.dumps({**shown, "tokens_per_wall_s": found["tokens_per_wall_s"]}), flush=True)
         save()
-    return True
+    return whole
 
 
 def digest(folder: Path) -> str:

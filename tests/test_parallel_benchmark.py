@@ -101,6 +101,24 @@ def test_a_run_goes_on_where_it_stopped(
     assert "results of another split: remove it" in capsys.readouterr().err
 
 
+def test_a_cell_that_fails_does_not_cost_the_others(
+    few: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    usual = parallel.cell
+
+    def failing(*given: Any) -> dict[str, Any]:
+        if given[3].endswith("=0.9"):
+            raise RuntimeError("out of memory")
+        return usual(*given)
+
+    monkeypatch.setattr(parallel, "cell", failing)
+    run(monkeypatch, few, "--series", "t2m")
+    said = capsys.readouterr().out
+    assert "left out: base t2m:fill_threshold=0.9: out of memory" in said
+    assert "not complete" in said
+    assert [c["policy"] for c in json.loads(few.read_text())["cells"]] == ["t2m:fill_threshold=0.5"]
+
+
 def record() -> dict[str, Any]:
     """Results of a base and an adapter that were never measured."""
     cells = []
