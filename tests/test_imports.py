@@ -48,6 +48,7 @@ APART = {
 ROOMS = {
     "decoding": (
         "step",
+        "ahead",
         "answers",
         "request",
         "options",

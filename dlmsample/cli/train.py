@@ -44,7 +44,9 @@ class TrainOptions(threads.ThreadOptions):
     ] = None
     objective: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Training rule: mdm, random_t2t, self_generated_t2t, scope, proseco, fca."),
+        typer.Option(
+            metavar="NAME", help="Training rule: mdm, random_t2t, self_generated_t2t, scope, proseco, fca, certainty."
+        ),
     ] = None
     model: Annotated[
         str | None,

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import torch
 
+from dlmsample.decoding.ahead.next_block import NextBlock
 from dlmsample.decoding.answers import Stops
 from dlmsample.decoding.step import Counts, Rows, Settings
 from dlmsample.models.attention.base import Layout
@@ -79,6 +80,7 @@ class DecodingConfig(NamedTuple):
     refresh: int | None
     scores: bool  #: the policy reads the correction head
     shadows: bool  #: the policy reads what the model says of a position without seeing the token there
+    next_block: NextBlock | None = None  #: when the block behind the active one is filled, too
 
     @classmethod
     def make(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from dlmsample.decoding import arguments, options
+from dlmsample.decoding.ahead.next_block import checked as checked_next
 from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled, generated
 from dlmsample.decoding.captured.pool import Pool
 from dlmsample.decoding.loop import decode
@@ -48,6 +49,8 @@ class Sampler(Pretrained):
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
             :class:`~dlmsample.models.attention.approximate.ApproximateReader`.
         refresh: with these, how many forwards from one over the whole canvas to the next; None: one per block.
+        next_block: (begin, settle): fill the next block, too, from these shares of the active one on (other tokens,
+            fewer forwards; no cache): :class:`~dlmsample.decoding.ahead.next_block.NextBlock`.
         graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster. Call
             :meth:`release` to free them, or when the module changes but its weights do not.
 
@@ -75,6 +78,7 @@ class Sampler(Pretrained):
         *,
         cache: bool | Approximation = True,
         refresh: int | None = None,
+        next_block: tuple[float, float] | None = None,
         graphs: bool = True,
     ) -> None:
         sampling = temperature, top_p, top_k
@@ -86,6 +90,7 @@ class Sampler(Pretrained):
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
+        self.next_block = checked_next(next_block, model, policy, self.cache, self.block_length == "all")
         self.graphs, self._pool = bool(graphs), Pool(bool(graphs), self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -288,4 +293,7 @@ class Sampler(Pretrained):
         """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
         length = self._filling_length if filling else self.block_length
         sampling = self.temperature, self.top_p, self.top_k
-        return DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)
+        if self.next_block is not None and (filling or record):
+            raise ValueError(f"next_block knows no {'fill' if filling else 'record'}: make a Sampler without it")
+        made = DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)
+        return made._replace(next_block=self.next_block)

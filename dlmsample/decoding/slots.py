@@ -13,6 +13,7 @@ from typing import NamedTuple, ParamSpec, Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from dlmsample.decoding.ahead.next_block import fill_ahead, split
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
 from dlmsample.decoding.step import Change, Rows, advance, behind, tree_map
 from dlmsample.models.attention.base import Layout, Reader, RowPosition
@@ -110,8 +111,14 @@ class Eager:
         reader.admit(slots, opened.rows.canvas, opened.layout, max(opened.first))
 
     def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
-        features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
-        rows, outcome, change = advance(memory.rows, memory.layout, features, self.config.settings)
+        before, layout, settings = memory.rows, memory.layout, self.config.settings
+        features = reader.read(before.canvas, layout, before.start, places)
+        if self.config.next_block is None:
+            rows, outcome, change = advance(before, layout, features, settings)
+        else:
+            features, behind = split(features, layout.width)
+            rows, outcome, change = advance(before, layout, features, settings)
+            rows = fill_ahead(before, rows, layout, behind, settings, self.config.next_block)
         memory.write(rows, memory.layout)
         return Launched(outcome.tolist, change)
 
@@ -156,6 +163,7 @@ class Slots:
             shadow=extent.width if config.shadows else 0,
             refresh=config.refresh,
             captured=executor.ahead,
+            behind=int(config.next_block is not None),
         )
 
     @property

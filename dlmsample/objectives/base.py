@@ -28,6 +28,7 @@ OBJECTIVES = Registry(
         "scope": "dlmsample.objectives.scope:SCOPE",
         "fca": "dlmsample.objectives.fca:FCA",
         "proseco": "dlmsample.objectives.proseco:SelfCorrection",
+        "certainty": "dlmsample.objectives.certainty:Certainty",
     },
 )
 

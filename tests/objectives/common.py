@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.objectives.base import Ids, Objective, Outputs
+from dlmsample.objectives.certainty import Certainty
 from dlmsample.objectives.fca import FCA
 from dlmsample.objectives.mdm import MDM
 from dlmsample.objectives.proseco import SelfCorrection
@@ -42,6 +43,10 @@ VARIANTS: dict[str, Objective] = {
     "proseco": SelfCorrection(),
     "proseco-all": SelfCorrection(eps=0.5, corrector_weight=0.3, weighted=False, drafts="all"),
     "proseco-errors": SelfCorrection(errors_upweighted=True),
+    "certainty": Certainty(),
+    "certainty-short": Certainty(block_length=3, mask_ratio=(0.4, 1.0), temperature=0.8, certainty_weight=0.7),
+    "certainty-whole": Certainty(block_length=None, mask_ratio=1, temperature=1.5),
+    "certainty-consistency": Certainty(block_length=4, certainty_weight=0),
 }
 
 

@@ -183,7 +183,7 @@ def test_scope_alone_with_mdm_masks_what_mdm_masks() -> None:
         assert torch.equal(SCOPE(mdm_share=1).corrupt(Batch(clean, editable, keys, IDS, given)).input, plain.input)
 
 
-@pytest.mark.parametrize("name", ["random_t2t", "self_generated_t2t", "scope", "fca", "proseco"])
+@pytest.mark.parametrize("name", ["random_t2t", "self_generated_t2t", "scope", "fca", "proseco", "certainty"])
 def test_by_name(name: str) -> None:
     made = objective(name)
     assert made.name == name
@@ -217,6 +217,9 @@ def test_needs() -> None:
         ("fca", {"artefacts": "model"}, "'self', 'uniform' or 'prism'"),
         ("fca", {"steps": 0}, "greater than or equal to 1"),
         ("fca", {"gamma": 0}, "greater than 0"),
+        ("certainty", {"temperature": 0}, "greater than 0"),
+        ("certainty", {"certainty_weight": -1}, "greater than or equal to 0"),
+        ("certainty", {"block_length": 0}, "greater than or equal to 1"),
     ],
 )
 def test_options_out_of_range(name: str, options: dict[str, object], message: str) -> None:

@@ -213,6 +213,12 @@ def test_shipped_recipes_load_and_the_adapters_of_nano_differ_in_the_objective_a
     assert heads[0] == heads[1]
 
 
+def test_nano_certainty_differs_from_the_other_adapters_in_what_it_answers() -> None:
+    own, other = load("nano_certainty").identity(), load("nano_mdm").identity()
+    assert {key for key in own if own[key] != other[key]} == {"objective", "task", "data", "windows"}
+    assert own["windows"]["own_share"] == 1, "the blocks that its policies decode"
+
+
 def test_nano_bidirectional_differs_from_nano_in_what_it_sees() -> None:
     both, causal = (recipe_data(name) for name in ("nano_bidirectional", "nano"))
     config = load("nano_bidirectional")
@@ -235,6 +241,7 @@ def test_recorded_commands_name_no_machine() -> None:
         ["objective.name=self_generated_t2t"],
         ["objective.name=scope", "objective.options.mdm_share=0"],
         ["objective.name=proseco"],
+        ["objective.name=certainty"],
         [
             "objective.name=fca",
             "objective.options.artefacts=uniform",
@@ -246,7 +253,7 @@ def test_recorded_commands_name_no_machine() -> None:
             "head={width: 16, heads: 2, mlp: 32, operating: {problems: 0}}",
         ],
     ],
-    ids=["random_t2t", "self_generated_t2t", "scope", "proseco", "fca", "joint"],
+    ids=["random_t2t", "self_generated_t2t", "scope", "proseco", "certainty", "fca", "joint"],
 )
 def test_every_objective_lowers_its_loss(path: Path, tmp_path: Path, changes: list[str]) -> None:
     trainer = Trainer(

@@ -91,7 +91,12 @@ def _capturable(config: DecodingConfig) -> bool:
     Under autocast a graph would read casts of the weights that are gone when autocast ends.
     """
     device = config.device
-    if config.cache in APPROXIMATIONS or device.type != "cuda" or torch.is_autocast_enabled("cuda"):
+    if (
+        config.next_block is not None
+        or config.cache in APPROXIMATIONS
+        or device.type != "cuda"
+        or torch.is_autocast_enabled("cuda")
+    ):
         return False
     if config.segmentation.equal_lengths:  # captured forwards have few lengths, to which rows are padded
         return False

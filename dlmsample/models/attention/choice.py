@@ -37,6 +37,7 @@ def open_reader(
     shadow: int = 0,
     refresh: int | None = None,
     captured: bool = False,
+    behind: int = 0,
 ) -> Reader:
     """The reader for a batch that has no rows yet.
 
@@ -49,6 +50,7 @@ def open_reader(
         shadow: positions of a block, to also give the logits of its shadows; 0: none.
         refresh: of an approximate cache, forwards from one whole forward to the next.
         captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
+        behind: without a cache, also give the logits of so many blocks behind each active one.
     """
     if cache == "exact":
         wanted = (captured or is_fused(model.module)) and not shadow  # the operation over the cache knows no masks
@@ -60,5 +62,5 @@ def open_reader(
                 return InPlaceReader(model, rows, capacity, score)
         return CachedReader(model, rows, capacity, score, shadow)
     if cache == "none":
-        return WholeReader(model, score, shadow > 0)
+        return WholeReader(model, score, shadow > 0, behind)
     return ApproximateReader(model, rows, capacity, cache, refresh)

@@ -21,13 +21,14 @@ class WholeReader:
         model: any checkpoint.
         score: also run the correction head: on the active block of block-causal models, else on the canvas.
         shadow: also give the logits of shadows, see :mod:`~dlmsample.models.attention.shadow`.
+        behind: also give the logits of so many blocks behind each active one; without ``score`` and ``shadow``.
     """
 
     cached = False
     ragged = False
 
-    def __init__(self, model: Denoiser, score: bool, shadow: bool = False) -> None:
-        self._body, self._score, self._shadow = Body(model), score, shadow
+    def __init__(self, model: Denoiser, score: bool, shadow: bool = False, behind: int = 0) -> None:
+        self._body, self._score, self._shadow, self._blocks = Body(model), score, shadow, 1 + behind
         self._beside, self._mask_id = shadow and takes_shadows(model), model.mask_id
         self._causal, self._shift = model.attention == "block_causal", model.facts.logit_shift
 
@@ -35,11 +36,12 @@ class WholeReader:
         """One forward over the canvases, as far as any active block can see."""
         end = max(row.length for row in at)
         if self._causal:
-            end = min(max(row.start for row in at) + layout.width, end)
+            end = min(max(row.start for row in at) + self._blocks * layout.width, end)
         positions = torch.arange(end, device=canvas.device).expand(len(canvas), -1)
         valid = layout.holds(positions)
         mask = masks.block_causal(layout.blocks(positions), valid) if self._causal else masks.bidirectional(valid)
-        ids, active = canvas[:, :end], layout.window(start).clamp(max=end - 1)  # what a short last block lacks
+        window = layout._replace(width=self._blocks * layout.width).window(start)
+        ids, active = canvas[:, :end], window.clamp(max=end - 1)  # what a short last block lacks
         if self._beside:
             beside = torch.cat([ids, torch.full_like(active, self._mask_id)], 1), torch.cat([positions, active], 1)
             out = self._body(*beside, mask_beside(mask, active), None, self._score)

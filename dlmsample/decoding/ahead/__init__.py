@@ -1,0 +1,1 @@
+"""Decoding of more than the active block at once."""
