@@ -1,7 +1,7 @@
 """Which sampler wins at which budget of forwards with which training: every policy on every nano checkpoint.
 
     python -m benchmarks.zoo --device cuda --workers 3 --tf32 --minutes 8 --json benchmarks/results/zoo.json
-    python -m benchmarks.zoo --limit 2 --only nano --policy unmask --policy t2t      # a trial on a CPU
+    python -m benchmarks.zoo --limit 2 --max-new-tokens 16 --only nano --out runs/trial      # on a CPU, some minutes
     python docs/make_zoo.py      # docs/results/zoo.md from the JSON
 
 The same command again goes on where it stopped; ``--minutes`` ends it in good order, and the JSON says how many cells
@@ -104,7 +104,7 @@ def _cell(grid: Grid, entry: CheckpointEntry, hashed: str, choice: Any, options:
         choice.policy.model_dump(mode="json"),
         choice.settings.block_length,
         not (set(choice.entry.model_extra or {}) - {"block_length"}),
-        choice.settings.max_new_tokens,
+        options.max_new_tokens or choice.settings.max_new_tokens,
         task.split or "valid",
         options.limit or task.limit or 128,
         options.device,
@@ -233,6 +233,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--batch-size", type=int, default=None, help="default: the grid's, and all test problems at once"
     )
+    parser.add_argument("--max-new-tokens", type=int, default=None, help="in place of the grid's, for a trial")
     parser.add_argument("--device", default=None)
     parser.add_argument("--workers", type=int, default=0, help="processes on the device; 0: this one")
     parser.add_argument("--tf32", action="store_true", help="float32 products by TensorFloat-32, on a GPU")

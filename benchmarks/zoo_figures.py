@@ -152,5 +152,6 @@ def _best(by_key: dict[str, Row], chosen: Sequence[Row]) -> Iterator[Row]:
             "among": place,
             **{name: first[name] for name in ("checkpoint", "policy", "label")},
             **{name: by_key[first["key"]][name] for name in ("accuracy", "nfe")},
+            **_interval(by_key[first["key"]]),
             "close": [f"{row['checkpoint']} {row['policy']}" for row in close],
         }

@@ -69,7 +69,8 @@ def _dtype(record: dict[str, Any]) -> str:
 def _winners(record: dict[str, Any]) -> Iterator[str]:
     yield "## Which sampler wins?\n"
     yield (
-        "The most accurate tuned policy for each budget, and in the last column over all checkpoints. Behind the +\n"
+        "The most accurate tuned policy for each budget, and in the last column over all checkpoints, with its Wilson\n"
+        "interval of 95 %. Behind the +\n"
         "stands how many others have a paired 95 % interval against it that holds 0 (corrected for nothing): the best\n"
         "of many is partly luck.\n"
     )
@@ -88,7 +89,8 @@ def _winner(row: dict[str, Any] | None, where: str) -> str:
     if row is None:
         return ""
     close = f" + {len(row['close'])}" if row["close"] else ""
-    return f"{where}`{row['policy']}` {_share(row)}{close}"
+    interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    return f"{where}`{row['policy']}` {_percent(row['accuracy'])} {interval} ({row['nfe']:.1f}){close}"
 
 
 def _tuned(record: dict[str, Any]) -> Iterator[str]:

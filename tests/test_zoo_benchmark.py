@@ -34,6 +34,7 @@ max_new_tokens: 16
 
 def options(**changes: Any) -> Namespace:
     given = {"limit": None, "problems": 1000, "device": None, "tf32": False, "batch_size": None}
+    given["max_new_tokens"] = None
     return Namespace(**{**given, **changes})
 
 
