@@ -9,6 +9,7 @@ import torch
 
 import dlmsample as ds
 from dlmsample.decoding.arguments import row_keys
+from dlmsample.models.denoiser import Facts
 from dlmsample.rng import fold
 from tests import oracle
 from tests.toys import EOS, MASK, VOCAB, random_model
@@ -51,46 +52,63 @@ def rule_for(policy: str, options: dict[str, Any], at: tuple[int, int], prompt: 
 
 
 def loop(
-    model: ds.Denoiser, prompt: list[int], policy: str, options: dict[str, Any], pair: tuple[float, float], key: int
-) -> tuple[list[int], int]:
-    """The answer's tokens up to the EOS and the forwards, one position at a time."""
+    model: ds.Denoiser,
+    prompt: list[int],
+    policy: str,
+    options: dict[str, Any],
+    pair: tuple[float, float],
+    key: int,
+    temperature: float,
+) -> tuple[list[int], int, int]:
+    """The answer's tokens up to the EOS, the forwards and how often a mask was filled, one position at a time."""
     blocks, block_of = oracle.layout(len(prompt), NEW, model.block_alignment, 8)
     mask = oracle.attention_mask(model.attention, block_of)
     canvas, row, forwards = prompt + [MASK] * NEW, torch.tensor(key, dtype=torch.int64), 0
+    fills = 0
     least, score = options.get("min_commit", 1), options.get("score", "confidence")
-    level = options.get("threshold") if policy == "unmask" else options.get("fill_threshold")
+    level: float = options["threshold"] if policy == "unmask" else options["fill_threshold"]
+
+    def has_eos(tokens: list[int]) -> bool:
+        return any(token in model.eos_ids for token in tokens)
+
     for index, (start, end) in enumerate(blocks):
+        answer_from = max(start, len(prompt))
         rule, step = rule_for(policy, options, (start, end), prompt, model), 0
         while rule.wants_forward(canvas[start:end]) or step == 0:
             seen = list(canvas)
             logits = oracle.forward(model, seen, mask)
 
-            def numbers(low: int, high: int, counter: int) -> list[oracle.Numbers]:
-                given = fold(row, index + (low > start), counter)
-                return [
-                    oracle.read_position(logits[i], seen[i], i - low, given, MASK, (), 0.0, 1.0, None)  # noqa: B023
-                    for i in range(low, high)
-                ]
-
-            canvas[start:end] = rule.update(step, fold(row, index, step), seen[start:end], numbers(start, end, step))
+            own_key = fold(row, index, step)
+            read = numbers(logits, seen, start, end, own_key, temperature)
+            canvas[start:end] = rule.update(step, own_key, seen[start:end], read)
             forwards, step = forwards + 1, step + 1
-            own = [seen[i] for i in range(max(start, len(prompt)), end)]
+            own = seen[answer_from:end]
             progress = sum(token != MASK for token in own) / len(own)
             begun, settled = (share < 1 and progress >= share for share in pair)
-            ended = EOS in own or (EOS in canvas[max(start, len(prompt)) : end] and not wants(rule, canvas[start:end]))
+            ended = has_eos(own) or (has_eos(canvas[answer_from:end]) and not wants(rule, canvas[start:end]))
             if index + 1 < len(blocks) and begun and not ended:
                 low, high = blocks[index + 1]
-                told = numbers(low, high, -step)
+                told = numbers(logits, seen, low, high, fold(row, index + 1, -step), temperature)
                 masked = [i for i in range(high - low) if seen[low + i] == MASK]
                 eos_ids = oracle.eos_ids_of(options.get("eos", "none"), rule.block)
                 ranked = oracle.eos_last(oracle.rank_by_score(score, masked, row, told), told, eos_ids)
                 allowed = oracle.without_early_eos(masked, told, eos_ids)
                 for i in oracle.threshold_fill(allowed, told, ranked, level, least if settled else 0):
                     canvas[low + i] = told[i].token
-        if EOS in canvas[max(start, len(prompt)) : end]:
+            fills += sum(old == MASK and new != MASK for old, new in zip(seen, canvas, strict=True))
+        if has_eos(canvas[answer_from:end]):
             break
     answer = canvas[len(prompt) :]
-    return answer[: answer.index(EOS)] if EOS in answer else answer, forwards
+    last = next((i for i, token in enumerate(answer) if token in model.eos_ids), len(answer))
+    return answer[:last], forwards, fills
+
+
+def numbers(
+    logits: torch.Tensor, seen: list[int], low: int, high: int, key: torch.Tensor, temperature: float
+) -> list[oracle.Numbers]:
+    """What is told of the positions of a block."""
+    rows = range(low, high)
+    return [oracle.read_position(logits[i], seen[i], i - low, key, MASK, (), temperature, 1.0, None) for i in rows]
 
 
 def wants(rule: Any, z: list[int]) -> bool:
@@ -106,11 +124,30 @@ def wants(rule: Any, z: list[int]) -> bool:
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize(("name", "options"), POLICIES)
 def test_equals_the_loops(name: str, options: dict[str, Any], pair: tuple[float, float], attention: str) -> None:
-    model, given = random_model(attention), prompts()
-    out = sampler(model, name, options, pair).generate(given, NEW, seed=5)
+    same(random_model(attention), name, options, pair, 0.0)
+
+
+@pytest.mark.parametrize("pair", [(0.0, 0.0), (0.25, 0.5)])
+def test_equals_the_loops_with_samples(pair: tuple[float, float]) -> None:
+    same(random_model("bidirectional"), "unmask", {"threshold": 0.1}, pair, 0.8)
+
+
+@pytest.mark.parametrize(("name", "options"), POLICIES)
+def test_equals_the_loops_where_answers_end(name: str, options: dict[str, Any]) -> None:
+    """One id in four is an EOS: nothing begins behind a block that holds one, and no row that is done changes."""
+    model = random_model("bidirectional")
+    ending = ds.Denoiser("ending", model.module, None, Facts(MASK, (EOS, *range(20, 36)), 8, "bidirectional", "prompt"))
+    same(ending, name, options, (0.0, 0.5), 0.0)
+
+
+def same(model: ds.Denoiser, name: str, options: dict[str, Any], pair: tuple[float, float], temperature: float) -> None:
+    given = prompts()
+    out = sampler(model, name, options, pair, temperature=temperature).generate(given, NEW, seed=5)
     for i, (prompt, key) in enumerate(zip(given, row_keys(5, given), strict=True)):
-        assert (out.tokens[i], out.stats[i].nfe) == loop(model, prompt, name, options, pair, key), i
-        assert not out.stats[i].forced
+        stats = out.stats[i]
+        found = out.tokens[i], stats.nfe, stats.fills
+        assert found == loop(model, prompt, name, options, pair, key, temperature), i
+        assert not stats.forced
 
 
 @pytest.mark.parametrize(("name", "options"), POLICIES)

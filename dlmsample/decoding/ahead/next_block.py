@@ -31,9 +31,9 @@ class NextBlock(NamedTuple):
     other token.
 
     Deviations: one block ahead, not any number. Confidence decides, as in the policy, where the paper has entropy. The
-    published code gives the least number to the first unfinished block alone, so that its second threshold changes
-    nothing; as here, D2F (arXiv:2508.09192), from which it has both thresholds, gives it to every block that is
-    fully active.
+    published code (for LLaDA, without a cache) gives the least number to the first unfinished block alone, which is
+    active anyway: there the second threshold changes nothing. That the next block gets it too, from ``settle`` on, is
+    ours.
     """
 
     begin: float
