@@ -21,6 +21,7 @@ from dlmsample.policies.registry import policy_class
 from dlmsample.support.files import atomic_write
 from dlmsample.support.registry import unknown
 from dlmsample.support.validated import mistakes
+from dlmsample.support.yamlfile import document
 
 #: Options of a Sampler that may stand in the file, with their defaults. What decides no token (batch size, cache of
 #: block-causal models, graphs) is the user's alone.
@@ -85,6 +86,18 @@ def read(entry: Mapping[str, Any], where: str) -> SavedDecoding:
         if name not in known:
             raise ValueError(f"{where}: {unknown('option of policy ' + entry['policy'], name, [*known, *DECODING])}")
     return SavedDecoding(entry["policy"], named, options)
+
+
+def read_file(path: str | Path) -> SavedDecoding:
+    """A JSON or YAML file taken apart, as :meth:`Pretrained.save_pretrained` or a policy's ``save`` wrote it.
+
+    Raises:
+        ValueError: it cannot be read, or as for :func:`read`.
+    """
+    entry = document(path, "policy")[0]
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("policy"), str):
+        raise ValueError(f'{str(path)!r} names no policy: write {{"policy": "t2m", ...}} with its options')
+    return read({str(name): value for name, value in entry.items()}, str(path))
 
 
 def _check(options: Mapping[str, Any], where: str) -> None:

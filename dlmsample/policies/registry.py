@@ -37,6 +37,9 @@ POLICIES = Registry(
 #: Another name of a policy -> the name it is listed by.
 ALIASES = {"backplay": "dsc"}
 
+#: Stands in for a name where a checkpoint is known that may say what it was trained for.
+AUTO = "auto"
+
 #: Built from pieces and not chosen by name, so it is not listed; but its dump is read back by this name.
 _COMPOSED = {"chain": "dlmsample.policies.chain:Chain"}
 
@@ -55,8 +58,13 @@ def policy_class(name: str) -> Any:
     """The class of a policy by name or alias; built-in names win over third-party ones.
 
     Raises:
-        ValueError: no such policy.
+        ValueError: no such policy, or ``auto``, which is none.
     """
+    if name == AUTO:
+        raise ValueError(
+            "policy auto is chosen with a checkpoint, by --policy auto or Sampler.from_pretrained: name a policy here; "
+            "dlmsample policies auto says which one it is"
+        )
     name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 

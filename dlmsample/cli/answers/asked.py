@@ -50,10 +50,10 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     policy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             autocompletion=options.policy_names,
             help="Decoding rule; see dlmsample policies. auto: the one that the adapter, head or checkpoint was "
-            "trained for.  [default: unmask]",
+            "trained for; a .json or .yaml file: the one saved there.  [default: unmask]",
         ),
     ] = None
     model: Annotated[
@@ -157,7 +157,11 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     ] = field(default_factory=list)
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object per line and prompt: {index, prompt, text, tokens, stats}."),
+        typer.Option(
+            "--json",
+            help="Print one JSON object per line and prompt: {index, prompt, text, tokens, stats}; "
+            "with auto or a file as --policy also the policy.",
+        ),
     ] = False
     output: options.OutputFile = None
     device_map: Annotated[

@@ -87,6 +87,7 @@ MISTAKES = {
     "policy setting": ("policies: [{policy: t2t, blok_length: 8}]", 4, "did you mean 'block_length'"),
     "policy": ("policies:\n- policy: t2mm", 5, "did you mean 't2m'"),
     "policy value": ("policies:\n- policy: t2m\n  threshold:\n  - 0.1\n  - 1.5", 6, "t2m: threshold: "),
+    "auto": ("policies:\n- policy: auto", 5, "name a policy here"),
     "task": ("tasks:\n- name: wordproblem", 3, "did you mean 'wordproblems'"),
     "task option": ("tasks:\n- name: wordproblems\n  options: {max_stps: 3}", 3, "did you mean 'max_steps'"),
     "split": ("tasks: [{name: wordproblems, split: tset}]", 2, "unknown split 'tset'"),
