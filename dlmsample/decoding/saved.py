@@ -20,7 +20,6 @@ from dlmsample.policies.base import Policy
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.files import atomic_write
 from dlmsample.support.registry import unknown
-from dlmsample.support.validated import mistakes
 from dlmsample.support.yamlfile import document
 
 #: Options of a Sampler that may stand in the file, with their defaults. What decides no token (batch size, cache of
@@ -46,7 +45,7 @@ class SavedDecoding(NamedTuple):
         try:
             return policy_class(self.policy)(**self.policy_options)
         except ValidationError as e:
-            raise ValueError(f"{where}: policy {self.policy}: {mistakes(e, 'options')}: {_REMEDY}") from e
+            raise ValueError(f"{where}: policy {e}: {_REMEDY}") from e
 
 
 def dump(policy: Policy, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Policy(Options, ABC):
     ``block.step``, never count in Python.
     """
 
+    noun: ClassVar[str] = "policy"
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]

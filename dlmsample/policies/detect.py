@@ -24,7 +24,7 @@ class Suspects(NamedTuple):
     score: Tensor  #: float32, the number that was compared with the threshold, for the trace
 
 
-class Detector(Piece):
+class Detector(Piece, noun="detector"):
     """A rule that flags visible tokens. A detector that looks back keeps what it needs in its memory.
 
     Subclasses are frozen dataclasses with a ``rule`` name, here pydantic's, which validate their options. Like a

@@ -64,7 +64,7 @@ class Edits(NamedTuple):
     score: Tensor | None = None  #: float32, the number that decided, for the trace
 
 
-class Edit(Piece):
+class Edit(Piece, noun="edit rule"):
     """A rule that revises visible tokens. Subclasses are frozen dataclasses; ``init`` and ``step`` are pure."""
 
     @property

@@ -108,22 +108,8 @@ def policy(name: str | PathLike[str] | Mapping[str, Any], **options: Any) -> Any
         raise ValueError(f"{path}: {e}") from e
 
 
-#: pydantic's error type -> what it means, in terms of its context.
-_MEANING = {
-    "less_than_equal": "must be <= {le}",
-    "less_than": "must be < {lt}",
-    "greater_than_equal": "must be >= {ge}",
-    "greater_than": "must be > {gt}",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be one of {expected}",
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-}
-
-
 def make_policy(name: str, options: dict[str, Any]) -> Any:
-    """The policy, or one line about the first thing wrong with it.
+    """The policy, or one line about what is wrong with it.
 
     Raises:
         ValueError: no such policy, no such option, or an option out of range.
@@ -142,7 +128,7 @@ def make_policy(name: str, options: dict[str, Any]) -> Any:
     try:
         return cls(**options)
     except ValidationError as e:
-        raise ValueError(f"{name}: {'; '.join(_meaning(dict(error)) for error in e.errors())}") from e
+        raise ValueError(str(e)) from e
 
 
 def changed_options(options: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,27 +144,3 @@ def changed_options(options: Mapping[str, Any], changed: Mapping[str, Any]) -> d
         inside = isinstance(old, Mapping) and isinstance(value, Mapping) and "rule" not in value
         whole[name] = changed_options(old, value) if inside else value  # type: ignore[arg-type]
     return whole
-
-
-def _meaning(error: dict[str, Any]) -> str:
-    from dlmsample.policies.piece import PieceError
-
-    message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    option = error["loc"][0]
-    if isinstance(error.get("ctx", {}).get("error"), PieceError):
-        return f"{option}: {message}"
-    if error["type"] == "missing":
-        return f"{option} must be given: --set {option}=..."
-    said = message
-    if error["type"] in _MEANING:
-        bounds = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
-        said = _MEANING[error["type"]].format(**bounds)
-    return f"{option} {said} (got {_shown(error['input'])})"
-
-
-def _shown(value: Any) -> str:
-    """A value as it would be written after ``--set``."""
-    names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else repr(value)

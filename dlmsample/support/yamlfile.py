@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Va
 
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
+from dlmsample.support.validated import sentence
 
 #: Where something stands in a file: keys and list indices from the outside in, like ``("policies", 0, "threshold")``.
 KeyPath = tuple[Any, ...]
@@ -33,7 +34,7 @@ class Section(BaseModel):
         field = cls.model_fields[str(info.field_name)]
         reads_it = any(isinstance(note, BeforeValidator) for note in field.metadata)  # YAML reads a bare no as false
         if isinstance(value, bool) and not reads_it and not _takes_bool(field.annotation):
-            raise ValueError(f"Input should be a valid number or text, not {str(value).lower()}")
+            raise ValueError("must be a number or a text")
         return value
 
 
@@ -139,16 +140,6 @@ def validated(model: type[Model], data: Any, marks: Marks, sections: Mapping[str
         raise _explained(dict(first), marks, model, sections) from None
 
 
-def dotted(place: KeyPath) -> str:
-    """A key path as one would write it.
-
-    Example:
-        >>> dotted(("policies", 0, "threshold"))
-        'policies[0].threshold'
-    """
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
-
-
 def _walk(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:
     if node is None or id(node) in above:
         return
@@ -179,12 +170,7 @@ def _explained(
     error: dict[str, Any], marks: Marks, root: type[BaseModel], sections: Mapping[str, type[BaseModel]]
 ) -> YamlError:
     place: KeyPath = tuple(error["loc"])
-    said = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         model = next((sections[part] for part in reversed(place[:-1]) if part in sections), root)
         return marks.error(place, str(unknown("key", place[-1], model.model_fields)))
-    if error["type"] == "missing":
-        return marks.error(place, f"{dotted(place)} must be given")
-    got = error.get("input")
-    shown = f" (got {got!r})" if place and isinstance(got, (str, int, float, type(None))) else ""
-    return marks.error(place, f"{dotted(place)}{': ' if place else ''}{said}{shown}")
+    return marks.error(place, sentence(error))

@@ -196,7 +196,7 @@ def test_a_typed_number_is_one_wherever_it_stands() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ([], "fill must be given: --set fill="),
+        ([], "fill must be given (fill=..., --set fill="),
         (["fill=qouta"], "did you mean 'quota'"),
         (["fill.rule=quota", "fill.tokens_per_step=0"], "tokens_per_step of quota"),
         (

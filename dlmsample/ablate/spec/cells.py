@@ -10,10 +10,10 @@ from pydantic import ValidationError
 
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, GridError, PolicyEntry, TaskEntry, arguments
-from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
+from dlmsample.support.validated import PieceError, sentence
 from dlmsample.support.yamlfile import Marks
 from dlmsample.tasks import Example, Task
 from dlmsample.tasks import load as load_task
@@ -200,10 +200,8 @@ def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: di
         return cls(**options)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
+        said = sentence(first)
         option = first["loc"][0] if first["loc"] else said.split(" ")[0]  # or the first word, if it is one
         inside = first.get("ctx", {}).get("error")
         deeper = inside.place if isinstance(inside, PieceError) else ()
-        subject = f"{name}: {option}: " if first["loc"] else f"{name}: "
-        got = f" (got {first['input']!r})" if first["loc"] and not deeper else ""
-        raise marks.error((*place, option, *deeper), f"{subject}{said}{got}") from None
+        raise marks.error((*place, option, *deeper), f"{name}: {said}") from None

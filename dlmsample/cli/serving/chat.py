@@ -45,8 +45,8 @@ class ChatOptions(threads.ThreadOptions, options.CheckpointOptions):
         typer.Option(
             metavar="NAME|FILE",
             autocompletion=options.policy_names,
-            help="Decoding rule at first; auto: the one that the checkpoint was trained for; a .json or .yaml file: the "
-            "one saved there.  [default: unmask]",
+            help="Decoding rule at first; auto: the one that the checkpoint was trained for; a .json or .yaml file: "
+            "the one saved there.  [default: unmask]",
         ),
     ] = None
     settings: Annotated[
