@@ -65,3 +65,11 @@ def test_command_line_grid_and_python_say_the_same() -> None:
 def test_options_go_by_name() -> None:
     with pytest.raises(TypeError, match=r"T2M takes its options by name: T2M\(detector=...\)"):
         ds.T2M(0.3)
+
+
+def test_events_that_were_not_recorded(nano: ds.Denoiser) -> None:
+    sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=8))
+    plain, out = (sampler.generate(["2 + 2?"], 8, record=record) for record in (False, True))
+    assert (plain.trace, out.events) == (None, out.trace)
+    with pytest.raises(ValueError, match="no trace was recorded: pass record=True"):
+        plain.events  # noqa: B018

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from dlmsample.support.reach import cached_unless_reachable
 from dlmsample.support.text import one_line
 from dlmsample.tasks.base import Example, Task
 
@@ -106,7 +107,7 @@ class Benchmark(Task):
         )
 
     def _from_hub(self) -> tuple[Sequence[Row], str]:
-        remedy = f"pass data_dir, a folder with {' or '.join(self.files[self.split])}"
+        remedy = f"give data_dir (--data-dir DIR), a folder with {' or '.join(self.files[self.split])}"
         if self.hub is None or self.split not in self.hub.splits:
             raise ValueError(f"task {self.name}/{self.split} is read from local files: {remedy}")
         try:
@@ -116,9 +117,10 @@ class Benchmark(Task):
                 f"task {self.name} needs its data: {remedy}, or install dlmsample[data] to read the hub"
             ) from None
         try:
-            rows = datasets.load_dataset(
-                self.hub.path, self.hub.config, split=self.hub.splits[self.split], revision=self.hub.revision
-            )
+            with cached_unless_reachable():
+                rows = datasets.load_dataset(
+                    self.hub.path, self.hub.config, split=self.hub.splits[self.split], revision=self.hub.revision
+                )
             return list(rows), f"hub:{self.hub.path}"
         except Exception as error:  # its many errors of network, cache and format share no base class
             said = one_line(error, 200)
