@@ -26,9 +26,18 @@ def locate(name: str) -> str:
         if not (path / "config.json").is_file():
             raise ValueError(f"folder {name!r} has no config.json: give the folder that holds the checkpoint itself")
         return str(path)
-    if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
+    if path.exists() and name:
+        raise ValueError(f"{name!r} is a file: give the folder that holds the checkpoint")
+    if path.is_absolute() or name.startswith((".", "~")):
+        raise ValueError(no_folder(name, f"{', '.join(EMBEDDED)}, or a hub id like org/model"))
+    if "/" not in name:
         raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
     return name
+
+
+def no_folder(name: str, others: str) -> str:
+    """What to say of a path where there is no folder; ``others``: what else may be given."""
+    return f"there is no folder {name!r}: check the path, or give {others}"
 
 
 def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from dlmsample.support.files import example_hint
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
 from dlmsample.support.validated import sentence
@@ -47,6 +48,7 @@ class Marks(NamedTuple):
 
     name: str = "grid"
     lines: dict[KeyPath, int] = {}  # never written to
+    elsewhere: str = ""  #: a key whose value does not come from the file: its mistakes are told without a line
 
     def error(self, place: KeyPath, message: str) -> YamlError:
         """The error for what stands at a key path.
@@ -55,6 +57,8 @@ class Marks(NamedTuple):
             >>> str(Marks("g.yaml", {("seeds",): 3}).error(("seeds", 0), "seeds must be whole numbers"))
             'g.yaml:3: seeds must be whole numbers'
         """
+        if place and place[0] == self.elsewhere:
+            return YamlError(message)
         known = tuple(place)
         while known and known not in self.lines:
             known = known[:-1]
@@ -117,7 +121,7 @@ def document(path: str | Path, what: str) -> tuple[Any, Marks]:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise YamlError(f"cannot read {what} {str(path)!r}: {said}; give a YAML file") from None
+        raise YamlError(f"cannot read {what} {str(path)!r}: {said}; give a YAML file{example_hint(path)}") from None
     return load(text, str(path))
 
 

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from dlmsample.support.files import example_hint
 from dlmsample.support.reach import cached_unless_reachable
 from dlmsample.support.text import one_line
 from dlmsample.tasks.base import Example, Task
@@ -167,6 +168,8 @@ def read_rows(path: Path) -> list[Row]:
                 whole = _parsed(file.read(), str(path))
                 return list(whole if isinstance(whole, list) else pick(whole, "Data", "data"))
             return [_parsed(line, f"{path}, line {at}") for at, line in enumerate(file, 1) if line.strip()]
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {str(path)!r}: check the path{example_hint(path)}") from None
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration, TypeError) as error:
         raise ValueError(f"{path} cannot be read: {error or 'no list of rows'}") from error
 

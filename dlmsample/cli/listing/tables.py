@@ -103,6 +103,27 @@ def _task(name: str) -> dict[str, Any]:
     }
 
 
+def explained_task(name: str) -> dict[str, Any]:
+    """A task with where its data are read, and its first example where that needs no network.
+
+    Raises:
+        ValueError: no such task, or a file that cannot be read.
+    """
+    from dlmsample.tasks import is_file_task, load, task_class
+    from dlmsample.tasks.benchmark import Benchmark
+
+    row, cls = _task(name), task_class(name)
+    if issubclass(cls, Benchmark):
+        files = getattr(cls, "files", {})
+        named = sorted({file for split in files.values() for file in split})
+        row["data"] = f"--data-dir DIR with {', '.join(named)}; without it the hub" if named else "--data-dir DIR"
+    else:
+        first = load(name, limit=1)[0]
+        row |= {"first_prompt": first.prompt, "its_answer": first.answer}
+    what = f"--task {name}" if is_file_task(name) else f"tasks: [{{name: {name}}}] in a grid file, or --task {name}"
+    return {**row, "ask": f"dlmsample ablate GRID.yaml with {what}"}
+
+
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print the rows as a table where it fits, else one by one, a line a property; or as one JSON list.
 
@@ -143,10 +164,16 @@ def show_one(row: Mapping[str, Any], as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    page = console(sys.stdout)
+    if not page.is_terminal:  # a table would pad every line to the longest one
+        length = max(map(len, row)) + 2
+        for key, value in row.items():
+            page.file.write(f"{key.replace('_', ' '):<{length}}{printable(_plain(value))}".rstrip() + "\n")
+        return
     table = Table.grid(padding=(0, 2))
     for key, value in row.items():
         table.add_row(key.replace("_", " "), Text(printable(_plain(value)), overflow="fold"))
-    console(sys.stdout).print(table)
+    page.print(table)
 
 
 def _plain(value: Any) -> str:
