@@ -133,6 +133,18 @@ def test_options_are_validated(name: str) -> None:
 
 
 @every_policy
+def test_only_policies_that_say_so_draw(policy: Policy) -> None:
+    """The row's key decides nothing where ``draws`` is False."""
+    found = []
+    for key in (5, 6, 7):
+        block, pred = block_and_prediction()
+        block = block._replace(key=torch.full_like(block.key, key))
+        found.append(policy.step(policy.init(block), block, pred)[1])
+    same = all(torch.equal(a, b) for one in found[1:] for a, b in zip(_tensors(found[0]), _tensors(one), strict=True))
+    assert same or policy.draws
+
+
+@every_policy
 def test_init_and_step_are_pure(policy: Policy) -> None:
     block, pred = block_and_prediction()
     state = policy.init(block)

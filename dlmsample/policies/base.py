@@ -57,6 +57,14 @@ class Policy(Options, ABC):
         """What may ask for an edit; :class:`~dlmsample.types.EditInfo` refers to them by number."""
         return ()
 
+    @property
+    def draws(self) -> bool:
+        """Whether its steps may draw at random, so that a seed counts even at temperature 0.
+
+        Of a policy of another package it is not known; it may override this.
+        """
+        return not type(self).__module__.startswith("dlmsample.") or '"random"' in self.model_dump_json()
+
     def init(self, block: Block) -> Any:
         """State of a row on entering ``block``."""
         return Stateless()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
@@ -21,7 +22,44 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class YamlError(ValueError):
-    """A user's mistake in a YAML file, in one line that begins with file and line."""
+    """A user's mistake in a YAML file, in one line that begins with file and line; of several, each has its own."""
+
+
+class FileMistakes:
+    """Collects mistakes, so that all that can be found are told at once and not one at a time."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Keep a mistake that is made inside, and go on behind it."""
+        try:
+            yield
+        except YamlError as error:
+            self._found += str(error).split("\n")
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def tell(self) -> None:
+        """Raise what was found, each mistake once.
+
+        Raises:
+            YamlError: there is any.
+        """
+        if self._found:
+            raise _together(self._found)
+
+
+_SHOWN = 12  #: mistakes that are told at once
+
+
+def _together(found: Iterable[str]) -> YamlError:
+    """Mistakes in one error, each of them once."""
+    lines = list(dict.fromkeys(found))
+    more = [f"and {len(lines) - _SHOWN} mistakes more"] if len(lines) > _SHOWN + 1 else []
+    return YamlError("\n".join([*lines[:_SHOWN], *more] if more else lines))
 
 
 class Section(BaseModel):
@@ -135,13 +173,16 @@ def validated(model: type[Model], data: Any, marks: Marks, sections: Mapping[str
         sections: key of a section -> what stands in it, so that an unknown key is told with the nearest right one.
 
     Raises:
-        YamlError: one line about the first mistake; a key that is missing comes after one that is wrong.
+        YamlError: a line about each mistake; keys that are missing come after those that are wrong.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda e: (e["type"] == "missing", _line(e["loc"], marks)))
-        raise _explained(dict(first), marks, model, sections) from None
+        found = sorted(error.errors(), key=lambda e: (e["type"] == "missing", _line(e["loc"], marks)))
+        said = [(tuple(wrong["loc"]), str(_explained(dict(wrong), marks, model, sections))) for wrong in found]
+        meant = {(place[:-1], line.partition("did you mean ")[2].partition("?")[0]) for place, line in said}
+        told = [line for place, line in said if (place[:-1], repr("".join(map(str, place[-1:])))) not in meant]
+        raise _together(told) from None  # a key that a wrong one stands for is not missing
 
 
 def _walk(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:

@@ -98,6 +98,10 @@ class ReMDM(Policy):
     def reasons(self) -> tuple[str, ...]:
         return (self.sigma,)
 
+    @property
+    def draws(self) -> bool:
+        return True
+
     def init(self, block: Block) -> ReMDMState:
         return ReMDMState(fill.share(self.steps, block), torch.ones_like(block.tokens, dtype=torch.float32))
 

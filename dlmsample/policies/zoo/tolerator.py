@@ -75,6 +75,10 @@ class Tolerator(Policy):
     def reasons(self) -> tuple[str, ...]:
         return ("refined",)
 
+    @property
+    def draws(self) -> bool:
+        return True
+
     def init(self, block: Block) -> ToleratorState:
         none = torch.zeros_like(block.tokens)
         return ToleratorState(fill.share(self.steps, block), torch.zeros_like(block.step), none - 1, none)

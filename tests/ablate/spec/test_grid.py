@@ -11,10 +11,10 @@ import pytest
 
 import dlmsample
 from dlmsample.ablate.spec import identity
-from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
+from dlmsample.ablate.spec.cells import ResolvedGrid, choices, idle_seeds, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
 from dlmsample.policies.zoo import frequencies
-from dlmsample.support.yamlfile import Marks
+from dlmsample.support.yamlfile import Marks, load
 from tests.ablate import toys
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -137,6 +137,51 @@ MISTAKES = {
     "no YAML": ("x: [", 5, "not YAML"),
     "no mapping": (None, 1, "keys and values"),
 }
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = (
+        "name: g\ntasks:\n- name: wordproblem\n- {name: wordproblems, split: tset}\ncheckpoints:\n- model: nanoo\n"
+        "policies:\n- {policy: t2m, treshold: 0.1, max_remasks: [1, -1, -1], tasks: [x]}\n- policy: t2mm\n- policy: dsc"
+    )
+    with pytest.raises(GridError) as caught:
+        resolve(*_read(wrong))
+    said = [(int(line.split(":")[1]), line.split(": ", 1)[1][:20]) for line in str(caught.value).split("\n")]
+    assert said == [
+        (3, "unknown task 'wordpr"),
+        (4, "unknown split 'tset'"),
+        (6, "unknown model 'nanoo"),
+        (8, "unknown task label '"),
+        (8, "unknown option of po"),
+        (8, "t2m: max_remasks mus"),
+        (9, "unknown policy 't2mm"),
+        (10, "dsc reads a correcti"),
+    ]
+    with pytest.raises(GridError) as caught:
+        parse("name: g\ntask: []\nseeds: [x]\ntemperature: -1\n")
+    assert [line.split(": ")[0] for line in str(caught.value).split("\n")] == [
+        *("grid:2", "grid:3", "grid:4"),
+        *("grid:1", "grid:1"),
+    ]
+
+
+def _read(text: str) -> Any:
+    data, marks = load(text, "g.yaml")
+    return validate(data, marks), marks
+
+
+def test_seeds_that_decide_nothing_are_told() -> None:
+    head = "{name: g, tasks: [{name: sudoku}], checkpoints: [{model: nano}], seeds: [0, 1, 2], policies: ["
+
+    def said(policies: str, more: str = "") -> str | None:
+        grid = parse(f"{head}{policies}]{more}}}")
+        return idle_seeds(grid, choices(grid, Marks()))
+
+    assert "every policy" in (said("{policy: t2m}, {policy: unmask, steps: [8, 16]}") or "")
+    assert "2 of 3 policies" in (said("{policy: t2m, temperature: [0, 1]}, {policy: t2t}") or "")
+    assert said("{policy: t2m}", ", temperature: 1") is None
+    assert said("{policy: unmask, score: random}, {policy: remdm}, {policy: tolerator}") is None
+    assert said("{policy: chain, fill: quota, edit: {rule: remask, detector: random}}") is None
 
 
 @pytest.mark.parametrize("case", MISTAKES)
