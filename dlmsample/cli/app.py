@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlmsample
-from dlmsample.cli import ablate, diagnose, eval, generate, options, report, train
+from dlmsample.cli import ablate, diagnose, eval, generate, options, report, screen, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
 from dlmsample.cli.serving import chat, serve
@@ -240,6 +240,7 @@ def examples(
       dlmsample examples --copy examples
       dlmsample generate --policy t2m < examples/problems.txt
     """
-    if copy is not None:
-        example_files.copy_examples(copy)
+    if copy is not None and (there := example_files.copy_examples(copy)):
+        whole = "every file" if len(there) == len(example_files.examples()) else ", ".join(there)
+        screen.tell(f"there already, and left as it was: {whole}")
     tables.show(example_files.examples(copy), as_json)

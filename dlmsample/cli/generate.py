@@ -81,6 +81,8 @@ def generate(given: GenerateOptions) -> None:
         with screen.sink(given.trace, _TRACE) as stream:
             policies = [policy for policy, _ in runs]
             stream.write(page.page(answers, sampler, policies, told, options.typed("generate", given)))
+        beside = f", {' beside '.join(policy.name for policy in policies)}" if other is not None else ""
+        screen.tell(f"page of the steps{beside}: {given.trace}")
 
 
 def _decoded(sampler: Sampler, texts: Sequence[Any], length: int | None, **how: Any) -> Output:

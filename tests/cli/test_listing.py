@@ -110,6 +110,7 @@ def test_models_and_tasks_explain_the_one_that_is_named(call: Call) -> None:
 def test_a_pipe_is_80_columns_wide(command: str, call: Call) -> None:
     out = call(command).out
     assert 40 < max(map(len, out.splitlines())) <= 80
+    assert all(line == line.rstrip() for line in out.splitlines())
 
 
 def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

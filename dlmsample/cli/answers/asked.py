@@ -24,6 +24,10 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
       dlmsample generate --template $'Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK].' --policy t2m
       dlmsample generate --chat conversation.json --stop $'\\n'
       dlmsample generate --chat conversation.json --continue --template-arg enable_thinking=false
+
+    Below an answer: steps of the policy, nfe (forwards of the model), tokens up to the end, replaced and remasked
+    tokens per 100, forced (whether masks were left at the policy's bound on steps and filled as they stood), and what
+    ended it. A policy's steps=N is a budget for the whole answer, which its blocks share.
     """
 
     prompt: Annotated[

@@ -83,7 +83,7 @@ def _figures(stats: RowStats) -> str:
         "tokens": stats.tokens,
         "tokens/forward": f"{stats.tokens_per_forward:.2f}",
         "edits per 100": f"{stats.edits_per_100:.1f}",
-        "forced": "yes" if stats.forced else "no",
+        "forced": "yes (masks left at the bound on steps were filled as they stood)" if stats.forced else "no",
         "finish": stats.finish_reason,
     }
     return ", ".join(f"{name} {value}" for name, value in figures.items())

@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlmsample.cli.screen import console
 from dlmsample.support.text import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NARROW = 80  #: columns, for a reader that has no width
 
@@ -144,7 +148,7 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(Text(printable(_cell(value))) for value in row.values()))
     if page.measure(table, options=page.options.update(width=10_000)).maximum <= width:
-        page.print(table, width=width)
+        _print(page, table, width)
         return
     for row in rows:
         (_, name), *others = row.items()
@@ -153,7 +157,17 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         for key, value in others:
             if value not in ("", {}, []):
                 grid.add_row("   ", key.replace("_", " "), Text(printable(_cell(value)), overflow="fold"))
-        page.print(grid, width=width)
+        _print(page, grid, width)
+
+
+def _print(page: Console, table: Table, width: int) -> None:
+    """Print a table; in a pipe its lines end with their last sign, and not with blanks."""
+    if page.is_terminal:
+        page.print(table, width=width)
+        return
+    with page.capture() as drawn:
+        page.print(table, width=width)
+    page.file.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
 def show_one(row: Mapping[str, Any], as_json: bool) -> None:
