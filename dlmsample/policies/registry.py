@@ -58,12 +58,17 @@ def policy_class(name: str) -> Any:
     """The class of a policy by name or alias; built-in names win over third-party ones.
 
     Raises:
-        ValueError: no such policy, or ``auto``, which is none.
+        ValueError: no such policy; ``auto`` and the path of a file are none.
     """
     if name == AUTO:
         raise ValueError(
             "policy auto is chosen with a checkpoint, by --policy auto or Sampler.from_pretrained: name a policy here; "
             "dlmsample policies auto says which one it is"
+        )
+    if name.endswith(FILES):
+        raise ValueError(
+            f"{name!r} is a file: --policy and dlmsample.policy read one; name a policy here, with the options that "
+            "stand in the file"
         )
     name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import huggingface_hub
 import pytest
 
 import dlmsample as ds
+from dlmsample.cli import options
 from dlmsample.evaluation import commands
 from dlmsample.support import reach
+from tests.cli.conftest import Terminal
 
 _NOBODY = "http://127.0.0.1:9"
 ASK = reach._ask  #: as it is, before the fixtures
@@ -53,6 +56,17 @@ def test_without_the_hub_a_model_is_looked_for_in_the_cache_alone(
     with pytest.raises(ValueError, match="cannot"):
         ds.load("org/nothing")
     assert asked == [True, None]  # the switch is the client's own
+
+
+def test_a_terminal_is_told_what_is_looked_for(alone: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda *a, **k: pytest.fail("loaded"))
+    monkeypatch.setattr(ds, "load", lambda *a, **k: None)
+    options.CheckpointOptions(adapter="org/a", head="fca").load("org/m")
+    options.CheckpointOptions().load(str(tmp_path))
+    said = screen.getvalue().splitlines()
+    assert [line.split(" on ")[0] for line in said] == ["looking for org/m", "looking for org/a"]
 
 
 def test_the_client_is_offline_for_a_while(alone: None) -> None:

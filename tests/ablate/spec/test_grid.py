@@ -91,6 +91,7 @@ MISTAKES = {
         6,
         "t2m: threshold must be <= 1 (got 1.5)",
     ),
+    "file": ("policies:\n- policy: mine.yaml", 5, "'mine.yaml' is a file"),
     "auto": ("policies:\n- policy: auto", 5, "name a policy here"),
     "task": ("tasks:\n- name: wordproblem", 3, "did you mean 'wordproblems'"),
     "task option": ("tasks:\n- name: wordproblems\n  options: {max_stps: 3}", 3, "did you mean 'max_steps'"),
