@@ -54,11 +54,8 @@ def debugging() -> bool:
 def _report(error: Exception) -> int:
     """One line for an error; mistakes of the user are ValueErrors throughout the library."""
     from dlmsample.support.text import one_line
-    from dlmsample.support.yamlfile import YamlError
 
-    *before, message = map(one_line, str(error).split("\n") if isinstance(error, YamlError) else [str(error)])
-    for line in before:  # each mistake in a file has a line of its own
-        sys.stderr.write(f"dlmsample: {line}\n")
+    message = one_line(str(error))
     mistake = isinstance(error, ValueError)
     if debugging():
         import traceback

@@ -67,8 +67,8 @@ def policy_class(name: str) -> Any:
         )
     if name.endswith(FILES):
         raise ValueError(
-            f"{name!r} is a file: --policy and dlmsample.policy read one; name a policy here, with the options that "
-            "stand in the file"
+            f"unknown policy {name!r}: files are read by --policy and dlmsample.policy alone; name one here, with the "
+            "options that stand in the file"
         )
     name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]

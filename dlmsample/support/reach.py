@@ -67,8 +67,8 @@ def cached_unless_reachable() -> Iterator[None]:
         return
     from huggingface_hub import constants
 
-    datasets: Any = sys.modules.get("datasets.config")  # it keeps a copy of the client's switch
-    before = [(place, place.HF_HUB_OFFLINE) for place in (constants, datasets) if place is not None]
+    copies: list[Any] = [constants, sys.modules.get("datasets.config")]  # of the client's switch
+    before = [(place, place.HF_HUB_OFFLINE) for place in copies if place is not None]
     try:
         for place, _ in before:
             place.HF_HUB_OFFLINE = True

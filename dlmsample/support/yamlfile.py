@@ -22,7 +22,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class YamlError(ValueError):
-    """A user's mistake in a YAML file, in one line that begins with file and line; of several, each has its own."""
+    """Mistakes of a user in a YAML file, in one line; each begins with file and line."""
 
 
 class FileMistakes:
@@ -37,7 +37,7 @@ class FileMistakes:
         try:
             yield
         except YamlError as error:
-            self._found += str(error).split("\n")
+            self._found += str(error).split(_ALSO)
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -53,13 +53,14 @@ class FileMistakes:
 
 
 _SHOWN = 12  #: mistakes that are told at once
+_ALSO = "; also "  #: between two of them
 
 
 def _together(found: Iterable[str]) -> YamlError:
     """Mistakes in one error, each of them once."""
     lines = list(dict.fromkeys(found))
-    more = [f"and {len(lines) - _SHOWN} mistakes more"] if len(lines) > _SHOWN + 1 else []
-    return YamlError("\n".join([*lines[:_SHOWN], *more] if more else lines))
+    more = [f"{len(lines) - _SHOWN} mistakes more"] if len(lines) > _SHOWN + 1 else []
+    return YamlError(_ALSO.join([*lines[:_SHOWN], *more] if more else lines))
 
 
 class Section(BaseModel):
@@ -173,7 +174,7 @@ def validated(model: type[Model], data: Any, marks: Marks, sections: Mapping[str
         sections: key of a section -> what stands in it, so that an unknown key is told with the nearest right one.
 
     Raises:
-        YamlError: a line about each mistake; keys that are missing come after those that are wrong.
+        YamlError: one line about every mistake; keys that are missing come after those that are wrong.
     """
     try:
         return model.model_validate(data)

@@ -67,7 +67,7 @@ def resolve(grid: Grid, marks: Marks | None = None, device: str | None = None) -
         device: of the run; its kind decides the dtype, and so the numbers.
 
     Raises:
-        GridError: wrong names or options: a line each, with the nearest right one, before anything runs.
+        GridError: wrong names or options, all in one line, each with the nearest right one, before anything runs.
     """
     marks = marks or Marks(grid.name)
     mistakes, tasks, hashes = FileMistakes(), dict[str, Task](), {}
@@ -99,7 +99,7 @@ def choices(grid: Grid, marks: Marks) -> list[PolicyChoice]:
     """The policies of a grid, expanded and checked.
 
     Raises:
-        GridError: no such policy or option, an option out of range, or a head that is missing; a line each.
+        GridError: no such policy or option, an option out of range, or a head that is missing; all in one line.
     """
     found: list[PolicyChoice] = []
     mistakes = FileMistakes()

@@ -91,7 +91,7 @@ MISTAKES = {
         6,
         "t2m: threshold must be <= 1 (got 1.5)",
     ),
-    "file": ("policies:\n- policy: mine.yaml", 5, "'mine.yaml' is a file"),
+    "file": ("policies:\n- policy: mine.yaml", 5, "unknown policy 'mine.yaml': files are read by"),
     "auto": ("policies:\n- policy: auto", 5, "name a policy here"),
     "task": ("tasks:\n- name: wordproblem", 3, "did you mean 'wordproblems'"),
     "task option": ("tasks:\n- name: wordproblems\n  options: {max_stps: 3}", 3, "did you mean 'max_steps'"),
@@ -147,7 +147,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     )
     with pytest.raises(GridError) as caught:
         resolve(*_read(wrong))
-    said = [(int(line.split(":")[1]), line.split(": ", 1)[1][:20]) for line in str(caught.value).split("\n")]
+    said = [(int(line.split(":")[1]), line.split(": ", 1)[1][:20]) for line in str(caught.value).split("; also ")]
     assert said == [
         (3, "unknown task 'wordpr"),
         (4, "unknown split 'tset'"),
@@ -160,7 +160,7 @@ def test_all_mistakes_are_told_at_once() -> None:
     ]
     with pytest.raises(GridError) as caught:
         parse("name: g\ntask: []\nseeds: [x]\ntemperature: -1\n")
-    assert [line.split(": ")[0] for line in str(caught.value).split("\n")] == [
+    assert [line.split(": ")[0] for line in str(caught.value).split("; also ")] == [
         *("grid:2", "grid:3", "grid:4"),
         *("grid:1", "grid:1"),
     ]
