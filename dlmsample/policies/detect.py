@@ -24,12 +24,14 @@ class Suspects(NamedTuple):
     score: Tensor  #: float32, the number that was compared with the threshold, for the trace
 
 
-class Detector(Piece, noun="detector"):
+class Detector(Piece):
     """A rule that flags visible tokens. A detector that looks back keeps what it needs in its memory.
 
     Subclasses are frozen dataclasses with a ``rule`` name, here pydantic's, which validate their options. Like a
     policy's step, ``judge`` and ``remember`` are pure, run without host synchronisation and treat every row alone.
     """
+
+    noun: ClassVar[str] = "detector"
 
     def init(self, block: Block) -> Any:
         """The memory of a row on entering ``block``: a NamedTuple of tensors whose first axis is the row."""

@@ -64,8 +64,10 @@ class Edits(NamedTuple):
     score: Tensor | None = None  #: float32, the number that decided, for the trace
 
 
-class Edit(Piece, noun="edit rule"):
+class Edit(Piece):
     """A rule that revises visible tokens. Subclasses are frozen dataclasses; ``init`` and ``step`` are pure."""
+
+    noun: ClassVar[str] = "edit rule"
 
     @property
     def reason(self) -> str | None:

@@ -146,7 +146,7 @@ def needed(value: Tensor | None, name: str) -> Tensor:
     return value
 
 
-class Fill(Piece, noun="fill rule"):
+class Fill(Piece):
     """Which masked positions become tokens. Subclasses are frozen dataclasses; a wrong option is a ValueError."""
 
     def table(self) -> Tensor | None:

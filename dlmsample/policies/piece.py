@@ -32,13 +32,8 @@ LATER = {
 class Piece(metaclass=OneSentence):
     """A part of a decoding rule. Subclasses are frozen dataclasses, so two with equal options are equal."""
 
-    noun: ClassVar[str]  #: what errors call it, from the class statement: ``class Fill(Piece, noun="fill rule")``
+    noun: ClassVar[str] = "fill rule"  #: what errors call it; edit rules and detectors have their own
     rule: ClassVar[str]  #: the name by which a dump tells it from its siblings
-
-    def __init_subclass__(cls, noun: str | None = None, **more: Any) -> None:
-        super().__init_subclass__(**more)
-        if noun is not None:
-            cls.noun = noun
 
     @property
     def needs(self) -> frozenset[str]:
