@@ -176,7 +176,7 @@ class Output:
 
     tokens: list[list[int]]  #: generated ids before the first EOS, or up to a stop string; of a text those at its masks
     stats: list[RowStats]
-    trace: list[list[Event]] | None = None  #: only with ``record=True``
+    trace: list[list[Event]] | None = None  #: only with ``record=True``, else None; ``events`` says so
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
     cache: CacheKind = "none"  #: what it was decoded with
 
@@ -184,6 +184,17 @@ class Output:
         rows, forwards = len(self.tokens), sum(stats.nfe for stats in self.stats)
         first = "" if not self.decoded else f", the first {short(self.decoded[0], 60)!r}"
         return f"Output({rows} {'row' if rows == 1 else 'rows'}{first}, {forwards} forwards, cache {self.cache!r})"
+
+    @property
+    def events(self) -> list[list[Event]]:
+        """What ``trace`` holds: of every row its events in order.
+
+        Raises:
+            ValueError: nothing was recorded.
+        """
+        if self.trace is None:
+            raise ValueError("no trace was recorded: pass record=True")
+        return self.trace
 
     @property
     def texts(self) -> list[str]:

@@ -15,6 +15,7 @@ import torch
 import dlmsample as ds
 from dlmsample.decoding.captured import pool
 from dlmsample.policies.registry import POLICIES
+from dlmsample.support import reach
 from tests.browser import NAMES, Browser, find
 from tests.pages import Server
 from tests.tape import tapes
@@ -56,6 +57,14 @@ def _case(item: pytest.Item) -> str:
     if not isinstance(name, str):
         return ""
     return name if name in ZOO else f"{name} {policy!r} {params.get('options')}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hub() -> Iterator[None]:
+    """Nothing is asked of the hub: where a test replaces its client, it counts as reachable."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reach, "_ask", lambda endpoint: None)
+        yield
 
 
 @pytest.fixture(scope="session")

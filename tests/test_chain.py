@@ -120,7 +120,7 @@ def test_a_named_policy_is_its_chain(named: Any, chain: Policy) -> None:
 def test_a_changed_copy_is_another_chain() -> None:
     changed = ds.T2M().model_copy(update={"threshold": 0.1})
     assert changed.chain == ds.T2M(threshold=0.1).chain
-    with pytest.raises(ValueError, match="less than or equal to 1"):
+    with pytest.raises(ValueError, match="threshold must be <= 1"):
         ds.T2M().model_copy(update={"threshold": 2})
 
 
@@ -140,12 +140,12 @@ def test_needs_of_both_pieces() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: ds.fill.Threshold(True), "valid number"),
-        (lambda: ds.fill.Quota("2"), "valid integer"),
-        (lambda: ds.fill.Quota(0), "greater than or equal to 1"),
+        (lambda: ds.fill.Threshold(True), "threshold of threshold must be a number"),
+        (lambda: ds.fill.Quota("2"), "tokens_per_step of quota must be a whole number"),
+        (lambda: ds.fill.Quota(0), "must be >= 1"),
         (lambda: ds.fill.EntropyBound(float("nan")), "finite"),
-        (lambda: ds.fill.Steps(), "[Mm]issing"),
-        (lambda: ds.fill.Threshold(treshold=0.5), "[Uu]nexpected keyword"),
+        (lambda: ds.fill.Steps(), "steps of steps must be given"),
+        (lambda: ds.fill.Threshold(treshold=0.5), "did you mean 'threshold'"),
         (lambda: ds.fill.Quota(score="confidense"), "'confidence', 'margin'"),
         (lambda: ds.edit.Remask(ds.fill.Quota()), "instance of Detector"),
         (lambda: ds.chain(ds.edit.Keep()), "instance of Fill"),
@@ -155,7 +155,7 @@ def test_needs_of_both_pieces() -> None:
         (lambda: ds.policy("chain", fill={"rule": "quota", "k": 2}), "unknown option of fill rule quota 'k'"),
         (
             lambda: ds.policy("chain", fill={"rule": "quota", "tokens_per_step": True}),
-            "tokens_per_step of quota: .*True",
+            "tokens_per_step of quota must be .*true",
         ),
         (lambda: ds.policy("chain", fill="entropy_bound"), "bound of entropy_bound must be given"),
         (
@@ -181,7 +181,7 @@ def test_every_wrong_option_of_a_piece_is_named(piece: Any) -> None:
     dump = piece.model_dump()
     for option in dump.keys() - {"rule"}:
         wrong = {"fill": "quota", kind: {**dump, option: "nonsense"}}
-        with pytest.raises(ValueError, match=rf"{option} of {dump['rule']}: .*'nonsense'"):
+        with pytest.raises(ValueError, match=rf"{option} of {dump['rule']}:? .*'nonsense'"):
             ds.policy("chain", **wrong)
 
 

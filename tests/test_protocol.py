@@ -125,12 +125,24 @@ def test_round_trip_and_frozen(policy: Policy) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_options_are_validated(name: str) -> None:
-    with pytest.raises(ValueError, match="Extra inputs are not permitted"):
+    with pytest.raises(ValueError, match=f"^unknown option of policy {name} 'treshold'"):
         ds.policy(name, treshold=0.5)
     for field, info in type(ds.policy(name, **VARIANTS[name][0])).model_fields.items():
         if info.annotation is not bool and "Literal" not in str(info.annotation):
             with pytest.raises(ValidationError):
                 ds.policy(name, **{field: -1})
+
+
+@every_policy
+def test_only_policies_that_say_so_draw(policy: Policy) -> None:
+    """The row's key decides nothing where ``draws`` is False."""
+    found = []
+    for key in (5, 6, 7):
+        block, pred = block_and_prediction()
+        block = block._replace(key=torch.full_like(block.key, key))
+        found.append(policy.step(policy.init(block), block, pred)[1])
+    same = all(torch.equal(a, b) for one in found[1:] for a, b in zip(_tensors(found[0]), _tensors(one), strict=True))
+    assert same or policy.draws
 
 
 @every_policy

@@ -83,6 +83,8 @@ def estimate(
     if not isinstance(grid, Grid):
         grid, marks = read(grid)
     grid = grid.asking(task).resized(limit, batch_size)
+    if task is not None and marks is not None:
+        marks = marks._replace(elsewhere="tasks")
     if sum(grid.sizes.values()) > LARGE:
         return _count(grid, marks, task_options or {})
     resolved = resolve(grid.with_options(task_options or {}), marks, device)

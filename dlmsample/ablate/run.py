@@ -122,6 +122,8 @@ def run(
         path = str(grid)
         grid, marks = read(grid)
     grid = grid.asking(task).resized(limit, batch_size)
+    if task is not None and marks is not None:
+        marks = marks._replace(elsewhere="tasks")
     where = local.devices(device)
     folder = Path(out).expanduser()
     began = time.perf_counter()

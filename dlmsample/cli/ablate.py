@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Options that say how a run is made and not what its results are: the recorded command leaves them out.
 _PASSING = ("resume", "retry", "dry_run", "as_json", "threads", "report_to")
+_LOOKED_AT = 5_000  #: cells; a grid of more is not looked at cell by cell before it runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,14 @@ def ablate(given: AblateOptions) -> int:
     from dlmsample.ablate.spec.grid import read
 
     tracker_names(given.report_to or ())
-    read(given.grid)  # mistakes in the file are told before anything heavy is imported
+    grid, marks = read(given.grid)  # mistakes in the file are told before anything heavy is imported
     _import()
+    if len(grid.seeds) > 1 and sum(grid.sizes.values()) <= _LOOKED_AT:
+        from dlmsample.ablate.spec.cells import choices, idle_seeds
+
+        with suppress(ValueError):  # mistakes are told with those in tasks and checkpoints
+            if (line := idle_seeds(grid, choices(grid, marks))) is not None:
+                screen.tell(line)
     threads.use(given.threads)
     try:
         interrupt.raise_from_here()

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 import dlmsample
-from dlmsample.cli import ablate, diagnose, eval, generate, options, report, train
+from dlmsample.cli import ablate, diagnose, eval, generate, options, report, screen, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
 from dlmsample.cli.serving import chat, serve
@@ -24,7 +24,7 @@ UsageError: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__
 #: Class of a usage error -> what to do about it.
 _REMEDIES = {
     "MissingParameter": "give it, or see {command} --help",
-    "UsageError": "quote what has several words, and see {command} --help",
+    "UsageError": "{takes}; see {command} --help",
 }
 #: Set by the shell when it asks what a word can be completed to.
 _COMPLETE = "_DLMSAMPLE_COMPLETE"
@@ -120,7 +120,9 @@ def explain(error: Any) -> ValueError:
         dash = "; a prompt that begins with a dash goes after --" if len(known) < len(params) else ""
         return unknown("option", wrong, known, dash)
     path = context.command_path if context is not None else "dlmsample"
-    remedy = _REMEDIES.get(type(error).__name__, "see {command} --help").format(command=path)
+    words = context is not None and any(p.param_type_name == "argument" for p in context.command.params)
+    takes = "quote what has several words" if words else "it takes options alone"
+    remedy = _REMEDIES.get(type(error).__name__, "see {command} --help").format(command=path, takes=takes)
     return ValueError(f"{error.format_message().rstrip('.')}; {remedy}")
 
 
@@ -176,8 +178,10 @@ def policies(
 
 @app.command()
 def models(
+    name: Annotated[str | None, typer.Argument(metavar="ID_OR_FOLDER", help="Explain this one.")] = None,
     explain: Annotated[
-        str | None, typer.Option(metavar="ID_OR_FOLDER", help="Say what one is and how it decodes; reads no weights.")
+        str | None,
+        typer.Option(metavar="ID_OR_FOLDER", help="The same: say what one is and how it decodes; reads no weights."),
     ] = None,
     family: options.FamilyName = None,
     revision: options.Revision = None,
@@ -190,9 +194,13 @@ def models(
     \b
     Examples:
       dlmsample models
+      dlmsample models nano
       dlmsample models --explain inclusionAI/LLaDA2.1-mini
       dlmsample models --explain runs/mine/final --json
     """
+    if name is not None and explain is not None:
+        raise ValueError(f"{name!r} and --explain {explain!r} name two: give one of them")
+    explain = name if explain is None else explain
     if explain is not None:
         said = tables.explained(explain, family, trust_remote_code, revision, ignore_config or ())
         tables.show_one(said, as_json)
@@ -202,9 +210,21 @@ def models(
 
 
 @app.command()
-def tasks(as_json: options.AsList = False) -> None:
-    """List the evaluation tasks, their splits and options."""
-    tables.show(tables.tasks(), as_json)
+def tasks(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list; with NAME one object.")] = False,
+) -> None:
+    """List the evaluation tasks, their splits and options, or explain one of them.
+
+    \b
+    Examples:
+      dlmsample tasks
+      dlmsample tasks gsm8k
+    """
+    if name is None:
+        tables.show(tables.tasks(), as_json)
+    else:
+        tables.show_one(tables.explained_task(name), as_json)
 
 
 @app.command()
@@ -220,6 +240,7 @@ def examples(
       dlmsample examples --copy examples
       dlmsample generate --policy t2m < examples/problems.txt
     """
-    if copy is not None:
-        example_files.copy_examples(copy)
+    if copy is not None and (there := example_files.copy_examples(copy)):
+        whole = "every file" if len(there) == len(example_files.examples()) else ", ".join(there)
+        screen.tell(f"there already, and left as it was: {whole}")
     tables.show(example_files.examples(copy), as_json)

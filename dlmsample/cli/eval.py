@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from dlmsample.cli import interrupt, options, screen, settings, threads
+from dlmsample.policies.registry import AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +37,10 @@ class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
     policy: Annotated[
         str,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             autocompletion=options.policy_names,
-            help="Decoding rule; see dlmsample policies. auto: the one that the adapter, head or checkpoint brings.",
+            help="Decoding rule; see dlmsample policies. auto: the one that the adapter, head or checkpoint brings; "
+            "a .json or .yaml file: the one saved there.",
         ),
     ] = "unmask"
     settings: Annotated[
@@ -72,11 +74,14 @@ def evaluate(given: EvalOptions) -> int:
     changed = settings.parse_settings(given.settings)
     settings.check_seed(given.seed)
     length = settings.block_length(given.block_length)
-    if given.policy != settings.AUTO:
-        settings.make_policy(given.policy, changed)
+    named = (given.policy, given.model, given.adapter, given.head, changed, given.revision)
+    chosen = None if given.policy == AUTO else settings.choose_policy(*named)
     from dlmsample.evaluation.commands import NAME, main, register
 
     register()  # a missing lm-eval is told before anything is loaded
+    chosen = chosen or settings.choose_policy(*named)
+    if chosen.source:  # else lm-eval's model refuses
+        chosen.say()
     screen.silence()
     threads.use(given.threads)
     named = [field.name for field in fields(options.CheckpointOptions) if field.name != "device"]

@@ -39,18 +39,19 @@ def generate(given: GenerateOptions) -> None:
         raise ValueError(f"{_TRACE} and --output name the same file: give two")
     if given.trace is None and (given.compare is not None or given.gold):
         raise ValueError("--compare and --gold are for the page of --trace: give that too")
-    other = None if given.compare is None else settings.make_policy(given.compare, {})
     texts = _read(given)
-
-    chosen = settings.choose_policy(given.policy, given.model, given.adapter, given.head, typed.policy, given.revision)
+    for_what = (given.model, given.adapter, given.head)
+    chosen = settings.choose_policy(given.policy, *for_what, typed.policy, given.revision)
+    other = None if given.compare is None else settings.choose_policy(given.compare, *for_what, {}, given.revision)
     screen.silence()
     threads.use(given.threads)
     from dlmsample.decoding.sampler import Sampler
 
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})
     sampler = Sampler(model, chosen.policy, **{**chosen.options, **typed.sampler})
-    if chosen.note:
-        screen.note(chosen.note)
+    chosen.say()
+    if other is not None:
+        other.say()
     record = "alternatives" if given.trace is not None else given.show is not None
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
     interrupt.raise_from_here()
@@ -63,12 +64,12 @@ def generate(given: GenerateOptions) -> None:
     runs = [(sampler.policy, out)]
     if other is not None:
         same = sampler.block_length if length or given.block_length else None
-        second = Sampler(model, other, **{**chosen.options, **typed.sampler, "block_length": same})
-        runs.append((other, _decoded(second, texts, length, **how)))
+        second = Sampler(model, other.policy, **{**chosen.options, **typed.sampler, "block_length": same})
+        runs.append((other.policy, _decoded(second, texts, length, **how)))
     ids = [template_ids(model, text, typed.chat) if length is None else None for text in texts]
     with screen.sink(given.output) as stream:
         if given.as_json:
-            write_json(stream, texts, out)
+            write_json(stream, texts, out, None if chosen.spelled else sampler.policy.entry())
         else:
             write_text(screen.console(stream), texts, out, model, length, given.show is not None, ids)
     if given.trace is not None:
@@ -80,6 +81,8 @@ def generate(given: GenerateOptions) -> None:
         with screen.sink(given.trace, _TRACE) as stream:
             policies = [policy for policy, _ in runs]
             stream.write(page.page(answers, sampler, policies, told, options.typed("generate", given)))
+        beside = f", {' beside '.join(policy.name for policy in policies)}" if other is not None else ""
+        screen.tell(f"page of the steps{beside}: {given.trace}")
 
 
 def _decoded(sampler: Sampler, texts: Sequence[Any], length: int | None, **how: Any) -> Output:

@@ -9,6 +9,7 @@ docstring of the class is the help of the command. Options that several commands
 from __future__ import annotations
 
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -94,11 +95,24 @@ class CheckpointOptions:
         """
         import dlmsample
 
+        for name in filter(None, (model, self.adapter, self.head)):
+            _say_asked(name)
         given = {field.name: getattr(self, field.name) for field in fields(CheckpointOptions)}
         for optional in ("revision", "ignore_config"):  # given on only where they were given
             if not given[optional]:
                 del given[optional]
         return dlmsample.load(model, **given, **more)
+
+
+def _say_asked(name: str) -> None:
+    """Say that a name is looked for on the hub, which may take a while."""
+    from huggingface_hub import constants
+
+    from dlmsample.cli import screen
+
+    here = name.startswith((".", "~", "/")) or Path(name).is_dir()
+    if name.count("/") == 1 and not here and not constants.HF_HUB_OFFLINE:
+        screen.note(f"looking for {name} on {constants.ENDPOINT} (HF_HUB_OFFLINE=1 reads the local cache alone)")
 
 
 def words(declared: Any, *without: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmsample.models.text.messages import check_messages
+from dlmsample.support.files import example_hint
 from dlmsample.support.text import parse_json
 
 _ROLES = ("system", "user", "assistant", "tool")
@@ -94,7 +95,8 @@ def read_chats(file: str) -> list[ChatMessages]:
     try:
         text = (_stdin() if file == "-" else Path(file).read_bytes()).decode("utf-8-sig")
     except (OSError, ValueError) as e:  # a name with a null byte; bytes that are not UTF-8
-        raise ValueError(f"cannot read {name} (--chat): {getattr(e, 'strerror', None) or e}; give a JSON file") from e
+        why = f"{getattr(e, 'strerror', None) or e}; give a JSON file{example_hint(file)}"
+        raise ValueError(f"cannot read {name} (--chat): {why}") from e
     try:
         return [_messages(parse_json(text, once=True))]
     except ValueError as e:

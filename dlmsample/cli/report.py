@@ -142,3 +142,9 @@ def write_tables(page: Console, made: Results) -> None:
             table.add_row(*(Text(printable(column.text(row))) for column in columns))
         page.print(table)
         screen.say(page, "")
+    widest = max(SHORT.values(), key=len)
+    if made.tasks and len(columns) < len(widest):
+        shown = {column.heading for column in columns}
+        missing = ", ".join(column.heading for column in widest if column.heading not in shown)
+        line = f"left out at {page.width} columns: {missing}; a terminal of {max(SHORT)} shows them, the report all"
+        page.print(Text(line, "dim"))

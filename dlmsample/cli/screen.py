@@ -58,6 +58,11 @@ def note(text: str) -> None:
         sys.stderr.write(f"{printable(text)}\n")
 
 
+def tell(text: str) -> None:
+    """What was asked for and has to be told, on standard error whatever that is."""
+    sys.stderr.write(f"{printable(text)}\n")
+
+
 def sink(path: str | None, option: str = OUTPUT) -> AbstractContextManager[TextIO]:
     """Standard output, or a buffer that becomes the file when the block ends well."""
     return nullcontext(sys.stdout) if path is None else _file(path, option)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from dlmsample.cli import screen
 from dlmsample.models.recommended import RECOMMENDED, recommended
-from dlmsample.policies.registry import changed_options, make_policy
+from dlmsample.policies.registry import AUTO, FILES, changed_options, make_policy
 from dlmsample.support.registry import unknown
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def parse_template_args(given: Sequence[str]) -> dict[str, Any]:
 
 
 #: What stands in for ``--policy`` where it is not given, and where ``auto`` finds no recommendation.
-DEFAULT_POLICY, AUTO = "unmask", "auto"
+DEFAULT_POLICY = "unmask"
 
 
 class ChosenPolicy(NamedTuple):
@@ -170,7 +171,13 @@ class ChosenPolicy(NamedTuple):
     policy: Any
     options: dict[str, Any]
     note: str
-    source: str = ""  #: what recommends it, like "adapter scope"; empty: nothing does
+    source: str = ""  #: what recommends it, like "adapter scope", or the file it was read from; empty: nothing
+    spelled: bool = True  #: whether its name was typed: what ``auto`` or a file gives is told
+
+    def say(self) -> None:
+        """Tell what was chosen, on standard error: always where it was asked for, else on a terminal alone."""
+        if self.note:
+            (screen.note if self.spelled else screen.tell)(self.note)
 
 
 def choose_policy(
@@ -184,7 +191,8 @@ def choose_policy(
     """The policy that was asked for, or with ``auto`` the one that the adapter, head or checkpoint was trained for.
 
     Args:
-        name: from ``--policy``; None: it was not given.
+        name: from ``--policy``: a name, ``auto``, or the path of a file that ``policy.save`` or a Sampler's
+            ``save_pretrained`` wrote; None: it was not given.
         model: embedded model, folder or hub id.
         adapter: attached to it, or None.
         head: attached to it, or None.
@@ -192,10 +200,14 @@ def choose_policy(
         revision: of the model on the hub.
 
     Raises:
-        ValueError: no such policy, a wrong option, or a recommendation that cannot be read.
+        ValueError: no such policy, a wrong option, or a recommendation or file that cannot be read.
     """
     if name not in (None, AUTO):
-        return ChosenPolicy(make_policy(name, changed), {}, "")
+        if not name.endswith(FILES):
+            return ChosenPolicy(make_policy(name, changed), {}, "")
+        from dlmsample.decoding.saved import read_file
+
+        return _chosen(read_file(name), changed, f"from {name}", name)
     from dlmsample.decoding.saved import SavedDecoding, read
 
     source, said = "", SavedDecoding(DEFAULT_POLICY, {}, {})
@@ -207,7 +219,24 @@ def choose_policy(
         fits = said.policy == DEFAULT_POLICY
         note = "" if fits else f"{source} was trained for --policy {said.policy}; --policy auto takes it"
         return ChosenPolicy(make_policy(DEFAULT_POLICY, changed), {}, note)
+    nothing = f"the default, as {' with '.join(filter(None, (model, adapter, head)))} recommends none"
+    return _chosen(said, changed, f"as {source} was trained for" if source else nothing, source)
+
+
+def _chosen(said: Any, changed: dict[str, Any], why: str, source: str) -> ChosenPolicy:
+    """The policy of a recommendation or a file, with some options changed."""
     policy = make_policy(said.policy, changed_options(said.policy_options, changed))
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
-    note = f"policy {policy!r}{more}, {'for ' + source if source else 'the default'}"
-    return ChosenPolicy(policy, said.options, note, source)
+    return ChosenPolicy(policy, said.options, f"policy {spell(policy)}{more}, {why}", source, spelled=False)
+
+
+def spell(policy: Any) -> str:
+    """A policy as it would be typed, with the options that are not the default.
+
+    Example:
+        >>> spell(make_policy("t2m", {"threshold": 0.2, "max_remasks": 1}))
+        't2m threshold=0.2'
+    """
+    fields = type(policy).model_fields
+    given = {n: v for n, v in policy.model_dump().items() if fields[n].is_required() or v != fields[n].default}
+    return " ".join([policy.name, *(f"{name}={value}" for name, value in given.items())])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from numbers import Real
 from operator import index
+from pathlib import Path
 from typing import Any
 
 from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.attention.shadow import takes_shadows
 from dlmsample.models.denoiser import Denoiser
+from dlmsample.models.embedded import EMBEDDED, folder_of, shipped
 from dlmsample.models.loading import load
 from dlmsample.policies.base import Policy
 from dlmsample.policies.registry import policy as named
@@ -82,11 +84,20 @@ def checked(
     needs = policy.needs
     _check_cache(model, policy, needs, cache, refresh)
     if "error" in needs and model.head is None:
-        raise ValueError(
-            f'{policy.name} reads a correction head and {model.name} has none: set scorer="random" '
-            "(--set scorer=random), or load one: load(name, head=...), --head NAME, or model.with_head(head)"
-        )
+        raise ValueError(_headless(model, policy))
     return model, policy
+
+
+def _headless(model: Denoiser, policy: Policy) -> str:
+    """Which head to attach: those that come with the model are named."""
+    own = list(shipped(folder_of(model.name) if model.name in EMBEDDED else Path(model.name), "head"))
+    name = own[0] if own else "..."
+    there = f" ({model.name} ships {' and '.join(own)})" if own else ", a folder or hub id"
+    return (
+        f"{policy.name} reads a correction head and {model.name} has none attached: give one by --head "
+        f"{own[0] if own else 'NAME'}{there}, load(name, head={name!r}) or model.with_head(head); "
+        'or set scorer="random" (--set scorer=random)'
+    )
 
 
 def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any) -> None:

@@ -20,7 +20,7 @@ from dlmsample.policies.base import Policy
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.files import atomic_write
 from dlmsample.support.registry import unknown
-from dlmsample.support.validated import mistakes
+from dlmsample.support.yamlfile import document
 
 #: Options of a Sampler that may stand in the file, with their defaults. What decides no token (batch size, cache of
 #: block-causal models, graphs) is the user's alone.
@@ -45,7 +45,7 @@ class SavedDecoding(NamedTuple):
         try:
             return policy_class(self.policy)(**self.policy_options)
         except ValidationError as e:
-            raise ValueError(f"{where}: policy {self.policy}: {mistakes(e, 'options')}: {_REMEDY}") from e
+            raise ValueError(f"{where}: policy {e}: {_REMEDY}") from e
 
 
 def dump(policy: Policy, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +85,18 @@ def read(entry: Mapping[str, Any], where: str) -> SavedDecoding:
         if name not in known:
             raise ValueError(f"{where}: {unknown('option of policy ' + entry['policy'], name, [*known, *DECODING])}")
     return SavedDecoding(entry["policy"], named, options)
+
+
+def read_file(path: str | Path) -> SavedDecoding:
+    """A JSON or YAML file taken apart, as :meth:`Pretrained.save_pretrained` or a policy's ``save`` wrote it.
+
+    Raises:
+        ValueError: it cannot be read, or as for :func:`read`.
+    """
+    entry = document(path, "policy")[0]
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("policy"), str):
+        raise ValueError(f'{str(path)!r} names no policy: write {{"policy": "t2m", ...}} with its options')
+    return read({str(name): value for name, value in entry.items()}, str(path))
 
 
 def _check(options: Mapping[str, Any], where: str) -> None:

@@ -10,9 +10,12 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 from dlmsample.evaluation.harness import HarnessModel
+from dlmsample.support.reach import cached_unless_reachable, unanswered
+from dlmsample.support.text import one_line
 
 #: What ``--model`` of lm-eval is given.
 NAME = "dlmsample"
@@ -46,7 +49,7 @@ def main(words: Sequence[str], model_args: Mapping[str, Any] | None = None) -> i
         The exit code.
 
     Raises:
-        ValueError: lm-eval is not installed, or refuses a task.
+        ValueError: lm-eval is not installed, refuses a task, or cannot read a task's data.
     """
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")  # bars are for terminals
@@ -63,9 +66,24 @@ def main(words: Sequence[str], model_args: Mapping[str, Any] | None = None) -> i
         given = commands.parse_args()
         if model_args is not None:
             given.model_args = dict(model_args)
-        commands.execute(given)
+        with cached_unless_reachable():
+            commands.execute(given)
     except SystemExit as left:  # of its argument parser, which has said why
         return int(left.code or 0) if not isinstance(left.code, str) else 2
+    except Exception as error:
+        if unanswered(error) or isinstance(error, FileNotFoundError):
+            raise ValueError(_unread(words, error)) from error
+        raise
     finally:
         sys.argv = before
     return 0
+
+
+def _unread(words: Sequence[str], error: BaseException) -> str:
+    """What to do about data that lm-eval cannot read."""
+    tasks = next((after for word, after in pairwise(words) if word == "--tasks"), "these tasks")
+    return (
+        f"the data of {tasks} cannot be read ({one_line(error, 200)}): connect once, after which the hub's cache "
+        "serves, or give them locally: a task file with dataset_path: json and dataset_kwargs: "
+        "{data_files: {test: FILE.jsonl}}, in the folder of -- --include_path DIR"
+    )

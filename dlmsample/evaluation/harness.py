@@ -11,12 +11,12 @@ from typing import Any, Literal, NamedTuple
 
 import dlmsample
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.decoding.saved import read
+from dlmsample.decoding.saved import read, read_file
 from dlmsample.evaluation.arguments import Generation, generation, rows, windows_of
 from dlmsample.evaluation.likelihood import Likelihood, Pair, log_likelihood
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.recommended import RECOMMENDED, recommended
-from dlmsample.policies.registry import policy_class
+from dlmsample.policies.registry import FILES, policy_class
 from dlmsample.support.progress import Progress
 from dlmsample.support.registry import unknown
 
@@ -33,7 +33,8 @@ class HarnessModel:
 
     Args:
         pretrained: embedded model, folder or hub id.
-        policy: name of a decoding policy; "auto": the one that the adapter, head or checkpoint recommends.
+        policy: name of a decoding policy; "auto": the one that the adapter, head or checkpoint recommends; a .json or
+            .yaml file: the one saved there.
         adapter: as in :func:`dlmsample.load`, and so are ``head``, ``device``, ``dtype``, ``revision``, ``family``,
             ``trust_remote_code`` and ``ignore_config``.
         block_length: as in :class:`dlmsample.Sampler`.
@@ -256,11 +257,14 @@ def _policy(
 ) -> tuple[Any, dict[str, Any]]:
     """The policy, and options of the Sampler that are recommended with it."""
     defaults: dict[str, Any] = {}
-    if name == "auto":
-        source, entry = recommended(model, adapter, head)
-        if not entry:
-            raise ValueError(f"{model!r} has no {RECOMMENDED} here: name a policy instead of auto")
-        said = read(entry, f"{RECOMMENDED} of {source}")
+    if name == "auto" or name.endswith(FILES):
+        if name != "auto":
+            said = read_file(name)
+        else:
+            source, entry = recommended(model, adapter, head)
+            if not entry:
+                raise ValueError(f"{model!r} has no {RECOMMENDED} here: name a policy instead of auto")
+            said = read(entry, f"{RECOMMENDED} of {source}")
         name, options, defaults = said.policy, {**said.policy_options, **options}, said.options
     known = policy_class(name).model_fields
     for option in options:

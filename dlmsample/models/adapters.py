@@ -49,7 +49,9 @@ def locate(kind: AttachmentKind, given: str | Path, model: str, folder: Path | N
     if name in known and isinstance(given, str):
         path = known[name]
     elif not (name and path.is_dir()):
-        if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
+        if path.is_absolute() or name.startswith((".", "~")):
+            raise ValueError(hub.no_folder(name, ", ".join([*known, f"a hub id like org/{kind}"])))
+        if "/" not in name:
             elsewhere = f"the path of a folder, or a hub id like org/{kind}"
             if known:
                 raise unknown(f"{kind} of {model}", name, known, f", or {elsewhere}")

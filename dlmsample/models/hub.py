@@ -8,6 +8,7 @@ from typing import Any
 
 from dlmsample.models.embedded import EMBEDDED, folder_of
 from dlmsample.models.weight_files import check_pointers
+from dlmsample.support.reach import chain, of_transport, reachable
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import parse_json
 
@@ -25,9 +26,18 @@ def locate(name: str) -> str:
         if not (path / "config.json").is_file():
             raise ValueError(f"folder {name!r} has no config.json: give the folder that holds the checkpoint itself")
         return str(path)
-    if "/" not in name or path.is_absolute() or name.startswith((".", "~")):
+    if path.exists() and name:
+        raise ValueError(f"{name!r} is a file: give the folder that holds the checkpoint")
+    if path.is_absolute() or name.startswith((".", "~")):
+        raise ValueError(no_folder(name, f"{', '.join(EMBEDDED)}, or a hub id like org/model"))
+    if "/" not in name:
         raise unknown("model", name, EMBEDDED, ", or the path of a folder, or a hub id like org/model")
     return name
+
+
+def no_folder(name: str, others: str) -> str:
+    """What to say of a path where there is no folder; ``others``: what else may be given."""
+    return f"there is no folder {name!r}: check the path, or give {others}"
 
 
 def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:
@@ -39,9 +49,14 @@ def snapshot(kind: str, name: str, patterns: Sequence[str]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=list(patterns)))
+        return Path(snapshot_download(name, allow_patterns=list(patterns), **_cached()))
     except Exception as e:  # the HTTP client has errors of its own
         raise ValueError(_reason(e, f"{kind} {name!r}") or _unknown_reason(e, f"{kind} {name!r}")) from e
+
+
+def _cached() -> dict[str, Any]:
+    """Options of the hub's client: read the cache alone where the hub does not answer."""
+    return {} if reachable() else {"local_files_only": True}
 
 
 def _check_revision(name: str, where: str, revision: str | None) -> None:
@@ -80,7 +95,7 @@ def _fetch(name: str, where: str, file: str, revision: str | None) -> Path:
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        return Path(hf_hub_download(where, file, revision=revision))
+        return Path(hf_hub_download(where, file, revision=revision, **_cached()))
     except errors.HFValidationError as e:
         raise ValueError(f"{name!r} is no hub id (like org/model) and no folder here: check the spelling") from e
     except Exception as e:  # the HTTP client has errors of its own
@@ -96,12 +111,12 @@ def not_fetched(error: BaseException, name: str, where: str, revision: str | Non
 
 def _reason(error: BaseException, what: str, revision: str | None = None) -> str | None:
     """The first thing in the chain of an error's causes that says why the hub gave nothing; None: nothing does."""
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
 
-    chain = _chain(error)
+    links = chain(error)
 
     def has(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(link, kinds) for link in chain)
+        return any(isinstance(link, kinds) for link in links)
 
     if has(errors.GatedRepoError):  # before RepositoryNotFoundError, whose subclass it is
         return f"access to {what} is restricted: accept its terms on the hub and log in (hf auth login)"
@@ -116,36 +131,21 @@ def _reason(error: BaseException, what: str, revision: str | None = None) -> str
             f"cannot fetch {what}: HF_HUB_OFFLINE is set and it is not in the local cache: unset it, or give the path "
             "of a folder"
         )
-    statuses = (getattr(getattr(link, "response", None), "status_code", None) for link in chain)
+    statuses = (getattr(getattr(link, "response", None), "status_code", None) for link in links)
     if (status := next((s for s in statuses if isinstance(s, int)), 0)) in (401, 403):
         return f"the hub refuses access to {what} ({status}): log in with an account that may read it (hf auth login)"
     if status == 429 or status >= 500:
         return f"cannot fetch {what}: the hub answers {status}: try again later, or give the path of a folder"
-    if has(errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) or any(map(_of_transport, chain)):
+    if has(errors.LocalEntryNotFoundError, ConnectionError, TimeoutError) or any(map(of_transport, links)):
         return (
-            f"cannot fetch {what}: the hub cannot be reached and it is not in the local cache: connect, or give the "
-            "path of a folder"
+            f"cannot fetch {what}: the hub ({constants.ENDPOINT}) cannot be reached and it is not in the local cache: "
+            "connect, or give the path of a folder"
         )
     return None
 
 
 def _unknown_reason(error: BaseException, what: str) -> str:
     return f"cannot fetch {what}: {one_line(error)}; check the hub id, or give a folder"
-
-
-def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what led to it, each once."""
-    chain: list[BaseException] = []
-    link: BaseException | None = error
-    while link is not None and link not in chain:
-        chain.append(link)
-        link = link.__cause__ or link.__context__
-    return chain
-
-
-def _of_transport(error: BaseException) -> bool:
-    """Of the HTTP client, whichever version: no answer came."""
-    return any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
 
 
 def one_line(error: BaseException) -> str:

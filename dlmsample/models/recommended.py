@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dlmsample.models.embedded import EMBEDDED, RECOMMENDED, folder_of, shipped
+from dlmsample.support.reach import reachable
 from dlmsample.support.text import parse_json
 
 
@@ -92,6 +93,6 @@ def _of_hub(name: str, revision: str | None, local: bool) -> Path | None:
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(name, RECOMMENDED, revision=revision, local_files_only=local))
+        return Path(hf_hub_download(name, RECOMMENDED, revision=revision, local_files_only=local or not reachable()))
     except Exception:  # the HTTP client has errors of its own
         return None

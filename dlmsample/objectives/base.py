@@ -111,6 +111,7 @@ class Objective(Options, ABC):
     mean over rows.
     """
 
+    noun: ClassVar[str] = "objective"
     not_a_bool: ClassVar[str] = "give a number"
     name: ClassVar[str]
     made_for: ClassVar[Mapping[str, Any]] = {}

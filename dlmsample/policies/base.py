@@ -37,6 +37,7 @@ class Policy(Options, ABC):
     ``block.step``, never count in Python.
     """
 
+    noun: ClassVar[str] = "policy"
     name: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
@@ -55,6 +56,14 @@ class Policy(Options, ABC):
     def reasons(self) -> tuple[str, ...]:
         """What may ask for an edit; :class:`~dlmsample.types.EditInfo` refers to them by number."""
         return ()
+
+    @property
+    def draws(self) -> bool:
+        """Whether its steps may draw at random, so that a seed counts even at temperature 0.
+
+        Of a policy of another package it is not known; it may override this.
+        """
+        return not type(self).__module__.startswith("dlmsample.") or '"random"' in self.model_dump_json()
 
     def init(self, block: Block) -> Any:
         """State of a row on entering ``block``."""

@@ -29,7 +29,7 @@ class D3IM(Policy):
     the paper), best on a checkpoint trained with the objective scope.
 
     Args:
-        steps: policy updates for the whole answer, shared by the blocks in proportion.
+        steps: policy updates for the whole answer (not for each block), shared by the blocks in proportion.
         t2t: a visible position's candidate is the new prediction (False: its standing token, with confidence q).
         t2m: visible positions compete and may be masked again (False: all are kept, only the masked ones compete).
         eos: ``confidence``: on non-final steps a candidate that is EOS ranks after every other; ``none``;

@@ -31,6 +31,8 @@ class Detector(Piece):
     policy's step, ``judge`` and ``remember`` are pure, run without host synchronisation and treat every row alone.
     """
 
+    noun: ClassVar[str] = "detector"
+
     def init(self, block: Block) -> Any:
         """The memory of a row on entering ``block``: a NamedTuple of tensors whose first axis is the row."""
         return Stateless()

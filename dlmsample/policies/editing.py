@@ -67,6 +67,8 @@ class Edits(NamedTuple):
 class Edit(Piece):
     """A rule that revises visible tokens. Subclasses are frozen dataclasses; ``init`` and ``step`` are pure."""
 
+    noun: ClassVar[str] = "edit rule"
+
     @property
     def reason(self) -> str | None:
         """What the trace calls the cause of its edits."""

@@ -217,7 +217,7 @@ class Steps(_Ranked):
     steps are used up, each further step fills everything.
 
     Args:
-        steps: policy updates for the whole answer, >= 1.
+        steps: policy updates for the whole answer (not for each block), >= 1.
         score: what ranks the positions: confidence, margin, entropy or random.
         eos: as in :class:`Quota`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Annotated, Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from dlmsample.support.registry import resolve, unknown
+from dlmsample.support.validated import OneSentence, PieceError, sentence
 
 #: For ``@dataclass(frozen=True, config=STRICT)`` over every piece.
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False, arbitrary_types_allowed=True)
@@ -29,9 +29,10 @@ LATER = {
 }
 
 
-class Piece(ABC):
+class Piece(metaclass=OneSentence):
     """A part of a decoding rule. Subclasses are frozen dataclasses, so two with equal options are equal."""
 
+    noun: ClassVar[str] = "fill rule"  #: what errors call it; edit rules and detectors have their own
     rule: ClassVar[str]  #: the name by which a dump tells it from its siblings
 
     @property
@@ -50,19 +51,6 @@ class Piece(ABC):
         options = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         plain = {name: value.model_dump() if isinstance(value, Piece) else value for name, value in options.items()}
         return {"rule": self.rule, **plain}
-
-
-class PieceError(ValueError):
-    """A mistake inside a piece.
-
-    Args:
-        said: the option, the reason and the value, on one line.
-        place: the keys that lead to it, from the piece's own options on.
-    """
-
-    def __init__(self, said: str, place: tuple[str, ...]) -> None:
-        super().__init__(said)
-        self.place = place
 
 
 def from_dump(kind: str, known: Iterable[type[Piece]], value: Any) -> Any:
@@ -100,12 +88,8 @@ def from_dump(kind: str, known: Iterable[type[Piece]], value: Any) -> Any:
 def _told(rule: str, error: dict[str, Any]) -> PieceError:
     """pydantic's first error of a piece."""
     inside = error.get("ctx", {}).get("error")
-    said = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:  # of several options together
-        return PieceError(f"{rule}: {said}", ())
+        return PieceError(f"{rule}: {sentence(error)}", ())
     option = str(error["loc"][0])
-    if isinstance(inside, PieceError):  # of a piece in this one
-        return PieceError(f"{option} of {rule}: {inside}", (option, *inside.place))
-    if error["type"] == "missing":
-        return PieceError(f"{option} of {rule} must be given", (option,))
-    return PieceError(f"{option} of {rule}: {said} (got {error['input']!r})", (option,))
+    deeper = inside.place if isinstance(inside, PieceError) else ()  # of a piece in this one
+    return PieceError(sentence(error, f"{option} of {rule}"), (option, *deeper))

@@ -38,6 +38,9 @@ POLICIES = Registry(
 #: Another name of a policy -> the name it is listed by.
 ALIASES = {"backplay": "dsc"}
 
+#: Stands in for a name where a checkpoint is known that may say what it was trained for.
+AUTO = "auto"
+
 #: Built from pieces and not chosen by name, so it is not listed; but its dump is read back by this name.
 _COMPOSED = {"chain": "dlmsample.policies.chain:Chain"}
 
@@ -56,8 +59,18 @@ def policy_class(name: str) -> Any:
     """The class of a policy by name or alias; built-in names win over third-party ones.
 
     Raises:
-        ValueError: no such policy.
+        ValueError: no such policy; ``auto`` and the path of a file are none.
     """
+    if name == AUTO:
+        raise ValueError(
+            "policy auto is chosen with a checkpoint, by --policy auto or Sampler.from_pretrained: name a policy here; "
+            "dlmsample policies auto says which one it is"
+        )
+    if name.endswith(FILES):
+        raise ValueError(
+            f"unknown policy {name!r}: files are read by --policy and dlmsample.policy alone; name one here, with the "
+            "options that stand in the file"
+        )
     name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 
@@ -101,22 +114,8 @@ def policy(name: str | PathLike[str] | Mapping[str, Any], **options: Any) -> Any
         raise ValueError(f"{path}: {e}") from e
 
 
-#: pydantic's error type -> what it means, in terms of its context.
-_MEANING = {
-    "less_than_equal": "must be <= {le}",
-    "less_than": "must be < {lt}",
-    "greater_than_equal": "must be >= {ge}",
-    "greater_than": "must be > {gt}",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be one of {expected}",
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
-}
-
-
 def make_policy(name: str, options: dict[str, Any]) -> Any:
-    """The policy, or one line about the first thing wrong with it.
+    """The policy, or one line about what is wrong with it.
 
     Raises:
         ValueError: no such policy, no such option, or an option out of range.
@@ -135,7 +134,7 @@ def make_policy(name: str, options: dict[str, Any]) -> Any:
     try:
         return cls(**options)
     except ValidationError as e:
-        raise ValueError(f"{name}: {'; '.join(_meaning(dict(error)) for error in e.errors())}") from e
+        raise ValueError(str(e)) from e
 
 
 def changed_options(options: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,27 +150,3 @@ def changed_options(options: Mapping[str, Any], changed: Mapping[str, Any]) -> d
         inside = isinstance(old, Mapping) and isinstance(value, Mapping) and "rule" not in value
         whole[name] = changed_options(old, value) if inside else value  # type: ignore[arg-type]
     return whole
-
-
-def _meaning(error: dict[str, Any]) -> str:
-    from dlmsample.policies.piece import PieceError
-
-    message = error["msg"].removeprefix("Value error, ")
-    if not error["loc"]:
-        return message
-    option = error["loc"][0]
-    if isinstance(error.get("ctx", {}).get("error"), PieceError):
-        return f"{option}: {message}"
-    if error["type"] == "missing":
-        return f"{option} must be given: --set {option}=..."
-    said = message
-    if error["type"] in _MEANING:
-        bounds = {k: f"{v:g}" if isinstance(v, float) else v for k, v in error.get("ctx", {}).items()}
-        said = _MEANING[error["type"]].format(**bounds)
-    return f"{option} {said} (got {_shown(error['input'])})"
-
-
-def _shown(value: Any) -> str:
-    """A value as it would be written after ``--set``."""
-    names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else repr(value)

@@ -25,7 +25,8 @@ class Unmask(NamedChain):
 
     Args:
         tokens_per_step: tokens, >= 1.
-        steps: policy updates for the whole answer, >= 1.
+        steps: policy updates for the whole answer (not for each block), >= 1. Blocks share them by their length: of 40
+            steps for 160 tokens in blocks of 32 each block takes 8, and each at least 1.
         threshold: probability in [0, 1], strict.
         entropy_bound: nats, >= 0.
         min_commit: tokens a threshold step commits at least.

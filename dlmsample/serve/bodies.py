@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
+from dlmsample.support.validated import sentence
 
 #: OpenAI's fields that change nothing here.
 _HARMLESS = frozenset(
@@ -150,9 +151,7 @@ def read_body(kind: type[_Body], data: bytes) -> _Body:
 
 def _explained(error: dict[str, Any]) -> str:
     place = ".".join(str(part) for part in error["loc"] if not str(part).startswith(("list[", "constrained")))
-    if error["type"] == "missing":
-        return f"{place} must be given"
-    return f"{place}: {one_line(error['msg'].removeprefix('Value error, '), 200)}"
+    return one_line(sentence(error, place), 200)
 
 
 def _numbers(values: tuple[Any, ...]) -> tuple[Any, ...]:

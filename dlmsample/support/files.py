@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
+
+
+def example_hint(path: str | Path) -> str:
+    """How to get a file that is not there, if it has the name of an example file of the package; else nothing.
+
+    Example:
+        >>> example_hint("examples/problems.txt"), example_hint("mine.txt")
+        (', or copy it from the package: dlmsample examples --copy examples', '')
+    """
+    package = Path(__file__).parents[1]
+    name, folder = Path(path).name, Path(path).parent
+    if not any((place / name).is_file() for place in (package / "examples", package.parent / "examples")):
+        return ""
+    return f", or copy it from the package: dlmsample examples --copy {shlex.quote(str(folder))}"
 
 
 @contextmanager

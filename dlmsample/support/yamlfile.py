@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
+from dlmsample.support.files import example_hint
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
+from dlmsample.support.validated import sentence
 
 #: Where something stands in a file: keys and list indices from the outside in, like ``("policies", 0, "threshold")``.
 KeyPath = tuple[Any, ...]
@@ -19,7 +22,45 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class YamlError(ValueError):
-    """A user's mistake in a YAML file, in one line that begins with file and line."""
+    """Mistakes of a user in a YAML file, in one line; each begins with file and line."""
+
+
+class FileMistakes:
+    """Collects mistakes, so that all that can be found are told at once and not one at a time."""
+
+    def __init__(self) -> None:
+        self._found: list[str] = []
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Keep a mistake that is made inside, and go on behind it."""
+        try:
+            yield
+        except YamlError as error:
+            self._found += str(error).split(_ALSO)
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def tell(self) -> None:
+        """Raise what was found, each mistake once.
+
+        Raises:
+            YamlError: there is any.
+        """
+        if self._found:
+            raise _together(self._found)
+
+
+_SHOWN = 12  #: mistakes that are told at once
+_ALSO = "; also "  #: between two of them
+
+
+def _together(found: Iterable[str]) -> YamlError:
+    """Mistakes in one error, each of them once."""
+    lines = list(dict.fromkeys(found))
+    more = [f"{len(lines) - _SHOWN} mistakes more"] if len(lines) > _SHOWN + 1 else []
+    return YamlError(_ALSO.join([*lines[:_SHOWN], *more] if more else lines))
 
 
 class Section(BaseModel):
@@ -33,7 +74,7 @@ class Section(BaseModel):
         field = cls.model_fields[str(info.field_name)]
         reads_it = any(isinstance(note, BeforeValidator) for note in field.metadata)  # YAML reads a bare no as false
         if isinstance(value, bool) and not reads_it and not _takes_bool(field.annotation):
-            raise ValueError(f"Input should be a valid number or text, not {str(value).lower()}")
+            raise ValueError("must be a number or a text")
         return value
 
 
@@ -46,6 +87,7 @@ class Marks(NamedTuple):
 
     name: str = "grid"
     lines: dict[KeyPath, int] = {}  # never written to
+    elsewhere: str = ""  #: a key whose value does not come from the file: its mistakes are told without a line
 
     def error(self, place: KeyPath, message: str) -> YamlError:
         """The error for what stands at a key path.
@@ -54,6 +96,8 @@ class Marks(NamedTuple):
             >>> str(Marks("g.yaml", {("seeds",): 3}).error(("seeds", 0), "seeds must be whole numbers"))
             'g.yaml:3: seeds must be whole numbers'
         """
+        if place and place[0] == self.elsewhere:
+            return YamlError(message)
         known = tuple(place)
         while known and known not in self.lines:
             known = known[:-1]
@@ -116,7 +160,7 @@ def document(path: str | Path, what: str) -> tuple[Any, Marks]:
         text = Path(path).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         said = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise YamlError(f"cannot read {what} {str(path)!r}: {said}; give a YAML file") from None
+        raise YamlError(f"cannot read {what} {str(path)!r}: {said}; give a YAML file{example_hint(path)}") from None
     return load(text, str(path))
 
 
@@ -130,23 +174,16 @@ def validated(model: type[Model], data: Any, marks: Marks, sections: Mapping[str
         sections: key of a section -> what stands in it, so that an unknown key is told with the nearest right one.
 
     Raises:
-        YamlError: one line about the first mistake; a key that is missing comes after one that is wrong.
+        YamlError: one line about every mistake; keys that are missing come after those that are wrong.
     """
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda e: (e["type"] == "missing", _line(e["loc"], marks)))
-        raise _explained(dict(first), marks, model, sections) from None
-
-
-def dotted(place: KeyPath) -> str:
-    """A key path as one would write it.
-
-    Example:
-        >>> dotted(("policies", 0, "threshold"))
-        'policies[0].threshold'
-    """
-    return "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
+        found = sorted(error.errors(), key=lambda e: (e["type"] == "missing", _line(e["loc"], marks)))
+        said = [(tuple(wrong["loc"]), str(_explained(dict(wrong), marks, model, sections))) for wrong in found]
+        meant = {(place[:-1], line.partition("did you mean ")[2].partition("?")[0]) for place, line in said}
+        told = [line for place, line in said if (place[:-1], repr("".join(map(str, place[-1:])))) not in meant]
+        raise _together(told) from None  # a key that a wrong one stands for is not missing
 
 
 def _walk(node: Any, place: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:
@@ -179,12 +216,7 @@ def _explained(
     error: dict[str, Any], marks: Marks, root: type[BaseModel], sections: Mapping[str, type[BaseModel]]
 ) -> YamlError:
     place: KeyPath = tuple(error["loc"])
-    said = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         model = next((sections[part] for part in reversed(place[:-1]) if part in sections), root)
         return marks.error(place, str(unknown("key", place[-1], model.model_fields)))
-    if error["type"] == "missing":
-        return marks.error(place, f"{dotted(place)} must be given")
-    got = error.get("input")
-    shown = f" (got {got!r})" if place and isinstance(got, (str, int, float, type(None))) else ""
-    return marks.error(place, f"{dotted(place)}{': ' if place else ''}{said}{shown}")
+    return marks.error(place, sentence(error))

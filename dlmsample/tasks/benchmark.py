@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, TypeVar
 
+from dlmsample.support.files import example_hint
+from dlmsample.support.reach import cached_unless_reachable
 from dlmsample.support.text import one_line
 from dlmsample.tasks.base import Example, Task
 
@@ -106,7 +108,7 @@ class Benchmark(Task):
         )
 
     def _from_hub(self) -> tuple[Sequence[Row], str]:
-        remedy = f"pass data_dir, a folder with {' or '.join(self.files[self.split])}"
+        remedy = f"give data_dir (--data-dir DIR), a folder with {' or '.join(self.files[self.split])}"
         if self.hub is None or self.split not in self.hub.splits:
             raise ValueError(f"task {self.name}/{self.split} is read from local files: {remedy}")
         try:
@@ -116,9 +118,10 @@ class Benchmark(Task):
                 f"task {self.name} needs its data: {remedy}, or install dlmsample[data] to read the hub"
             ) from None
         try:
-            rows = datasets.load_dataset(
-                self.hub.path, self.hub.config, split=self.hub.splits[self.split], revision=self.hub.revision
-            )
+            with cached_unless_reachable():
+                rows = datasets.load_dataset(
+                    self.hub.path, self.hub.config, split=self.hub.splits[self.split], revision=self.hub.revision
+                )
             return list(rows), f"hub:{self.hub.path}"
         except Exception as error:  # its many errors of network, cache and format share no base class
             said = one_line(error, 200)
@@ -165,6 +168,8 @@ def read_rows(path: Path) -> list[Row]:
                 whole = _parsed(file.read(), str(path))
                 return list(whole if isinstance(whole, list) else pick(whole, "Data", "data"))
             return [_parsed(line, f"{path}, line {at}") for at, line in enumerate(file, 1) if line.strip()]
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {str(path)!r}: check the path{example_hint(path)}") from None
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, StopIteration, TypeError) as error:
         raise ValueError(f"{path} cannot be read: {error or 'no list of rows'}") from error
 

@@ -52,6 +52,16 @@ def test_set_changes_one_option_of_a_piece(nano: ds.Denoiser) -> None:
     assert chat.policy == ds.chain(fill, ds.edit.Replace(threshold=0.9))
 
 
+def test_auto_in_a_chat_brings_the_options_that_go_with_it(nano: ds.Denoiser) -> None:
+    chat = session(ds.load("nano", adapter="scope"))
+    assert "d3im steps=48, block length all, as adapter scope" in chat.command("/policy auto")
+    assert (chat.policy, chat._own) == (ds.D3IM(steps=48), {"block_length": "all"})
+    chat.command("/set steps=4")
+    assert (chat.policy, chat._own) == (ds.D3IM(steps=4), {"block_length": "all"})
+    assert chat.command("/policy t2m") == "policy t2m"
+    assert chat._own == {}
+
+
 def test_commands(nano: ds.Denoiser) -> None:
     chat = session(nano)
     assert chat.command("/policy") == "policy unmask tokens_per_step=4"

@@ -24,6 +24,10 @@ def test_list_and_copy(call: Call, tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert {path.name for path in target.iterdir()} == names
     assert "problems.txt" in out
+    assert call("examples", "--copy", str(target)).err == "there already, and left as it was: every file\n"
+    for name in names - {"problems.txt", "messages.json"}:
+        (target / name).unlink()
+    assert call("examples", "--copy", str(target)).err.endswith(": messages.json, problems.txt\n")
     (target / "problems.txt").write_text("mine")
     is_mistake(call("examples", "--copy", str(target)), "problems.txt", "another folder")
     assert (target / "problems.txt").read_text() == "mine"

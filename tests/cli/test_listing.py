@@ -96,10 +96,21 @@ def test_narrow_terminal_loses_nothing(columns: str, terminal_call: Call) -> Non
         assert all(word in letters[0] for word in words)
 
 
+def test_models_and_tasks_explain_the_one_that_is_named(call: Call) -> None:
+    assert call("models", "nano", "--json") == call("models", "--explain", "nano", "--json")
+    plain = call("models", "nano").out.splitlines()
+    assert all(line == line.rstrip() for line in plain)  # in a pipe nothing is padded
+    assert plain[0].split() == ["name", "nano"]
+    task = json.loads(call("tasks", "gsm8k", "--json").out)
+    assert (task["name"], "--data-dir DIR with" in task["data"]) == ("gsm8k", True)
+    assert json.loads(call("tasks", "wordproblems", "--json").out)["first_prompt"]
+
+
 @pytest.mark.parametrize("command", ["policies", "models", "tasks"])
 def test_a_pipe_is_80_columns_wide(command: str, call: Call) -> None:
     out = call(command).out
     assert 40 < max(map(len, out.splitlines())) <= 80
+    assert all(line == line.rstrip() for line in out.splitlines())
 
 
 def test_a_policy_that_cannot_be_imported_is_said_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

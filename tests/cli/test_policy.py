@@ -63,7 +63,12 @@ def test_auto_is_the_recommended_policy_and_set_wins(call: Call, monkeypatch: py
     )  # a hub id is asked for once, and not waited for
     words = ("generate", "Tom has 12 pens.", "--adapter", "scope", "--max-new-tokens", "8", "--json")
     same = ("--policy", "d3im", "--set", "steps=4", "--block-length", "all")
-    assert call(*words, "--policy", "auto", "--set", "steps=4") == call(*words, *same)
+    auto = call(*words, "--policy", "auto", "--set", "steps=4")
+    row = json.loads(auto.out)
+    entry = dlmsample.D3IM(steps=4).entry()
+    assert row.pop("policy") == entry
+    assert row == json.loads(call(*words, *same).out)
+    assert auto.err == "policy d3im steps=4, block length all, as adapter scope was trained for\n"
     for nothing in (None, "", "org/name", "~nobody/at/all"):
         assert settings.choose_policy("auto", "nano", nothing, None, {}).policy.name == "unmask"
 
@@ -85,6 +90,35 @@ def test_a_folder_of_one_s_own_recommends_too(tmp_path: Path) -> None:
         assert settings.choose_policy(None, "nano", str(tmp_path), None, {}).policy.name == "unmask"
         with pytest.raises(ValueError, match=r"policy"):
             settings.choose_policy("auto", "nano", str(tmp_path), None, {})
+
+
+def test_auto_is_explained_and_refused_where_no_checkpoint_is_known(call: Call) -> None:
+    code, out, _ = call("policies", "auto")
+    assert code == 0
+    assert "--model nano --adapter scope: policy d3im steps=48" in " ".join(out.split())
+    assert "Known" not in out
+    is_mistake(call("generate", "x", "--policy", "autoo"), "unknown policy")
+    with pytest.raises(ValueError, match="name a policy here"):
+        dlmsample.policy("auto")
+
+
+def test_a_saved_policy_is_taken_where_a_name_is(call: Call, tmp_path: Path) -> None:
+    words = ("generate", "Tom has 12 pens.", "--max-new-tokens", "8", "--json")
+    saved = dlmsample.T2M(threshold=0.2)
+    saved.save(tmp_path / "mine.json")
+    (tmp_path / "mine.yaml").write_text("policy: t2m\nthreshold: 0.2\nblock_length: 8\n")
+    plain = json.loads(call(*words, "--policy", "t2m", "--set", "threshold=0.2").out)
+    code, out, err = call(*words, "--policy", str(tmp_path / "mine.json"))
+    row = json.loads(out)
+    assert (code, row.pop("policy"), row) == (0, saved.entry(), plain)
+    assert err == f"policy t2m threshold=0.2, from {tmp_path / 'mine.json'}\n"
+    blocks = json.loads(call(*words, "--policy", "t2m", "--set", "threshold=0.2", "--block-length", "8").out)
+    assert json.loads(call(*words, "--policy", str(tmp_path / "mine.yaml")).out)["tokens"] == blocks["tokens"]
+    changed = call(*words, "--policy", str(tmp_path / "mine.yaml"), "--set", "threshold=0.5").out
+    assert json.loads(changed)["policy"]["threshold"] == 0.5
+    is_mistake(call(*words, "--policy", str(tmp_path / "none.yaml")), "cannot read policy")
+    (tmp_path / "mine.yaml").write_text("policy: t2m\ntreshold: 0.2\n")
+    is_mistake(call(*words, "--policy", str(tmp_path / "mine.yaml")), "did you mean 'threshold'")
 
 
 def test_a_hub_id_recommends_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +196,7 @@ def test_a_typed_number_is_one_wherever_it_stands() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ([], "fill must be given: --set fill="),
+        ([], "fill must be given (fill=..., --set fill="),
         (["fill=qouta"], "did you mean 'quota'"),
         (["fill.rule=quota", "fill.tokens_per_step=0"], "tokens_per_step of quota"),
         (

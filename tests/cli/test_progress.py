@@ -34,6 +34,25 @@ def test_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"1/3 1 forwards \d", drawn[-1])
 
 
+def test_a_grid_in_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line at most every ten seconds after a finished cell, every minute without; a short run says nothing."""
+    now = [100.0]
+    monkeypatch.setattr("dlmsample.ablate.workers.progress.time.monotonic", lambda: now[0])
+    with GridProgress(40, 4, 1, True) as bar:
+        for seconds, cells in ((1, 1), (9, 1), (11, 0), (20, 1), (25, 0), (80, 0)):
+            now[0] = 100.0 + seconds
+            bar.advance(5, cells)
+    err = capsys.readouterr().err.splitlines()
+    assert err == [
+        "cells 4/4, examples 20/40, 1.0 a second, 0:00:20 left",
+        "cells 4/4, examples 30/40, 0.4 a second, 0:00:26 left",
+    ]
+    with GridProgress(40, 4, 1, False) as bar:
+        now[0] += 1000
+        bar.advance(5, 1)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     with GridProgress(40, 4, 1, True) as bar:

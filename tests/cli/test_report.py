@@ -78,7 +78,7 @@ def test_the_command_under_a_flipped_example_gives_its_answer(
     monkeypatch.chdir(tmp_path)
     _, verb, *words = shlex.split(command or "")
     code, out, err = call(verb, "--json", *words)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "page of the steps: trace-1.html\n")
     said = json.loads(out)
     assert (said["text"], said["stats"]["nfe"]) == (result.text.strip(), result.nfe)
     assert "<!doctype html>" in (tmp_path / "trace-1.html").read_text()
@@ -143,6 +143,7 @@ def test_narrow_terminal(terminal_call: Call, folder: Path) -> None:
     assert page.code == 0
     lines = [line for line in page.out.splitlines() if not line.startswith("/")]
     assert max(map(len, lines)) <= 80
+    assert "left out at 80 columns: 95 %, p Holm, tok/fwd; a terminal of 120" in page.out
 
 
 def test_mistakes(call: Call, folder: Path, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def test_it_is_written_beside_the_answers(call: Call, tmp_path: Path) -> None:
     args = ("generate", "-", "--policy", "t2m", "--json", *SHORT)
     plain = call(*args, stdin=b"first\nsecond\n")
     code, out, err = call(*args, "--trace", str(target), stdin=b"first\nsecond\n")
-    assert (code, out, err) == (0, plain.out, "")
+    assert (code, out, err) == (0, plain.out, f"page of the steps: {target}\n")
     text = target.read_text()
     check_harmless(text, scripted=True)
     rows = [json.loads(line) for line in out.splitlines()]
@@ -46,8 +46,8 @@ def test_it_is_written_beside_the_answers(call: Call, tmp_path: Path) -> None:
 def test_two_policies_side_by_side_the_right_answer_and_the_command(call: Call, tmp_path: Path) -> None:
     target = tmp_path / "out.html"
     args = ("--policy", "unmask", "--set", "tokens_per_step=3", "--compare", "t2m", "--gold", "4 & 2", *SHORT)
-    code, out, _ = call("generate", *args, "--trace", str(target), "--", "-dash")
-    assert code == 0
+    code, out, err = call("generate", *args, "--trace", str(target), "--", "-dash")
+    assert (code, err) == (0, f"page of the steps, unmask beside t2m: {target}\n")
     text = target.read_text()
     check_harmless(text, scripted=True)
     ((first, second),) = data_of(text)
@@ -78,7 +78,7 @@ def test_with_templates_steps_and_chats(call: Call, tmp_path: Path) -> None:
     code, out, err = call(
         "generate", "--template", "3 + [MASK] = 7", "--template", "[MASK]", "--show", "steps", "--trace", target
     )
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, f"page of the steps: {target}\n")
     assert "step 1, block 1: 1 filled" in out
     first, second = data_of(Path(target).read_text())
     assert first[0]["around"] == ["3 + ", None, " = 7"]

@@ -182,7 +182,9 @@ def test_an_adapter_folder_lacks_a_file(model: Path, lora: Callable[..., Wrapped
 
 @pytest.mark.parametrize("kind", ["adapter", "head"])
 def test_unknown_parts(model: Path, kind: str) -> None:
-    for name in ("scope", "", "./nowhere", "/no/where", "~/none"):
+    for name in ("./nowhere", "/no/where", "~/none"):
+        fails(f"there is no folder {name!r}: check the path", "hub id", name=model, **{kind: name})
+    for name in ("scope", ""):
         fails(f"unknown {kind} {name!r}", f"ships no {kind}s", "folder", "hub id", name=model, **{kind: name})
 
 

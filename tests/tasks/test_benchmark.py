@@ -143,13 +143,13 @@ def test_without_a_folder_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_without_hub_or_package_the_folder_is_asked_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ValueError, match="pass data_dir, a folder with "):
+    with pytest.raises(ValueError, match=r"give data_dir \(--data-dir DIR\), a folder with "):
         load(name)
 
     def offline(*_: Any, **__: Any) -> None:
         raise ConnectionError("no\nroute")
 
     monkeypatch.setitem(sys.modules, "datasets", SimpleNamespace(load_dataset=offline))
-    with pytest.raises(ValueError, match="pass data_dir, a folder with ") as caught:
+    with pytest.raises(ValueError, match=r"give data_dir \(--data-dir DIR\), a folder with ") as caught:
         load(name)
     assert "\n" not in str(caught.value)

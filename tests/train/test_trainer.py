@@ -188,7 +188,7 @@ def test_decay_spares_norms_and_embeddings(tmp_path: Path) -> None:
     ("override", "message"),
     [
         ("lrr=1", "unknown option 'lrr'; did you mean 'lr'?"),
-        ("lr=-1", "lr: "),
+        ("lr=-1", "lr must be > 0 (got -1)"),
         ("objective.name=mdn", "did you mean 'mdm'"),
         ("objective.options.epz=1", "epz"),
         ("task.name=nothing", "unknown task 'nothing'"),

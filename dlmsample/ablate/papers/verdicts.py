@@ -18,6 +18,7 @@ from dlmsample.ablate.spec.grid import CellSettings, Grid, arguments
 from dlmsample.ablate.storage.records import ExampleResult
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
+from dlmsample.support.validated import sentence
 from dlmsample.support.yamlfile import KeyPath, Marks
 
 ClaimVerdict = Literal["holds", "does not hold", "undecided", "not measured"]
@@ -208,7 +209,7 @@ def named(
             settings = CellSettings(**{**grid.settings.model_dump(), **own})
             wanted = {"options": cls(**options).model_dump(mode="json"), **settings.model_dump(mode="json")}
         except ValidationError as error:
-            raise marks.error(place, f"{entry.policy}: {' '.join(str(error.errors()[0]['msg']).split())}") from None
+            raise marks.error(place, f"{entry.policy}: {sentence(error.errors()[0])}") from None
         config = cells.get(_identity(entry.task or labels[0], entry.checkpoint, entry.policy, wanted))
         if config is None:
             label = f"{entry.checkpoint} {entry.policy}{arguments(given)}"

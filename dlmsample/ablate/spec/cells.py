@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from dlmsample.ablate.spec import identity
 from dlmsample.ablate.spec.grid import CellSettings, CheckpointEntry, Grid, GridError, PolicyEntry, TaskEntry, arguments
-from dlmsample.policies.piece import PieceError
 from dlmsample.policies.registry import policy_class
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
-from dlmsample.support.yamlfile import Marks
+from dlmsample.support.validated import PieceError, sentence
+from dlmsample.support.yamlfile import FileMistakes, Marks
 from dlmsample.tasks import Example, Task
 from dlmsample.tasks import load as load_task
 
@@ -67,14 +67,20 @@ def resolve(grid: Grid, marks: Marks | None = None, device: str | None = None) -
         device: of the run; its kind decides the dtype, and so the numbers.
 
     Raises:
-        GridError: a wrong name or option: one line, with the nearest right one, before anything runs.
+        GridError: wrong names or options, all in one line, each with the nearest right one, before anything runs.
     """
     marks = marks or Marks(grid.name)
-    chosen = list(choices(grid, marks))
-    tasks = {entry.label: _task(entry, marks, at) for at, entry in enumerate(grid.tasks)}
-    hashes = {}
+    mistakes, tasks, hashes = FileMistakes(), dict[str, Task](), {}
+    chosen: list[PolicyChoice] = []
+    for at, task in enumerate(grid.tasks):
+        with mistakes.caught():
+            tasks[task.label] = _task(task, marks, at)
     for at, entry in enumerate(grid.checkpoints):
-        hashes[entry.label] = _at(marks, ("checkpoints", at), identity.of_checkpoint, entry)
+        with mistakes.caught():
+            hashes[entry.label] = _at(marks, ("checkpoints", at), identity.of_checkpoint, entry)
+    with mistakes.caught():
+        chosen = choices(grid, marks)
+    mistakes.tell()
     cells = {}
     for checkpoint in grid.checkpoints:
         for task in grid.tasks:
@@ -93,26 +99,64 @@ def choices(grid: Grid, marks: Marks) -> list[PolicyChoice]:
     """The policies of a grid, expanded and checked.
 
     Raises:
-        GridError: no such policy or option, an option out of range, or a head that is missing.
+        GridError: no such policy or option, an option out of range, or a head that is missing; all in one line.
     """
-    found = []
+    found: list[PolicyChoice] = []
+    mistakes = FileMistakes()
     for at, entry in enumerate(grid.policies):
-        place = ("policies", at)
-        cls = _at(marks, (*place, "policy"), policy_class, entry.policy)
+        with mistakes.caught():
+            found += _choices(entry, ("policies", at), grid, marks)
+    mistakes.tell()
+    return found
+
+
+def _choices(entry: PolicyEntry, place: tuple[Any, ...], grid: Grid, marks: Marks) -> list[PolicyChoice]:
+    """The policies of one entry."""
+    cls = _at(marks, (*place, "policy"), policy_class, entry.policy)
+    mistakes, found = FileMistakes(), []
+    with mistakes.caught():
         check_lists(entry.model_dump(), marks, place)
+    with mistakes.caught():
         _check_labels(entry, grid, marks, place)
-        known = [*cls.model_fields, *CellSettings.model_fields]
-        for option in entry.model_extra or {}:
-            if option not in known:
+    known = [*cls.model_fields, *CellSettings.model_fields]
+    for option in entry.model_extra or {}:
+        if option not in known:
+            with mistakes.caught():
                 raise marks.error((*place, option), str(unknown(f"option of policy {entry.policy}", option, known)))
-        for given in entry.variants():
-            own = {key: value for key, value in given.items() if key in CellSettings.model_fields}
-            options = {key: value for key, value in given.items() if key not in CellSettings.model_fields}
+    strange = bool(mistakes)
+    for given in entry.variants():
+        own = {key: value for key, value in given.items() if key in CellSettings.model_fields}
+        options = {key: value for key, value in given.items() if key in cls.model_fields}
+        with mistakes.caught():
             settings = _made(marks, place, entry.policy, CellSettings, {**grid.settings.model_dump(), **own})
             policy = _made(marks, place, entry.policy, cls, options)
             found.append(PolicyChoice(entry, place, f"{entry.policy}{arguments(given)}", policy, settings))
-            _check_heads(entry, found[-1], grid, marks)
+            if not strange:
+                _check_heads(entry, found[-1], grid, marks)
+    mistakes.tell()
     return found
+
+
+def idle_seeds(grid: Grid, chosen: Sequence[PolicyChoice]) -> str | None:
+    """A line about seeds that decide nothing: without randomness each of them decodes the same answers again.
+
+    Args:
+        grid: of several seeds.
+        chosen: from :func:`choices`.
+
+    Returns:
+        The line; None where every seed counts.
+    """
+    if len(grid.seeds) < 2 or not chosen:
+        return None
+    greedy = [choice for choice in chosen if choice.settings.temperature == 0 and not choice.policy.draws]
+    if not greedy:
+        return None
+    some = "every policy" if len(greedy) == len(chosen) else f"{len(greedy)} of {len(chosen)} policies"
+    return (
+        f"seeds: {some} of grid {grid.name} decodes at temperature 0 without drawing at random, so its "
+        f"{len(grid.seeds)} seeds give the same answers, decoded once for each seed; one seed is enough"
+    )
 
 
 def _cell(
@@ -200,10 +244,8 @@ def _made(marks: Marks, place: tuple[Any, ...], name: str, cls: Any, options: di
         return cls(**options)
     except ValidationError as error:
         first: Any = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
+        said = sentence(first)
         option = first["loc"][0] if first["loc"] else said.split(" ")[0]  # or the first word, if it is one
         inside = first.get("ctx", {}).get("error")
         deeper = inside.place if isinstance(inside, PieceError) else ()
-        subject = f"{name}: {option}: " if first["loc"] else f"{name}: "
-        got = f" (got {first['input']!r})" if first["loc"] and not deeper else ""
-        raise marks.error((*place, option, *deeper), f"{subject}{said}{got}") from None
+        raise marks.error((*place, option, *deeper), f"{name}: {said}") from None

@@ -223,7 +223,7 @@ def read(path: str | Path) -> tuple[Grid, Marks]:
     """A grid file, and where its keys stand.
 
     Raises:
-        GridError: it cannot be read, or one line about the first mistake, with its line number.
+        GridError: it cannot be read, or one line about every mistake, with its line number.
     """
     data, marks = document(path, "grid")
     return validate(data, marks), marks
@@ -233,7 +233,7 @@ def parse(text: str) -> Grid:
     """A grid from YAML text.
 
     Raises:
-        GridError: one line about the first mistake, with its line number.
+        GridError: one line about every mistake, with its line number.
     """
     return validate(*load(text, "grid"))
 
@@ -242,7 +242,7 @@ def validate(data: Any, marks: Marks) -> Grid:
     """Check plain data.
 
     Raises:
-        GridError: one line about the first mistake.
+        GridError: one line about every mistake.
     """
     if not isinstance(data, dict):
         raise marks.error((), "a grid is keys and values: name, tasks, checkpoints, policies")

@@ -24,6 +24,10 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
       dlmsample generate --template $'Q: Ann had 3 pens and got 4. How many?\\nA: 3 + 4 = [MASK].' --policy t2m
       dlmsample generate --chat conversation.json --stop $'\\n'
       dlmsample generate --chat conversation.json --continue --template-arg enable_thinking=false
+
+    Below an answer: steps of the policy, nfe (forwards of the model), tokens up to the end, replaced and remasked
+    tokens per 100, forced (whether masks were left at the policy's bound on steps and filled as they stood), and what
+    ended it. A policy's steps=N is a budget for the whole answer, which its blocks share.
     """
 
     prompt: Annotated[
@@ -50,10 +54,10 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     policy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             autocompletion=options.policy_names,
             help="Decoding rule; see dlmsample policies. auto: the one that the adapter, head or checkpoint was "
-            "trained for.  [default: unmask]",
+            "trained for; a .json or .yaml file: the one saved there.  [default: unmask]",
         ),
     ] = None
     model: Annotated[
@@ -157,7 +161,11 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     ] = field(default_factory=list)
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON object per line and prompt: {index, prompt, text, tokens, stats}."),
+        typer.Option(
+            "--json",
+            help="Print one JSON object per line and prompt: {index, prompt, text, tokens, stats}; "
+            "with auto or a file as --policy also the policy.",
+        ),
     ] = False
     output: options.OutputFile = None
     device_map: Annotated[

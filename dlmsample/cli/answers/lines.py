@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dlmsample.cli import screen
@@ -22,13 +22,18 @@ def template_ids(model: Any, text: str, how: Any = None) -> list[int | None]:
     return [None if token == model.mask_id else token for token in open_template(model, text, how).ids]
 
 
-def write_json(stream: TextIO, asked: Sequence[Any], out: Output) -> None:
-    """One object per prompt per line; ASCII only, so that no text can break a line or a terminal."""
+def write_json(stream: TextIO, asked: Sequence[Any], out: Output, policy: Mapping[str, Any] | None = None) -> None:
+    """One object per prompt per line; ASCII only, so that no text can break a line or a terminal.
+
+    ``policy``: its name and options, where the command does not spell them out (``auto``, a file).
+    """
     rows = zip(asked, out.texts, out.tokens, out.stats, strict=True)
     for index, (prompt, text, tokens, stats) in enumerate(rows):
         row = {"index": index, "prompt": prompt, "text": text, "tokens": tokens, "stats": stats.asdict()}
         if _approximate(out.cache):
             row["cache"] = out.cache
+        if policy is not None:
+            row["policy"] = policy
         stream.write(json.dumps(row) + "\n")
 
 
@@ -78,7 +83,7 @@ def _figures(stats: RowStats) -> str:
         "tokens": stats.tokens,
         "tokens/forward": f"{stats.tokens_per_forward:.2f}",
         "edits per 100": f"{stats.edits_per_100:.1f}",
-        "forced": "yes" if stats.forced else "no",
+        "forced": "yes (masks left at the bound on steps were filled as they stood)" if stats.forced else "no",
         "finish": stats.finish_reason,
     }
     return ", ".join(f"{name} {value}" for name, value in figures.items())

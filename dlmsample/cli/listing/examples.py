@@ -45,20 +45,26 @@ def _first_line(path: Path) -> str:
     return text.partition("\n")[0].lstrip("# ").strip('"').strip()
 
 
-def copy_examples(target: str) -> None:
+def copy_examples(target: str) -> list[str]:
     """Copy the example files into a folder, which is made where there is none; a file that is there is not changed.
+
+    Returns:
+        the names of those that were there already.
 
     Raises:
         ValueError: the folder cannot be written, or it holds another file of such a name.
     """
-    folder = Path(target).expanduser()
+    folder, there = Path(target).expanduser(), list[str]()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for source in sorted(path for path in examples_folder().iterdir() if path.is_file()):
             copy = folder / source.name
             if copy.exists() and copy.read_bytes() != source.read_bytes():
                 raise ValueError(f"{str(copy)!r} is there already and differs: copy the examples into another folder")
-            if not copy.exists():
+            if copy.exists():
+                there.append(copy.name)
+            else:
                 shutil.copyfile(source, copy)
     except OSError as e:
         raise ValueError(f"cannot copy the examples to {target!r}: {e.strerror}; name another folder") from e
+    return there

@@ -20,8 +20,10 @@ def explained_policy(name: str) -> dict[str, Any]:
     Raises:
         ValueError: no such policy, or one that is built from pieces.
     """
-    from dlmsample.policies.registry import policy_class
+    from dlmsample.policies.registry import AUTO, policy_class
 
+    if name == AUTO:
+        return _auto()
     cls = policy_class(name)
     if any(field.is_required() for field in cls.model_fields.values()):
         raise ValueError(
@@ -52,6 +54,32 @@ def explained_policy(name: str) -> dict[str, Any]:
     }
     facts = {"name": name, "summary": cls.summary, "paper": cls.paper, "about": about}
     return {**facts, "options": options, "presets": presets}
+
+
+def _auto() -> dict[str, Any]:
+    """What ``--policy auto`` is, and which policy that is for what comes with the package."""
+    from dlmsample.cli.settings import choose_policy
+    from dlmsample.models.embedded import list_models
+    from dlmsample.models.recommended import RECOMMENDED
+    from dlmsample.policies.registry import AUTO
+
+    lines = []
+    for model in list_models():
+        parts = [("", None, None), *((f" --adapter {one['name']}", one["name"], None) for one in model["adapters"])]
+        parts += [(f" --head {one['name']}", None, one["name"]) for one in model["heads"]]
+        for words, adapter, head in parts:
+            note = choose_policy(AUTO, model["name"], adapter, head, {}).note
+            lines.append(f"--model {model['name']}{words}: {note}")
+    about = [
+        "No rule of its own: the policy, and options such as the block length, that the adapter, else the head, else "
+        f"the checkpoint recommends in its {RECOMMENDED}; unmask where none does. What was chosen is told on standard "
+        "error. --set and other options win over it.",
+        "Where no checkpoint is at hand, in grid files and in Python, write the policy itself; in Python "
+        "Sampler.from_pretrained reads the same file.",
+        *lines,
+    ]
+    summary = "what the adapter, head or checkpoint was trained for"
+    return {"name": AUTO, "summary": summary, "paper": "", "about": about, "options": {}, "presets": {}}
 
 
 def _prose(text: str) -> str:
@@ -109,7 +137,7 @@ def show_policy(name: str, as_json: bool) -> None:
     def wrapped(text: str, indent: str = "", hanging: str = "") -> str:
         return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent + hanging)
 
-    lines = [wrapped(f"{name}: {row['summary']} ({row['paper']})")]
+    lines = [wrapped(f"{name}: {row['summary']} " + (f" ({row['paper']})" if row["paper"] else ""))]
     lines += ["\n" + wrapped(paragraph) for paragraph in row["about"]]
     lines += ["\nOptions, with their defaults"] if row["options"] else []
     for option, facts in row["options"].items():

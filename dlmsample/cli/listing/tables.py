@@ -8,10 +8,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dlmsample.cli.screen import console
 from dlmsample.support.text import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NARROW = 80  #: columns, for a reader that has no width
 
@@ -103,6 +107,27 @@ def _task(name: str) -> dict[str, Any]:
     }
 
 
+def explained_task(name: str) -> dict[str, Any]:
+    """A task with where its data are read, and its first example where that needs no network.
+
+    Raises:
+        ValueError: no such task, or a file that cannot be read.
+    """
+    from dlmsample.tasks import is_file_task, load, task_class
+    from dlmsample.tasks.benchmark import Benchmark
+
+    row, cls = _task(name), task_class(name)
+    if issubclass(cls, Benchmark):
+        files = getattr(cls, "files", {})
+        named = sorted({file for split in files.values() for file in split})
+        row["data"] = f"--data-dir DIR with {', '.join(named)}; without it the hub" if named else "--data-dir DIR"
+    else:
+        first = load(name, limit=1)[0]
+        row |= {"first_prompt": first.prompt, "its_answer": first.answer}
+    what = f"--task {name}" if is_file_task(name) else f"tasks: [{{name: {name}}}] in a grid file, or --task {name}"
+    return {**row, "ask": f"dlmsample ablate GRID.yaml with {what}"}
+
+
 def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     """Print the rows as a table where it fits, else one by one, a line a property; or as one JSON list.
 
@@ -123,7 +148,7 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     for row in rows:
         table.add_row(*(Text(printable(_cell(value))) for value in row.values()))
     if page.measure(table, options=page.options.update(width=10_000)).maximum <= width:
-        page.print(table, width=width)
+        _print(page, table, width)
         return
     for row in rows:
         (_, name), *others = row.items()
@@ -132,7 +157,17 @@ def show(rows: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         for key, value in others:
             if value not in ("", {}, []):
                 grid.add_row("   ", key.replace("_", " "), Text(printable(_cell(value)), overflow="fold"))
-        page.print(grid, width=width)
+        _print(page, grid, width)
+
+
+def _print(page: Console, table: Table, width: int) -> None:
+    """Print a table; in a pipe its lines end with their last sign, and not with blanks."""
+    if page.is_terminal:
+        page.print(table, width=width)
+        return
+    with page.capture() as drawn:
+        page.print(table, width=width)
+    page.file.write("".join(f"{line.rstrip()}\n" for line in drawn.get().splitlines()))
 
 
 def show_one(row: Mapping[str, Any], as_json: bool) -> None:
@@ -143,10 +178,16 @@ def show_one(row: Mapping[str, Any], as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    page = console(sys.stdout)
+    if not page.is_terminal:  # a table would pad every line to the longest one
+        length = max(map(len, row)) + 2
+        for key, value in row.items():
+            page.file.write(f"{key.replace('_', ' '):<{length}}{printable(_plain(value))}".rstrip() + "\n")
+        return
     table = Table.grid(padding=(0, 2))
     for key, value in row.items():
         table.add_row(key.replace("_", " "), Text(printable(_plain(value)), overflow="fold"))
-    console(sys.stdout).print(table)
+    page.print(table)
 
 
 def _plain(value: Any) -> str:

@@ -43,9 +43,10 @@ class ChatOptions(threads.ThreadOptions, options.CheckpointOptions):
     policy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             autocompletion=options.policy_names,
-            help="Decoding rule at first; auto: the one that the checkpoint was trained for.  [default: unmask]",
+            help="Decoding rule at first; auto: the one that the checkpoint was trained for; a .json or .yaml file: "
+            "the one saved there.  [default: unmask]",
         ),
     ] = None
     settings: Annotated[
@@ -83,13 +84,14 @@ def chat(given: ChatOptions) -> None:
     model = given.load(given.model)
     if model.tokenizer is None:
         raise ValueError(f"{model.name} has no tokenizer to chat with: put its files into the folder")
-    if chosen.note:
-        screen.note(chosen.note)
+    chosen.say()
     from dlmsample.cli.serving.session import ChatSession
 
     asked = {"block_length": block_length, **{name: getattr(given, name) for name in ("temperature", "top_p", "top_k")}}
-    sampling = {**chosen.options, **{name: value for name, value in asked.items() if value is not None}}
-    session = ChatSession(model, chosen.policy, sampling, given.max_new_tokens, given.seed, given.raw)
+    sampling = {name: value for name, value in asked.items() if value is not None}
+    session = ChatSession(
+        model, chosen.policy, sampling, given.max_new_tokens, given.seed, given.raw, own=chosen.options
+    )
     session.command("/policy")
     interrupt.raise_from_here()
     _talk(session, screen.console(sys.stdout))

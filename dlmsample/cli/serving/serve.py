@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dlmsample.cli import options, screen, settings, threads
+from dlmsample.policies.registry import AUTO
 
 #: Holds the API key where no file does; on the command line every user of the machine could read it.
 KEY_VARIABLE = "DLMSAMPLE_API_KEY"
@@ -47,10 +48,10 @@ class ServeOptions(threads.ThreadOptions):
     policy: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
+            metavar="NAME|FILE",
             autocompletion=options.policy_names,
-            help="Decoding rule where a request names none; auto: the one that the checkpoint was trained for.  "
-            "[default: unmask]",
+            help="Decoding rule where a request names none; auto: the one that the checkpoint was trained for; a "
+            ".json or .yaml file: the one saved there.  [default: unmask]",
         ),
     ] = None
     settings: Annotated[
@@ -171,9 +172,10 @@ def _served(given: ServeOptions, policies: dict[Any, Any], block_length: Any) ->
         )
         recommended = None
         with suppress(ValueError):  # nobody asked for a recommendation: a damaged one is none
-            trained_for = settings.choose_policy(settings.AUTO, name, adapter, given.head, {}, given.revision)
+            trained_for = settings.choose_policy(AUTO, name, adapter, given.head, {}, given.revision)
             if trained_for.source:
                 recommended = ServedPolicy(trained_for.policy, trained_for.options)
+        chosen.say()
         called, default = served_name(name, adapter), ServedPolicy(chosen.policy, chosen.options)
         common = {} if block_length is None else {"block_length": block_length}
         yield called, ServedModel(called, checkpoint.load(name), default, recommended, common)

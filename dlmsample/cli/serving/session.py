@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dlmsample
@@ -13,7 +13,7 @@ from dlmsample.types import Event, RowStats
 
 #: Command -> what it does.
 COMMANDS = {
-    "/policy": "[NAME]: decode with this policy from now on, or say which one it is",
+    "/policy": "[NAME]: decode with this policy from now on (also auto, or a file), or say which one it is",
     "/set": "OPTION=VALUE: change an option of the policy",
     "/seed": "N: the seed of the next answers",
     "/tokens": "N: positions of an answer",
@@ -43,6 +43,7 @@ class ChatSession:
         length: positions of an answer.
         seed: of the answers.
         raw: take each text as it is, without a chat template and without what was said before.
+        own: options of the Sampler that come with the policy; ``sampling`` wins, and another policy leaves them.
 
     Example:
         >>> session = ChatSession(dlmsample.load("nano"), dlmsample.Unmask(), {}, 32, 0)
@@ -53,9 +54,16 @@ class ChatSession:
     """
 
     def __init__(
-        self, model: Any, policy: Any, sampling: dict[str, Any], length: int, seed: int, raw: bool = False
+        self,
+        model: Any,
+        policy: Any,
+        sampling: dict[str, Any],
+        length: int,
+        seed: int,
+        raw: bool = False,
+        own: Mapping[str, Any] | None = None,
     ) -> None:
-        self.model, self.policy, self._sampling = model, policy, sampling
+        self.model, self.policy, self._sampling, self._own = model, policy, sampling, dict(own or {})
         self.length, self.seed, self._raw = length, seed, raw
         self.messages: list[dict[str, str]] = []
 
@@ -90,10 +98,13 @@ class ChatSession:
             raise unknown("command", name, COMMANDS)
         match name:
             case "/policy" if rest:
-                self._change(make_policy(rest, {}))
+                named = settings.choose_policy(rest, self.model.name, self.model.adapter, self.model.head_name, {})
+                self._change(named.policy, named.options)
+                return named.note or self._told()
             case "/set":
                 changed = settings.parse_settings([rest])
-                self._change(make_policy(self.policy.name, changed_options(self.policy.model_dump(), changed)))
+                options = changed_options(self.policy.model_dump(), changed)
+                self._change(make_policy(self.policy.name, options), self._own)
             case "/seed" | "/tokens":
                 return self._number(name[1:], rest)
             case "/undo":
@@ -122,10 +133,7 @@ class ChatSession:
         return self._asked(before, question, watch)
 
     def _told(self) -> str:
-        plain = type(self.policy)
-        fields = plain.model_fields
-        given = {n: v for n, v in self.policy.model_dump().items() if fields[n].is_required() or v != fields[n].default}
-        return " ".join(["policy", self.policy.name, *(f"{name}={value}" for name, value in given.items())])
+        return f"policy {settings.spell(self.policy)}"
 
     def _number(self, name: str, text: str) -> str:
         least = 1 if name == "tokens" else -(2**63)
@@ -137,17 +145,17 @@ class ChatSession:
             self.seed = int(text)
         return f"{name} {text}"
 
-    def _change(self, policy: Any) -> None:
-        self._sampler(policy)  # what does not fit the model is found now
-        self.policy = policy
+    def _change(self, policy: Any, own: dict[str, Any]) -> None:
+        self._sampler(policy, own)  # what does not fit the model is found now
+        self.policy, self._own = policy, own
 
-    def _sampler(self, policy: Any) -> Any:
-        return dlmsample.Sampler(self.model, policy, **{**self._sampling, "batch_size": 1})
+    def _sampler(self, policy: Any, own: dict[str, Any]) -> Any:
+        return dlmsample.Sampler(self.model, policy, **{**own, **self._sampling, "batch_size": 1})
 
     def _decoded(self, prompt: str | Sequence[dict[str, str]], watch: Callable[[list[Event]], None]) -> ChatReply:
         chat = False if self._raw else None
         answer = None
-        for draft in dlmsample.watch(self._sampler(self.policy), prompt, self.length, self.seed, chat=chat):
+        for draft in dlmsample.watch(self._sampler(self.policy, self._own), prompt, self.length, self.seed, chat=chat):
             watch(draft.events)
             answer = draft.answer
         assert answer is not None

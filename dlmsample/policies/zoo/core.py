@@ -39,7 +39,7 @@ class CoRe(Policy):
     at most ``(stop - start) · steps / every`` more, all counted in nfe.
 
     Args:
-        steps: policy updates for the whole answer, those with hidden tokens apart.
+        steps: policy updates for the whole answer (not for each block), those with hidden tokens apart.
         every: steps from one look to the next, E.
         candidates: tokens hidden at a time, m.
         max_revisions: tokens replaced at a time, at most as many as the step fills.

@@ -32,7 +32,7 @@ class P2(Policy):
     lower η there. It costs ``steps`` forwards, fewer where a block is full before.
 
     Args:
-        steps: policy updates for the whole answer, shared by the blocks in proportion.
+        steps: policy updates for the whole answer (not for each block), shared by the blocks in proportion.
         eta: η, the stochasticity strength, 0 or more; the public code's default is 1.
         planner: what a visible position scores: ``standing``: q, of the token that stands there; ``candidate``: c,
             of what would be predicted there now, as the public code has it.

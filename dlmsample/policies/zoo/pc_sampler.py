@@ -86,7 +86,8 @@ class PCSampler(NamedChain):
 
     Args:
         tokens_per_step: tokens, >= 1; None with steps, else 1.
-        steps: policy updates for the whole answer, >= 1.
+        steps: policy updates for the whole answer (not for each block), >= 1. Blocks share them by their length: of 40
+            steps for 160 tokens in blocks of 32 each block takes 8, and each at least 1.
         position_weight: λ, for each position; 0: no preference for the left.
         clip: α, nats, above 0; a larger score counts as this one. Read only with frequencies.
         frequencies: a file of token counts, the published baselines' format; None: no correction, c stands alone.

@@ -84,7 +84,7 @@ class Prophet(NamedChain):
     It costs at most ``steps`` forwards and one further read of the logits for each.
 
     Args:
-        steps: policy updates for the whole answer, at most; shared by the blocks in proportion.
+        steps: policy updates for the whole answer (not for each block), at most; shared by the blocks in proportion.
         early: gap in logits while p < 0.33.
         mid: gap in logits while p < 0.67.
         late: gap in logits after that.

@@ -33,7 +33,7 @@ class RCR(Policy):
     never looked at again. It costs ``steps`` forwards, fewer where a block is full before.
 
     Args:
-        steps: policy updates for the whole answer, shared by the blocks in proportion.
+        steps: policy updates for the whole answer (not for each block), shared by the blocks in proportion.
         eos: ``confidence``: on non-final steps a position whose candidate is an EOS is masked before every other;
             ``none``: no such rule.
 

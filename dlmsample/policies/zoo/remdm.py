@@ -48,8 +48,8 @@ class ReMDM(Policy):
     equal cost. It costs ``steps`` forwards; fewer where a block is full and nothing can be remasked any more.
 
     Args:
-        steps: T, policy updates for the whole answer, shared by the blocks in proportion; the public code:
-            1024 for 1024 tokens.
+        steps: T, policy updates for the whole answer (not for each block), shared by the blocks in proportion; the
+            public code: 1024 for 1024 tokens.
         sigma: cap, rescale or conf.
         eta: η; None: the paper's values for T = 1024: cap 0.008, rescale 0.015, conf 1; in a loop 0.02.
         when: ``always``; ``switch``; ``loop``.
@@ -97,6 +97,10 @@ class ReMDM(Policy):
     @property
     def reasons(self) -> tuple[str, ...]:
         return (self.sigma,)
+
+    @property
+    def draws(self) -> bool:
+        return True
 
     def init(self, block: Block) -> ReMDMState:
         return ReMDMState(fill.share(self.steps, block), torch.ones_like(block.tokens, dtype=torch.float32))

@@ -39,7 +39,8 @@ class Tolerator(Policy):
     answer is hopeless. It costs the fill-up's steps plus ``rounds`` forwards for each block.
 
     Args:
-        steps: fill-up steps for the whole answer, shared by the blocks in proportion; the paper's code: 32.
+        steps: fill-up steps for the whole answer (not for each block), shared by the blocks in proportion; the paper's
+            code: 32.
         rounds: refinement rounds of each block; the paper's code: 32.
         start_share: of the positions that may change, in the first round; the paper's code: 0.8.
         end_share: in the last round; the paper's code: 0.4.
@@ -74,6 +75,10 @@ class Tolerator(Policy):
     @property
     def reasons(self) -> tuple[str, ...]:
         return ("refined",)
+
+    @property
+    def draws(self) -> bool:
+        return True
 
     def init(self, block: Block) -> ToleratorState:
         none = torch.zeros_like(block.tokens)

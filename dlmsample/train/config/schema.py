@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from dlmsample.objectives.base import objective
 from dlmsample.support.registry import unknown
+from dlmsample.support.validated import sentence
 from dlmsample.train.config import device
 from dlmsample.train.config.sections import (
     DataSection,
@@ -134,7 +135,7 @@ def parse(data: dict[str, Any], where: str) -> TrainConfig:
 def explain(error: Any) -> str:
     place = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
-        return f"{'.'.join(place) or 'recipe'}: {error['msg'].removeprefix('Value error, ')}"
+        return sentence(error, ".".join(place)) if place else f"recipe: {sentence(error)}"
     *path, wrong = place
     return str(unknown(f"option of {'.'.join(path)}" if path else "option", wrong, _section(path).model_fields))
 

@@ -75,9 +75,7 @@ class ObjectiveSection(Section):
         try:
             objective(self.name, **self.options)
         except ValidationError as error:
-            first: Any = error.errors()[0]
-            option, said = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            raise ValueError(f"options of {self.name}: {option}{': ' if option else ''}{said}") from None
+            raise ValueError(f"options of {self.name}: {str(error).removeprefix(f'{self.name}: ')}") from None
         return self
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlmsample.support.files import example_hint
 from dlmsample.support.text import parse_json
 from dlmsample.train.config import TrainError
 from dlmsample.train.config.sections import DataSection
@@ -143,7 +144,7 @@ def _lines(path: Path, mistakes: Mistakes) -> Iterator[tuple[str, str]]:
                     continue
                 yield where, text.rstrip("\r\n")
     except OSError as error:
-        raise TrainError(f"data: cannot read {path}: {error.strerror or error}") from None
+        raise TrainError(f"data: cannot read {path}: {error.strerror or error}{example_hint(path)}") from None
 
 
 def _read_jsonl(path: Path, section: DataSection, mistakes: Mistakes) -> Iterator[Record]:

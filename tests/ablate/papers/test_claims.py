@@ -242,7 +242,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str]] = {
     "checkpoint": ({"cell": {"checkpoint": "nanno", "policy": "t2t"}}, "checkpoint: nanno", "did you mean 'nano'"),
     "policy": ({"cell": {"checkpoint": "nano", "policy": "t2n"}}, "policy: t2n", "did you mean 't2"),
     "option": ({"cell": {**unmask(1), "token_per_step": 1}}, "token_per_step", "did you mean 'tokens_per_step'"),
-    "value": ({"cell": unmask(0)}, "cell:", "greater than or equal to 1"),
+    "value": ({"cell": unmask(0)}, "cell:", "tokens_per_step must be >= 1"),
     "no such cell": (
         {"cell": unmask(7)},
         "cell:",

@@ -11,10 +11,10 @@ import pytest
 
 import dlmsample
 from dlmsample.ablate.spec import identity
-from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
+from dlmsample.ablate.spec.cells import ResolvedGrid, choices, idle_seeds, resolve
 from dlmsample.ablate.spec.grid import Grid, GridError, parse, read, validate
 from dlmsample.policies.zoo import frequencies
-from dlmsample.support.yamlfile import Marks
+from dlmsample.support.yamlfile import Marks, load
 from tests.ablate import toys
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -86,7 +86,13 @@ MISTAKES = {
     "policy option": ("policies:\n- policy: t2m\n  treshold: 0.1", 6, "did you mean 'threshold'"),
     "policy setting": ("policies: [{policy: t2t, blok_length: 8}]", 4, "did you mean 'block_length'"),
     "policy": ("policies:\n- policy: t2mm", 5, "did you mean 't2m'"),
-    "policy value": ("policies:\n- policy: t2m\n  threshold:\n  - 0.1\n  - 1.5", 6, "t2m: threshold: "),
+    "policy value": (
+        "policies:\n- policy: t2m\n  threshold:\n  - 0.1\n  - 1.5",
+        6,
+        "t2m: threshold must be <= 1 (got 1.5)",
+    ),
+    "file": ("policies:\n- policy: mine.yaml", 5, "unknown policy 'mine.yaml': files are read by"),
+    "auto": ("policies:\n- policy: auto", 5, "name a policy here"),
     "task": ("tasks:\n- name: wordproblem", 3, "did you mean 'wordproblems'"),
     "task option": ("tasks:\n- name: wordproblems\n  options: {max_stps: 3}", 3, "did you mean 'max_steps'"),
     "split": ("tasks: [{name: wordproblems, split: tset}]", 2, "unknown split 'tset'"),
@@ -99,15 +105,15 @@ MISTAKES = {
     "same checkpoint": ("checkpoints: [{model: nano}, {model: nano}]", None, "another name"),
     "seed": ("seeds: [0, true]", 5, "seeds[1]"),
     "large seed": ("seeds:\n- 99999999999999999999", 6, "seeds[0]"),
-    "infinite": ("temperature: .inf", 5, "temperature: Input should be a finite number"),
-    "infinite option": ("policies:\n- policy: t2m\n  threshold: .inf", 6, "threshold: Input should be a finite number"),
-    "bool": ("top_p: true", 5, "top_p: Input should be a valid number"),
+    "infinite": ("temperature: .inf", 5, "temperature must be a finite number (got inf)"),
+    "infinite option": ("policies:\n- policy: t2m\n  threshold: .inf", 6, "threshold must be a finite number"),
+    "bool": ("top_p: true", 5, "top_p must be a number"),
     "bool option": ("policies:\n- policy: t2m\n  threshold: true", 6, "threshold must not be True"),
     "piece": ("policies:\n- policy: chain\n  fill:\n    rule: qouta", 7, "chain: fill: unknown fill rule 'qouta'"),
     "option of a piece": (
         "policies:\n- policy: chain\n  fill:\n    rule: quota\n    tokens_per_step: 0",
         8,
-        "chain: fill: tokens_per_step of quota: Input should be greater than or equal to 1 (got 0)",
+        "chain: fill: tokens_per_step of quota must be >= 1 (got 0)",
     ),
     "unknown option of a piece": (
         "policies:\n- policy: chain\n  fill:\n    rule: quota\n    tokens: 2",
@@ -118,7 +124,7 @@ MISTAKES = {
         "policies:\n- policy: chain\n  fill: quota\n  edit:\n    rule: remask\n    detector:\n"
         "      rule: low_prob\n      threshold: 3",
         11,
-        "chain: edit: detector of remask: threshold of low_prob: Input should be less than or equal to 1 (got 3)",
+        "chain: edit: detector of remask: threshold of low_prob must be <= 1 (got 3)",
     ),
     "no value": ("policies:\n- policy: t2m\n  threshold: []", 6, "threshold is an empty list"),
     "no label": ("policies:\n- policy: t2m\n  tasks: []", 6, "tasks is an empty list"),
@@ -132,6 +138,51 @@ MISTAKES = {
     "no YAML": ("x: [", 5, "not YAML"),
     "no mapping": (None, 1, "keys and values"),
 }
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    wrong = (
+        "name: g\ntasks:\n- name: wordproblem\n- {name: wordproblems, split: tset}\ncheckpoints:\n- model: nanoo\n"
+        "policies:\n- {policy: t2m, treshold: 0.1, max_remasks: [1, -1, -1], tasks: [x]}\n- policy: t2mm\n- policy: dsc"
+    )
+    with pytest.raises(GridError) as caught:
+        resolve(*_read(wrong))
+    said = [(int(line.split(":")[1]), line.split(": ", 1)[1][:20]) for line in str(caught.value).split("; also ")]
+    assert said == [
+        (3, "unknown task 'wordpr"),
+        (4, "unknown split 'tset'"),
+        (6, "unknown model 'nanoo"),
+        (8, "unknown task label '"),
+        (8, "unknown option of po"),
+        (8, "t2m: max_remasks mus"),
+        (9, "unknown policy 't2mm"),
+        (10, "dsc reads a correcti"),
+    ]
+    with pytest.raises(GridError) as caught:
+        parse("name: g\ntask: []\nseeds: [x]\ntemperature: -1\n")
+    assert [line.split(": ")[0] for line in str(caught.value).split("; also ")] == [
+        *("grid:2", "grid:3", "grid:4"),
+        *("grid:1", "grid:1"),
+    ]
+
+
+def _read(text: str) -> Any:
+    data, marks = load(text, "g.yaml")
+    return validate(data, marks), marks
+
+
+def test_seeds_that_decide_nothing_are_told() -> None:
+    head = "{name: g, tasks: [{name: sudoku}], checkpoints: [{model: nano}], seeds: [0, 1, 2], policies: ["
+
+    def said(policies: str, more: str = "") -> str | None:
+        grid = parse(f"{head}{policies}]{more}}}")
+        return idle_seeds(grid, choices(grid, Marks()))
+
+    assert "every policy" in (said("{policy: t2m}, {policy: unmask, steps: [8, 16]}") or "")
+    assert "2 of 3 policies" in (said("{policy: t2m, temperature: [0, 1]}, {policy: t2t}") or "")
+    assert said("{policy: t2m}", ", temperature: 1") is None
+    assert said("{policy: unmask, score: random}, {policy: remdm}, {policy: tolerator}") is None
+    assert said("{policy: chain, fill: quota, edit: {rule: remask, detector: random}}") is None
 
 
 @pytest.mark.parametrize("case", MISTAKES)
