@@ -162,7 +162,7 @@ def main(words: list[str] | None = None) -> None:
     cuda = given.device.startswith("cuda")
     machine = torch.cuda.get_device_name() if cuda else f"{platform.machine()} CPU, one thread, processor time"
     result = {
-        "command": f"python benchmarks/evaluation.py {' '.join(sys.argv[1:] if words is None else words)}".strip(),
+        "command": f"python -m benchmarks.evaluation {' '.join(sys.argv[1:] if words is None else words)}".strip(),
         "machine": machine,
         "torch": torch.__version__,
         "settings": {name: value for name, value in vars(given).items() if name not in ("json", "device")},

@@ -149,7 +149,7 @@ def main() -> None:
         print("{claim}: {points:+.1f} [{low:+.1f}, {high:+.1f}], {verdict}".format(**line), flush=True)
     if args.json:
         record = {
-            "command": "python " + " ".join(sys.argv),
+            "command": "python -m benchmarks.family " + " ".join(sys.argv[1:]),
             "split": args.split,
             "problems": len(examples),
             "device": where,

@@ -103,7 +103,7 @@ def main() -> None:
     timed = Timed(model.body, model.lm_head)
     attention = Timed(*(layer.self_attn for layer in model.module.get_decoder().layers))
     record = {
-        "command": "python " + " ".join(sys.argv),
+        "command": "python -m benchmarks.overhead " + " ".join(sys.argv[1:]),
         "machine": f"{platform.machine()} CPU, {args.threads} threads",
         "torch": torch.__version__,
         "overhead": overhead(model, timed, args.repeats),

@@ -100,7 +100,7 @@ def main() -> None:
         cells = [cell(model, task, examples, text, *size, answers)[0] for text in policies]
     if args.json:
         record = {
-            "command": "python " + " ".join(sys.argv),
+            "command": "python -m benchmarks.quality " + " ".join(sys.argv[1:]),
             "model": args.model,
             "adapter": args.adapter,
             "head": args.head,

@@ -132,7 +132,7 @@ def measure(count: int, clients: int, batch: int, repeats: int) -> dict[str, Any
         for name in ("tokens_per_wall_second", "tokens_per_cpu_second")
     }
     return {
-        "command": "python " + " ".join(sys.argv),
+        "command": "python -m benchmarks.serve_load " + " ".join(sys.argv[1:]),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}",
         "load_average": os.getloadavg()[0],
         "requests": count,
