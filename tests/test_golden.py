@@ -5,7 +5,8 @@ The files in ``tests/golden`` hold the number of semantics that they were made u
 Outputs that changed while the number did not are a failure: finished ablation runs would be continued with other rules.
 Where the change is meant: raise the number, then write the files anew with
 ``pytest tests/test_golden.py --update-golden``. New cases, policies and tasks are added by the same command and need no
-new number; outputs that changed under the same number are never overwritten.
+new number; outputs that changed under the same number are never overwritten. What nano decodes may change with nano's
+weights, whose hash stands in the file: a cell of an ablation names its checkpoint by that hash, not by the number.
 
 Most cases run on a scripted model, whose logits are multiples of 1/40 computed from integers, so that no other version
 of torch flips a choice; a few run on nano in float32.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,8 @@ import torch
 from torch import Tensor
 
 import dlmsample as ds
-from dlmsample.ablate.spec.identity import SEMANTICS
+from dlmsample.ablate.spec.identity import SEMANTICS, digest, of_files
+from dlmsample.models.embedded import folder_of
 from dlmsample.tasks import Example, list_tasks, load
 from dlmsample.tasks.math500 import final_expression
 from dlmsample.tasks.programs import ProgramTask
@@ -85,6 +88,13 @@ def decoded(name: str, on_nano: bool = True) -> Outputs:
         sampler = ds.Sampler(ds.load("nano", head="fca"), ds.DSC())
         found["nano/fca, {}, blocks"] = rows(sampler.generate(QUESTIONS, max_new_tokens=32, seed=0))
     return found
+
+
+@cache
+def weights_of_nano() -> str:
+    """Of the base and of the head that the cases use."""
+    folders = (folder_of("nano"), folder_of("nano") / "heads" / "fca")
+    return digest([of_files(folder)["model.safetensors"] for folder in folders])[:16]
 
 
 CHAINS = ["{reference}", "#### {answer}", "The answer is {answer}.", "{answer}", "#### {answer}1", "12 + 3 = 15"]
@@ -197,7 +207,7 @@ def complaint(held: dict[str, Any], found: Outputs, number: int) -> str | None:
     return None
 
 
-def compare(path: Path, found: Outputs, update: bool, part: str = "") -> None:
+def compare(path: Path, found: Outputs, update: bool, part: str = "", weights: str | None = None) -> None:
     """Compare outputs with a golden file, or write it: never over outputs that changed under the same number.
 
     Args:
@@ -205,15 +215,20 @@ def compare(path: Path, found: Outputs, update: bool, part: str = "") -> None:
         found: the outputs of now.
         update: write it.
         part: compare only the cases whose names begin like this.
+        weights: hash of what the cases that begin with "nano" were decoded by.
     """
     held = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"semantics": SEMANTICS, "outputs": {}}
+    if held.get("weights") != weights:
+        assert update or part, "nano has other weights than those of the golden file: run with --update-golden"
+        held["outputs"] = {case: lines for case, lines in held["outputs"].items() if not case.startswith("nano")}
     held["outputs"] = {case: lines for case, lines in held["outputs"].items() if case.startswith(part)}
     if update:
         if held["semantics"] == SEMANTICS:
             common = {case: lines for case, lines in found.items() if case in held["outputs"]}
             kept = {"semantics": SEMANTICS, "outputs": {case: held["outputs"][case] for case in common}}
             assert (said := complaint(kept, common, SEMANTICS)) is None, said
-        text = json.dumps({"semantics": SEMANTICS, "outputs": found}, indent=1, ensure_ascii=False)
+        written = {"semantics": SEMANTICS, "outputs": found} | ({} if weights is None else {"weights": weights})
+        text = json.dumps(written, indent=1, ensure_ascii=False)
         path.write_text(text + "\n", encoding="utf-8")
     else:
         assert (said := complaint(held, found, SEMANTICS)) is None, said
@@ -227,7 +242,8 @@ def update(request: pytest.FixtureRequest) -> bool:
 @pytest.mark.parametrize("name", ds.list_policies())
 def test_policies_decode_as_before(name: str, update: bool, full: bool) -> None:
     on_nano = full or update or name not in ZOO
-    compare(FOLDER / f"policy_{name}.json", decoded(name, on_nano), update, part="" if on_nano else "scripted")
+    part = "" if on_nano else "scripted"
+    compare(FOLDER / f"policy_{name}.json", decoded(name, on_nano), update, part, weights_of_nano())
 
 
 @pytest.mark.parametrize("name", list_tasks())
@@ -250,6 +266,20 @@ def test_a_change_needs_a_new_number_and_a_new_number_needs_new_files(tmp_path: 
     with pytest.raises(AssertionError, match="raise SEMANTICS"):
         compare(path, {"a": ["changed"], "b": ["2"]}, update=True)
     compare(path, {"a": ["1"], "b": ["2"]}, update=False)
+
+
+def test_nano_may_decode_otherwise_with_other_weights_and_nothing_else_may(tmp_path: Path) -> None:
+    path = tmp_path / "g.json"
+    compare(path, {"scripted": ["1"], "nano": ["1"]}, update=True, weights="old")
+    compare(path, {"scripted": ["1"]}, update=False, part="scripted", weights="new")
+    with pytest.raises(AssertionError, match="nano has other weights"):
+        compare(path, {"scripted": ["1"], "nano": ["2"]}, update=False, weights="new")
+    with pytest.raises(AssertionError, match="raise SEMANTICS"):
+        compare(path, {"scripted": ["2"], "nano": ["2"]}, update=True, weights="new")
+    with pytest.raises(AssertionError, match="raise SEMANTICS"):
+        compare(path, {"scripted": ["1"], "nano": ["2"]}, update=True, weights="old")
+    compare(path, {"scripted": ["1"], "nano": ["2"]}, update=True, weights="new")
+    compare(path, {"scripted": ["1"], "nano": ["2"]}, update=False, weights="new")
 
 
 def test_the_golden_cases_replace_remask_and_end() -> None:
