@@ -69,6 +69,7 @@ SERIES: dict[str, tuple[str, ...]] = {
     "prophet": over("prophet:steps=", FEW_STEPS, ",block_length=all"),
     "rcr": over("rcr:steps=", FEW_STEPS, ",block_length=all"),
     "p2": over("p2:steps=", FEW_STEPS, ",block_length=all"),
+    "proseco": over("proseco:steps=", FEW_STEPS),
     "remdm": over("remdm:steps=", FEW_STEPS, ",block_length=all"),
     "core": over("core:steps=", FEW_STEPS, ",block_length=all"),
     "tolerator": tuple(f"tolerator:steps={n},rounds={n},block_length=all" for n in (48, 32, 16, 8)),
@@ -274,6 +275,7 @@ def main() -> None:
         command = "python -m benchmarks.parallel " + " ".join(sys.argv[1:])
         there = {(c["checkpoint"], c["policy"]) for c in cells}
         record = {"command": command, **same, "complete": all((c, p) in there for c, _, p in wanted)}
+        record["not_measured"] = [series for series in SERIES if all(c["series"] != series for c in cells)]
         record |= summarised(cells, adapter) if summary else {"aup": [], "equal_accuracy": []}
         with atomic_write(args.json) as file:
             file.write(json.dumps({**record, "cells": cells}, indent=1) + "\n")

@@ -205,6 +205,8 @@ def page(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
             forwards."""),
         f"```sh\n{gpu['command']}\n```",
     ]
+    if gpu.get("not_measured"):
+        parts.append(prose(f"Not measured yet: the series {', '.join(gpu['not_measured'])}."))
     if cpu is not None:
         parts += [
             f"The lowest row of the picture: {cpu['problems']:,} problems, {cpu['device']}, batch {cpu['batch_size']}.",
@@ -225,6 +227,8 @@ def page(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
                 that series, with paired bootstrap intervals over the problems. The cells are chosen on the problems
                 they are compared on: the intervals do not cover that choice."""),
             "\n".join(compared(gpu)),
+            prose(f"""The adapter comes from the recipe `nano_{adapter}`, in whose file both commands stand: nano
+                answers problems of the training split, and the right answers are what it learns from."""),
         ]
     parts += ["## All cells of the picture", "Accuracy with Wilson's 95 % interval.", "\n".join(cells_of(gpu))]
     return "\n\n".join(parts) + "\n"
