@@ -73,3 +73,22 @@ def test_events_that_were_not_recorded(nano: ds.Denoiser) -> None:
     assert (plain.trace, out.events) == (None, out.trace)
     with pytest.raises(ValueError, match="no trace was recorded: pass record=True"):
         plain.events  # noqa: B018
+
+
+def test_a_policy_defined_by_executed_text_finds_the_names_in_its_annotations() -> None:
+    """As a page of the documentation, or a cell of a notebook, defines one."""
+    text = """from __future__ import annotations
+from typing import Annotated, ClassVar
+from pydantic import Field
+import dlmsample as ds
+
+class Own(ds.Unmask):
+    doubt: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+made = Own(doubt=0.5)
+"""
+    names: dict[str, Any] = {"__name__": "__nowhere__"}
+    exec(compile(text, "text", "exec", dont_inherit=True), names)
+    assert names["made"].doubt == 0.5
+    with pytest.raises(ValueError, match="doubt must be <= 1"):
+        names["Own"](doubt=2)

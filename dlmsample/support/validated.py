@@ -182,6 +182,9 @@ class _Listed(OneSentence, type(BaseModel)):  # type: ignore[misc]  # pydantic's
     def __call__(cls, *args: Any, **options: Any) -> Any:
         if args:
             raise TypeError(f"{cls.__name__} takes its options by name: {cls.__name__}({_first(cls)}=...)")
+        model: Any = cls
+        if not model.__pydantic_complete__:  # its annotations mean what they mean where the object is made
+            model.model_rebuild(raise_errors=False, _parent_namespace_depth=3)
         return super().__call__(**options)
 
     def __dir__(cls) -> list[str]:
