@@ -41,8 +41,8 @@ is all but free of errors (in the last logged step of SCOPE's training 0.08 % of
 11.9 % right ones), so it sees next to none to learn from. Where it does help is elsewhere: T2M at fill 0.5 gains 13.1
 points over the base, T2T at fill 0.5, edit 0.5 gains 14.4, each in 0.8 forwards more.""",
     "self_generated_t2t": """\
-It has the best accuracy of the adapters in every cell but Unmask with 24 steps over the whole answer (72.6 % against scope's
-73.5 %). With T2T at fill 0.5 it has 97.1 % in 22.8 forwards; the base has the same at one token a step, in 109.8. It
+It has the best accuracy of the adapters in every cell but Unmask with 24 steps over the whole answer (72.6 % against
+scope's 73.5 %). With T2T at fill 0.5 it has 97.1 % in 22.8 forwards; the base has the same at one token a step, in 109.8. It
 replaces less than random_t2t (11.5 against 20.2 edits per 100 tokens at fill 0.3, edit 0.5) and is right more often
 (80.4 % against 44.1 %). It is less sure of its tokens, so that the same threshold costs it more forwards (57.4 against
 34.7 at fill 0.7); with a third fewer, at fill 0.5, it is still ahead of random_t2t at fill 0.7: 97.1 % against 94.8 %.
@@ -52,15 +52,15 @@ questions (`benchmarks/results/nano_short_members.json`) it has 72.5 % with Unma
 has 86.0 %; T2M and T2T bring it to 86.0 %, in 13.3 forwards, where the other adapters take 8 to 9.""",
     "base+fca": """\
 Better than random remasking at every quota, at two tokens per step barely (corrected p 0.14). Random remasking takes
-4 to 7 % more forwards there, so this holds at about equal forwards too; the comparisons with random remasking at one
-token more do not, since the head takes up to 45 % more in them. Its threshold was chosen by decoding. On a draft it
-flags a third of the tokens, nearly all of the 2 % that are wrong among them. **A quota is a poor way to spend forwards**: on
-the base, Unmask with threshold 0.7 has 93.7 % in 34.5 forwards and T2M at fill 0.7 95.1 % in 36.0, the head at four
+4 to 7 % more forwards there, so this holds at about equal forwards too. Those with random remasking at one token more are
+no such comparisons: the head takes 15 to 45 % more forwards in them. Its threshold was chosen by decoding. On a draft
+it flags a third of the tokens, nearly all of the 2 % that are wrong among them.
+**A quota is a poor way to spend forwards**: on the base, Unmask with threshold 0.7 has 93.7 % in 34.5 forwards and T2M at fill 0.7 95.1 % in 36.0, the head at four
 tokens per step 88.7 % in 37.1. Plain Unmask on the adapter self_generated_t2t is within 1.5 points of the head on the
 base at every quota, in fewer forwards; on random_t2t it is worse by 6.8 to 11.1 points.""",
     "base+uniform": """\
-Its threshold flags 87 % of the tokens of a draft, and it tells wrong ones from right ones less well than fca. It is better
-than Unmask at equal quotas, in more forwards, and worse than fca at every one. Beside random remasking (93.2, 87.5,
+Its threshold flags 87 % of the tokens of a draft, and it tells wrong ones from right ones less well than fca. It is
+better than Unmask at equal quotas, in more forwards, and worse than fca at every one. Beside random remasking (93.2, 87.5,
 81.7 and 78.2 % at two to five tokens per step, in 8 to 17 % more forwards) it shows no clear gain.""",
 }
 """What the numbers do not say by themselves."""
