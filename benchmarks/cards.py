@@ -25,26 +25,45 @@ BASE = {"base+fca": "base unmask", "base+uniform": "base unmask"}
 
 
 NOTES = {
+    "random_t2t": """\
+It helps T2T, its own sampler, by 9.5, 8.7 and 2.5 points over the base at fill 0.3, 0.5 and 0.7 (edit 0.5), in
+fewer forwards each time. self_generated_t2t helps it far more. Under D3IM it is as good as scope: the two are
+undecided at 24 and at 48 steps.""",
     "scope": """\
-SCOPE is not the best adapter for its own sampler here: D3IM does better with random_t2t (by 3.9 and 1.4 points at
-24 and 48 steps) and with self_generated_t2t (8.8 and 1.3). The papers imply that the base is worse with D3IM than
-with Unmask. **That does not hold here**: at 24 and 48 steps base + D3IM is better by 19.0 and 23.4 points, so SCOPE
-adds little to it (4.3 and 1.9). Much of that is D3IM's EOS rule: without both channels, where nothing else tells it
-from Unmask, it has 88.4 % against 70.8 % at 48 steps on the base (500 problems, PAPERS.md). Nor does the
-preservation of wrong commits fall beyond the interval: the more confident half of this model's commits is all but
-free of errors (0.07 % of the positions were wrong commits in SCOPE's training, 6.2 % right ones), so it sees next
-to none to learn from.""",
+The papers imply that the base is worse with D3IM than with Unmask. **That does not hold here**: at 24 and 48 steps
+base + D3IM is better by 17.6 and 20.7 points, so that there is little left for SCOPE to add: 2.9 points at 24
+steps, barely (corrected p 0.31), and at 48 it is undecided. Against mdm and random_t2t under D3IM it is undecided
+at both, and self_generated_t2t is better, by 8.7 and 1.6 points. Part of what D3IM gains on the base is its EOS
+rule: without both channels, where nothing else tells it from Unmask, it has 88.4 % against 76.8 % at 48 steps (500
+problems, PAPERS.md). On this adapter that rule costs accuracy: at 24 steps 87.0 % with it, 91.0 % without
+(`eos=none`). Nor does the preservation of wrong commits fall beyond the interval. The more confident half of this
+model's commits is all but free of errors (in the last logged step of SCOPE's training 0.08 % of the positions were
+wrong commits, 11.9 % right ones), so it sees next to none to learn from. Where it does help is elsewhere: T2M at
+fill 0.5 gains 13.1 points over the base, T2T at fill 0.5, edit 0.5 gains 14.4, each in 0.8 forwards more.""",
     "self_generated_t2t": """\
-Its gain under T2T is one at equal thresholds and costs forwards: it goes on replacing (115 edits per 100 tokens at
-fill 0.3, edit 0.5, against 22) until `max_post_steps` ends it. **At about equal forwards it loses**: 89.8 % in 37.1
-forwards against random_t2t's 95.6 % in 33.2. In a trace (problem 1 of the validation split, fill 0.3) two positions
-that disagree ("17 times 17 is 170") are replaced in the same step, each to suit the other, and back again in the
-next. T2M, which masks instead, uses the same weights better: 97.4 % in 27.0 forwards.""",
+It has the best accuracy of the adapters in every cell but Unmask with 24 steps over the whole answer (72.6 %
+against scope's 73.5 %). With T2T at fill 0.5 it has 97.1 % in 22.8 forwards; the base has the same at one token a
+step, in 109.8. It replaces less than random_t2t (11.5 against 20.2 edits per 100 tokens at fill 0.3, edit 0.5) and
+is right more often (80.4 % against 44.1 %). It is less sure of its tokens, so that the same threshold costs it more
+forwards (57.4 against 34.7 at fill 0.7); with a third fewer, at fill 0.5, it is still ahead of random_t2t at fill
+0.7: 97.1 % against 94.8 %. At fill 0.3, with half of the other's forwards, it is behind. The editing is not all of
+it: plain Unmask gains 6.3 to 14.2 points over the base at two to five tokens per step, and D3IM 11.6 at 24 steps.
+**What it costs**: on 200 short questions (`benchmarks/results/nano_short_members.json`) it has 72.5 % with Unmask
+at one token a step, where the base has 86.0 %; T2M and T2T bring it to 86.0 %, in 13.3 forwards, where the other
+adapters take 8 to 9.""",
     "base+fca": """\
-Random remasking costs more forwards than the head at the same quota (80.4 against 58.3 at two tokens per step). At
-equal quotas the two are undecided but for three tokens per step; at about equal forwards the head is better, or
-undecided at four against five. Plain Unmask on the adapter random_t2t does as well as the head on the base at every
-quota.""",
+Better than random remasking at every quota, at two tokens per step barely (corrected p 0.14). Random remasking
+takes 4 to 7 % more forwards there, so this holds at about equal forwards too. Those with random remasking at one
+token more are no such comparisons: the head takes 15 to 45 % more forwards in them. Its threshold was chosen by
+decoding. On a draft it flags a third of the tokens, nearly all of the 2 % that are wrong among them. **A quota is a
+poor way to spend forwards**: on the base, Unmask with threshold 0.7 has 93.7 % in 34.5 forwards and T2M at fill 0.7
+95.1 % in 36.0, the head at four tokens per step 88.7 % in 37.1. Plain Unmask on the adapter self_generated_t2t is
+within 1.5 points of the head on the base at every quota, in fewer forwards; on random_t2t it is worse by 6.8 to
+11.1 points.""",
+    "base+uniform": """\
+Its threshold flags 87 % of the tokens of a draft, and it tells wrong ones from right ones less well than fca. It is
+better than Unmask at equal quotas, in more forwards, and worse than fca at every one. Beside random remasking
+(93.2, 87.5, 81.7 and 78.2 % at two to five tokens per step, in 8 to 17 % more forwards) it shows no clear gain.""",
 }
 """What the numbers do not say by themselves."""
 
