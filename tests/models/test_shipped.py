@@ -46,8 +46,8 @@ def test_an_adapter_answers_with_plain_decoding(name: str, problems: list[Any]) 
     assert right(ds.load("nano", adapter=name), ds.Unmask(threshold=0.9), problems[:6]) >= 4
 
 
-def test_self_generated_drafts_teach_editing_better_than_random_tokens(problems: list[Any]) -> None:
-    policy = ds.T2T(fill_threshold=0.3)
+def test_self_generated_drafts_teach_editing_better_than_random_tokens() -> None:
+    policy, problems = ds.T2T(fill_threshold=0.3), list(ds.tasks.load("wordproblems", split="valid", limit=20))
     own, random = (right(ds.load("nano", adapter=n), policy, problems) for n in ("self_generated_t2t", "random_t2t"))
     assert own >= random + 2
 
