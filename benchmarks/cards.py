@@ -2,7 +2,8 @@
 
     python -m benchmarks.cards
 
-Reads benchmarks/results/nano_family.json (benchmarks.family) and nano_diagnose.json (``dlmsample diagnose``).
+Reads benchmarks/results/nano_family.json (benchmarks.family), nano_diagnose.json (``dlmsample diagnose``), and for a
+member that the family's measurement does not have, parallel.json (benchmarks.parallel).
 """
 
 from __future__ import annotations
@@ -164,14 +165,40 @@ def section(label: str, family: dict[str, Any], diagnosed: list[dict[str, Any]])
     return "\n".join(lines) + "\n"
 
 
+def parallel(label: str, measured: dict[str, Any]) -> str:
+    """The section of a member that was measured for its tokens a forward, as Markdown."""
+    cells = {(c["checkpoint"], c["policy"]): c for c in measured["cells"]}
+    lines = [
+        TITLE,
+        f"{measured['problems']:,} problems of the {measured['split']} split, {measured['new_tokens']} new tokens, "
+        f"greedy, {measured['dtype'].removeprefix('torch.')}, {measured['device']},",
+        f"`{measured['command']}`:",
+        "",
+        "| policy | exact answers | tokens a forward | base | its tokens a forward |",
+        "|---|---|---|---|---|",
+    ]
+    for (owner, policy), cell in cells.items():
+        if owner == label:
+            base = cells["base", policy]
+            lines.append(
+                f"| `{policy}` | {cell['accuracy']:.1%} | {cell['tokens_per_forward']:.2f} | {base['accuracy']:.1%} "
+                f"| {base['tokens_per_forward']:.2f} |"
+            )
+    lines += ["", "One run (seed 0). At equal accuracy, with intervals: `docs/results/parallel.md`."]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
+    measured = json.loads((RESULTS / "parallel.json").read_text(encoding="utf-8"))
     family = json.loads((RESULTS / "nano_family.json").read_text(encoding="utf-8"))
     diagnosed = json.loads((RESULTS / "nano_diagnose.json").read_text(encoding="utf-8"))["runs"]
     for label, folder in members():
         path = folder / "README.md"
         before = path.read_text(encoding="utf-8").partition(TITLE)[0].rstrip("\n")
         before = before.replace('"this folder")  # a folder, or its short name or hub id', f'"{folder.name}")')
-        path.write_text(f"{before}\n\n{section(label, family, diagnosed)}", encoding="utf-8")
+        known = any(cell["checkpoint"] == label for cell in family["cells"])
+        after = section(label, family, diagnosed) if known else parallel(label, measured)
+        path.write_text(f"{before}\n\n{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

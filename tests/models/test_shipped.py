@@ -12,7 +12,7 @@ import pytest
 import dlmsample as ds
 
 NANO = Path(str(files("dlmsample") / "models" / "nano"))
-ADAPTERS = ["mdm", "random_t2t", "scope", "self_generated_t2t"]
+ADAPTERS = ["certainty", "mdm", "random_t2t", "scope", "self_generated_t2t"]
 HEADS = ["fca", "uniform"]
 
 
@@ -50,6 +50,17 @@ def test_self_generated_drafts_teach_editing_better_than_random_tokens() -> None
     policy, problems = ds.T2T(fill_threshold=0.3), list(ds.tasks.load("wordproblems", split="valid", limit=20))
     own, random = (right(ds.load("nano", adapter=n), policy, problems) for n in ("self_generated_t2t", "random_t2t"))
     assert own >= random + 2
+
+
+def test_certainty_fills_more_tokens_a_forward_and_answers_as_well(problems: list[Any]) -> None:
+    prompts, forwards, found = [p.prompt for p in problems], {}, {}
+    for name in (None, "certainty"):
+        model = ds.load("nano", adapter=name)
+        out = ds.Sampler(model, ds.Unmask(threshold=0.9)).generate(prompts, max_new_tokens=160)
+        forwards[name] = sum(row.nfe for row in out.stats)
+        found[name] = right(model, ds.Unmask(threshold=0.9), problems)
+    assert forwards["certainty"] < forwards[None] / 2
+    assert found["certainty"] >= found[None] - 1
 
 
 def test_scope_answers_from_a_clean_slate(problems: list[Any]) -> None:
