@@ -18,12 +18,16 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 300  #: that the tests of one mutation may take; one that makes them hang is noticed, too
+#: The crew imports transformers, and with it anyio, which is a plugin of pytest too; pytest warns that it comes too
+#: late to rewrite its asserts, and warnings are errors here. Nothing is lost: no test uses that plugin.
+_IMPORTED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
 
 
 class Mutant(NamedTuple):
@@ -35,6 +39,11 @@ class Mutant(NamedTuple):
     new: str
     tests: str  #: what pytest is given
     reason: str = ""  #: why it may survive
+
+    @property
+    def changes(self) -> bool:
+        """False for the run without a mutation."""
+        return self.old != self.new
 
 
 def _mutants() -> Iterator[Mutant]:
@@ -61,20 +70,33 @@ def place(mutant: Mutant, package: Path) -> Path:
     return found[0]
 
 
+def attempt(mutant: Mutant, copy: Path) -> int:
+    """What `run` returns; or, when it raises, 3, and the log ends with the exception."""
+    try:
+        return run(mutant, copy)
+    except BaseException:
+        traceback.print_exc()
+        return 3
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
 def run(mutant: Mutant, copy: Path) -> int:
     """In a process of its own: what pytest returns for a copy of the project with that mutation."""
-    path = place(mutant, copy / "dlmsample")
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before.replace(mutant.old, mutant.new), encoding="utf-8")
     os.chdir(copy)
     sys.path[:0] = [str(copy)]
     sys.dont_write_bytecode = True
     with open(copy / f"{mutant.name}.log", "w", encoding="utf-8") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
+    path = place(mutant, copy / "dlmsample")
+    before = path.read_text(encoding="utf-8")
+    path.write_text(before.replace(mutant.old, mutant.new), encoding="utf-8")
     import pytest
 
-    return int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *shlex.split(mutant.tests)]))
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", _IMPORTED]
+    return int(pytest.main([*options, *shlex.split(mutant.tests)]))
 
 
 def _copied(source: str, target: str) -> None:
@@ -113,25 +135,24 @@ class Crew:
         for part in ("dlmsample", "tests", "examples", "benchmarks"):
             left_out = shutil.ignore_patterns("__pycache__", "results")
             shutil.copytree(ROOT / part, copy / part, ignore=left_out, copy_function=_copied)
-        shutil.copy(ROOT / "pyproject.toml", copy)
+        for file in (ROOT / "pyproject.toml", *ROOT.glob("*.md")):  # some tests compare pages with the code
+            shutil.copy(file, copy)
+        (copy / f"{mutant.name}.log").touch()
+        sys.stdout.flush()  # or the child writes it once more
         child = os.fork()
         if child == 0:
-            signal.alarm(0 if mutant.old == mutant.new else SECONDS)
-            code = 3
-            try:
-                code = run(mutant, copy)
-            finally:
-                os._exit(code)
+            signal.alarm(SECONDS if mutant.changes else 0)
+            os._exit(attempt(mutant, copy))
         self._running[child] = mutant, time.perf_counter()
 
     def _wait(self) -> tuple[Mutant, int, float]:
         child, status = os.wait()
         mutant, begun = self._running.pop(child)
         code = os.waitstatus_to_exitcode(status)
-        if code in (0, 1, -signal.SIGALRM):
-            shutil.rmtree(self._folder / mutant.name)
-        else:
-            print((self._folder / mutant.name / f"{mutant.name}.log").read_text(encoding="utf-8")[-2000:])
+        if code not in ((0, 1, -signal.SIGALRM) if mutant.changes else (0,)):
+            log = self._folder / mutant.name / f"{mutant.name}.log"
+            print(log.read_text(encoding="utf-8", errors="replace")[-2000:])
+        shutil.rmtree(self._folder / mutant.name)
         return mutant, code, time.perf_counter() - begun
 
 

@@ -29,7 +29,12 @@ _REMAINS = ("merges.txt", "special_tokens_map.json", "added_tokens.json", "chat_
 
 
 def read_tokenizer(
-    where: str, kind: str, trust_remote_code: bool, revision: str | None = None, of_parts: str = ""
+    where: str,
+    kind: str,
+    trust_remote_code: bool,
+    revision: str | None = None,
+    of_parts: str = "",
+    config: Any = None,
 ) -> Any | None:
     """The tokenizer, or None for a folder that has none.
 
@@ -39,6 +44,7 @@ def read_tokenizer(
         trust_remote_code: whether that may be code that comes with the checkpoint.
         revision: of the hub id.
         of_parts: the class that reads a folder with vocab.json and merges.txt but no tokenizer.json; "": ``kind``.
+        config: the configuration that says which class reads them where the files name none; None: read from there.
 
     Raises:
         ValueError: its files cannot be read, or its vocabulary is missing.
@@ -62,7 +68,8 @@ def read_tokenizer(
         if kind:
             tokenizer = getattr(transformers, kind).from_pretrained(where, **pinned)
         else:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=trust_remote_code, **pinned)
+            options = {**pinned, "trust_remote_code": trust_remote_code, "config": config}
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, **options)
     except Exception as e:  # the tokenizers library raises bare exceptions on a broken file
         if (reason := not_fetched(e, where, where, revision)) is not None:
             raise ValueError(reason) from e

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoTokenizer, PreTrainedConfig
 
 import dlmsample as ds
+from dlmsample.models.families import open_config
 from tests.models import checkpoints as tiny
 from tests.models.test_families import edit, fails
 
@@ -61,6 +63,28 @@ def test_vocab_and_merges_alone_are_a_tokenizer(tmp_path: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\na b\n", encoding="utf-8")
     model = ds.load(folder, mask_id=250)
     assert model.encode("abc", chat=False) == [letters.index("ab"), letters.index("c")]
+
+
+@pytest.mark.parametrize("named", [None, "BertTokenizer", "ElectraTokenizer"])
+def test_the_config_that_was_read_says_who_reads_the_tokenizer(
+    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """config.json is not read once more: some versions of transformers refuse keys that are not passed on."""
+    folder = tiny.save("bert", tmp_path / "a")
+    (folder / "vocab.txt").write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh"]))
+    edit(folder, tokenizer_class=named)
+    expected = AutoTokenizer.from_pretrained(folder)
+
+    def reads(*args: Any, **options: Any) -> Any:
+        raise AssertionError("config.json is read again")
+
+    for reader in (AutoConfig, PreTrainedConfig):
+        monkeypatch.setattr(reader, "from_pretrained", reads)
+    opened = open_config(folder, mask_id=4, eos_ids=[3])
+    assert opened.tokenizer is not None
+    assert type(opened.tokenizer) is type(expected)
+    assert opened.tokenizer.encode("abc d") == expected.encode("abc d")
+    assert getattr(opened.config, "tokenizer_class", None) is None
 
 
 @pytest.mark.parametrize("file", ["tokenizer.json", "model.safetensors", "config.json"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,14 @@ def open_config(
         ignored = [ignore_config] if isinstance(ignore_config, str) else ignore_config
         keys = checked_keys(name, raw, found, stock, ignored if refuse_unknown else None)
         config = stock_config(name, raw, found) if stock is None else _own_config(name, raw, stock, keys)
-    tokenizer = read_tokenizer(where, found.tokenizer, trust_remote_code, revision, found.tokenizer_of_parts)
+    tokenizer = read_tokenizer(
+        where,
+        found.tokenizer,
+        trust_remote_code,
+        revision,
+        found.tokenizer_of_parts,
+        None if remote or found.config else _named(config, raw, where),
+    )
     vocabulary = config.get_text_config().vocab_size
     facts = find_facts(name, found, raw, vocabulary, tokenizer, mask_id, eos_ids)
     config.is_causal = False  # the masks say who sees whom
@@ -233,6 +241,20 @@ def _own_config(name: str, raw: Mapping[str, Any], stock: Any, keys: ConfigKeys)
         return stock.from_dict({key: value for key, value in raw.items() if key not in left_out})
     except Exception as e:  # validation has errors of its own
         raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
+
+
+def _named(config: Any, raw: Mapping[str, Any], where: str) -> Any:
+    """A copy of a configuration with what says which class reads the tokenizer, and changes no logits.
+
+    Without it transformers reads config.json once more, with the keys that are not passed on: some versions refuse a
+    file for the value of a key that nothing here asks for.
+    """
+    named = copy(config)
+    named._name_or_path = where
+    for key in ("tokenizer_class", "model_name"):
+        if isinstance(raw.get(key), str):
+            setattr(named, key, raw[key])
+    return named
 
 
 def _remote_config(name: str, where: str, revision: str | None) -> Any:
