@@ -49,9 +49,9 @@ def generate(given: GenerateOptions) -> None:
 
     model = given.load(given.model, **{key: value for key in _LOADING if (value := getattr(given, key))})
     sampler = Sampler(model, chosen.policy, **{**chosen.options, **typed.sampler})
-    chosen.say()
-    if other is not None:
-        other.say()
+    for policy in (chosen, other):
+        if policy is not None and policy.note:
+            policy.say()
     record = "alternatives" if given.trace is not None else given.show is not None
     length = None if given.template else given.max_new_tokens or _NEW_TOKENS
     interrupt.raise_from_here()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -57,6 +58,8 @@ def _report(error: Exception) -> int:
 
     message = one_line(str(error))
     mistake = isinstance(error, ValueError)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        message, mistake = f"no file has so long a name: {str(error.filename)[:60]}...", True
     if debugging():
         import traceback
 

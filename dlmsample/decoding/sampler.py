@@ -90,7 +90,8 @@ class Sampler(Pretrained):
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
-        self.next_block = checked_next(next_block, model, policy, self.cache, self.block_length == "all")
+        with_these = (model, policy, self.cache, self.block_length == "all")
+        self.next_block = None if next_block is None else checked_next(next_block, *with_these)
         self.graphs, self._pool = bool(graphs), Pool(bool(graphs), self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -141,7 +141,7 @@ def chain(fill: Fill, edit: Edit | None = None) -> Chain:
         >>> ds.policy("chain", **replacing.model_dump()) == replacing
         True
     """
-    return Chain(fill=fill, edit=Keep() if edit is None else edit)
+    return Chain(fill=fill) if edit is None else Chain(fill=fill, edit=edit)
 
 
 class NamedChain(Policy, ABC):

@@ -17,6 +17,7 @@ import pytest
 import dlmsample as ds
 from dlmsample.ablate.spec.cells import choices
 from dlmsample.ablate.spec.grid import read as read_grid
+from dlmsample.cli import main
 from dlmsample.cli.prompts import read_chats
 from dlmsample.decoding import saved
 from dlmsample.models import recommended
@@ -117,3 +118,20 @@ def mistake(read: Callable[[Path], Any], path: Path) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize(
+    "words", ["generate x --model", "generate x --adapter", "report", "models", "train --dry-run --recipe"]
+)
+def test_a_name_too_long_for_a_file_is_told_in_one_line(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([*words.split(), "9" * 3000]) == 2
+    said = capsys.readouterr().err.strip()
+    assert "no file has so long a name: 999" in said
+    assert len(said) < 200
+    assert "\n" not in said
+
+
+def test_a_recipe_that_extends_a_name_too_long_for_a_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(f"extends: {'9' * 3000}\n")
+    assert "extends: " in mistake(lambda found: read_recipe(str(found)), path)

@@ -65,7 +65,10 @@ def recipe_data(recipe: str, above: tuple[str, ...] = ()) -> dict[str, Any]:
     if base is None:
         return data
     beside = Path(recipe).parent / str(base)
-    base = str(beside) if beside.is_file() else str(base)
+    try:
+        base = str(beside) if beside.is_file() else str(base)
+    except OSError as error:  # as a name that is too long
+        raise TrainError(f"recipe {recipe}: extends: {error.strerror}: {str(base)[:60]!r}") from None
     if base in (*above, recipe):
         raise TrainError(f"recipe {recipe}: extends {base}, which extends it")
     return _merge(recipe_data(base, (*above, recipe)), data)
