@@ -82,9 +82,9 @@ def test_off_by_default_and_then_not_in_the_dump() -> None:
 
 
 def test_it_shortens_a_checkpoints_quarrel(nano: ds.Denoiser) -> None:
-    """Two positions of nano's self_generated_t2t swap their wording; the answers stay what they were."""
-    model = ds.load("nano", adapter="self_generated_t2t")
+    """Positions of nano's random_t2t that were filled on thin evidence swap their wording back and forth."""
+    model = ds.load("nano", adapter="random_t2t")
     prompts = [e.prompt for e in ds.tasks.load("wordproblems", split="valid", limit=6)]
-    samplers = [ds.Sampler(model, ds.T2T(guard=on)) for on in (False, True)]
+    samplers = [ds.Sampler(model, ds.T2T(fill_threshold=0.3, edit_threshold=0.0, guard=on)) for on in (False, True)]
     free, shut = (sum(row.replaces for row in sampler.generate(prompts, 96).stats) for sampler in samplers)
-    assert shut < free / 2
+    assert shut < 0.9 * free
