@@ -148,17 +148,25 @@ def main() -> None:
     for line in compared:
         print("{claim}: {points:+.1f} [{low:+.1f}, {high:+.1f}], {verdict}".format(**line), flush=True)
     if args.json:
-        record = {
-            "command": "python -m benchmarks.family " + " ".join(sys.argv[1:]),
-            "split": args.split,
-            "problems": len(examples),
-            "device": where,
-            "torch": torch.__version__,
-            "dtype": "float32",
-            "cells": cells,
-            "comparisons": compared,
-        }
-        args.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        command = "python -m benchmarks.family " + " ".join(sys.argv[1:])
+        write(args.json, command, args.split, len(examples), where, cells, compared)
+
+
+def write(
+    path: Path,
+    command: str,
+    split: str,
+    problems: int,
+    device: str,
+    cells: list[dict[str, Any]],
+    compared: list[dict[str, Any]],
+) -> None:
+    """The record of a measurement: what was run on what, its cells and their comparisons."""
+    record = {
+        **{"command": command, "split": split, "problems": problems, "device": device},
+        **{"torch": torch.__version__, "dtype": "float32", "cells": cells, "comparisons": compared},
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

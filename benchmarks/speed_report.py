@@ -6,7 +6,7 @@ from math import log10
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement
 
-from dlmsample.ablate.report.svg import inside, line, mark, markup, path, picture, words
+from dlmsample.ablate.report.svg import INK, PALETTE, inside, line, mark, markup, path, picture, words
 
 LABELS = {
     "ours": "dlmsample",
@@ -18,18 +18,8 @@ LABELS = {
     "llada2": "LLaDA2-style loop",
     "llada": "LLaDA-style loop",
 }
-#: Light and dark background: every pair has a contrast of 3:1 or more with its own.
-_COLOURS = (
-    ("#0b62c4", "#6cb2ff"),
-    ("#0f7b6c", "#4fd1b8"),
-    ("#b4540a", "#ffa657"),
-    ("#a3287f", "#f28ad0"),
-    ("#6a6a6a", "#b5b5b5"),
-    ("#7a6200", "#dcc34a"),
-    ("#c0262d", "#ff8f8a"),
-)
 _NOT_DRAWN = "ours_plain"
-_INK = (("ink", "#1f2328", "#e6edf3"), ("faint", "#59636e", "#9aa4af"), ("grid", "#d0d7de", "#3d444d"))
+_INK = (*INK, ("grid", "#d0d7de", "#3d444d"))
 _PANEL, _HIGH, _GAP, _LEFT = 250.0, 190.0, 62.0, 52.0
 _COLUMNS = 3
 
@@ -83,7 +73,7 @@ def _style() -> str:
     def rules(dark: bool) -> str:
         lines = [f".{name}{{fill:{pair[dark]};stroke:none}}" for name, *pair in _INK if name != "grid"]
         lines += [f".{name}{{stroke:{pair[dark]};fill:none}}" for name, *pair in _INK if name == "grid"]
-        for i, pair in enumerate(_COLOURS):
+        for i, pair in enumerate(PALETTE):
             lines.append(f".c{i}{{stroke:{pair[dark]};fill:none;stroke-width:2}}.c{i}.full{{fill:{pair[dark]}}}")
         return "".join(lines)
 

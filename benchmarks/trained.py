@@ -11,16 +11,15 @@ them. Each variant is one training run: the intervals are about these weights, n
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 
 import dlmsample as ds
+from benchmarks.family import write
 from benchmarks.quality import cell, device_name
 from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
 
@@ -135,17 +134,8 @@ def main(args: Sequence[str] | None = None) -> None:
             "{variant} against {member}, {policy}: {points:+.1f} [{low:+.1f}, {high:+.1f}]".format(**line), flush=True
         )
     if given.json is not None:
-        record = {
-            "command": "python -m benchmarks.trained " + " ".join(sys.argv[1:] if args is None else args),
-            "split": given.split,
-            "problems": len(examples),
-            "device": where,
-            "torch": torch.__version__,
-            "dtype": "float32",
-            "cells": cells,
-            "comparisons": compared,
-        }
-        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        command = "python -m benchmarks.trained " + " ".join(sys.argv[1:] if args is None else args)
+        write(given.json, command, given.split, len(examples), where, cells, compared)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
-from dlmsample.ablate.report.svg import line, mark, markup, path, picture, ratios, words
+from dlmsample.ablate.report.svg import INK, PALETTE, line, mark, markup, path, picture, ratios, words
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -31,16 +31,6 @@ LABELS = {
     "dsc": "DSC with fca",
 }
 """Series that are drawn; the others stand in the tables."""
-#: Light and dark: every pair has a contrast of 3:1 or more with its own background.
-COLOURS = (
-    ("#0b62c4", "#6cb2ff"),
-    ("#0f7b6c", "#4fd1b8"),
-    ("#b4540a", "#ffa657"),
-    ("#a3287f", "#f28ad0"),
-    ("#6a6a6a", "#b5b5b5"),
-    ("#7a6200", "#dcc34a"),
-)
-INK = (("ink", "#1f2328", "#e6edf3"), ("faint", "#59636e", "#9aa4af"))
 _WIDE, _HIGH, _GAP, _LEFT, _TOP = 340.0, 210.0, 70.0, 56.0, 96.0
 
 Cells = list[dict[str, Any]]
@@ -61,7 +51,7 @@ def style() -> str:
     def rules(dark: bool) -> str:
         lines = [f".{name}{{fill:{pair[dark]};stroke:none}}" for name, *pair in INK]
         lines.append(f".grid{{stroke:{('#d0d7de', '#3d444d')[dark]};fill:none}}")
-        for i, pair in enumerate(COLOURS):
+        for i, pair in enumerate(PALETTE[: len(LABELS)]):
             lines.append(f".c{i}{{stroke:{pair[dark]};fill:none;stroke-width:2}}.c{i}.full{{fill:{pair[dark]}}}")
         return "".join(lines)
 

@@ -22,7 +22,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class YamlError(ValueError):
-    """Mistakes of a user in a YAML file, in one line; each begins with file and line."""
+    """Mistakes of a user in a YAML file, in one line; each begins with file and line.
+
+    Args:
+        found: the mistakes, one at least.
+    """
+
+    def __init__(self, *found: str) -> None:
+        super().__init__("; also ".join(found))
+        self.found = found
 
 
 class FileMistakes:
@@ -37,7 +45,7 @@ class FileMistakes:
         try:
             yield
         except YamlError as error:
-            self._found += str(error).split(_ALSO)
+            self._found += error.found
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -53,14 +61,13 @@ class FileMistakes:
 
 
 _SHOWN = 12  #: mistakes that are told at once
-_ALSO = "; also "  #: between two of them
 
 
 def _together(found: Iterable[str]) -> YamlError:
     """Mistakes in one error, each of them once."""
     lines = list(dict.fromkeys(found))
     more = [f"{len(lines) - _SHOWN} mistakes more"] if len(lines) > _SHOWN + 1 else []
-    return YamlError(_ALSO.join([*lines[:_SHOWN], *more] if more else lines))
+    return YamlError(*([*lines[:_SHOWN], *more] if more else lines))
 
 
 class Section(BaseModel):

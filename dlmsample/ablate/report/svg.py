@@ -15,7 +15,20 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from dlmsample.support.text import printable, short
 
-COLOURS = 7
+COLOURS = 7  #: classes of the page
+#: The colours of pictures that bring their own style sheet, for light and dark: every pair has a contrast of 3:1 or
+#: more with its own background.
+PALETTE = (
+    ("#0b62c4", "#6cb2ff"),
+    ("#0f7b6c", "#4fd1b8"),
+    ("#b4540a", "#ffa657"),
+    ("#a3287f", "#f28ad0"),
+    ("#6a6a6a", "#b5b5b5"),
+    ("#7a6200", "#dcc34a"),
+    ("#c0262d", "#ff8f8a"),
+)
+#: The colours of their text: class, light, dark.
+INK = (("ink", "#1f2328", "#e6edf3"), ("faint", "#59636e", "#9aa4af"))
 
 
 def picture(name: str, width: float, height: float, title: str, description: str, role: str = "img") -> Element:
