@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Ablations of training on nano: train them, three at a time, and measure them (one GPU; resumable).
 #
-#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/ablations/*.yaml and prism, joint, proseco
+#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/{ablations,seeds}/*.yaml and prism, joint, proseco
 #   benchmarks/train_ablations.sh measure OUT              each beside the shipped member: OUT/ablations.json
 #   benchmarks/train_ablations.sh dry     OUT              both with the smallest numbers, on a CPU
 #
@@ -23,20 +23,26 @@ say() { echo "$(date -u +%T) $*"; }
 
 names() {
   local file
-  for file in benchmarks/ablations/*.yaml; do basename "$file" .yaml; done
+  for file in benchmarks/ablations/*.yaml benchmarks/seeds/*.yaml; do basename "$file" .yaml; done
   printf '%s\n' prism joint proseco
 }
 
 # Where the run of a name lies: what has a shipped recipe is called as that recipe.
 folder() { case $1 in prism | joint | proseco) echo "runs/nano_$1" ;; *) echo "runs/$1" ;; esac; }
 
-recipe() { case $1 in prism | joint | proseco) echo "nano_$1" ;; *) echo "benchmarks/ablations/$1.yaml" ;; esac; }
+recipe() {
+  case $1 in
+    prism | joint | proseco) echo "nano_$1" ;;
+    *_seed*) echo "benchmarks/seeds/$1.yaml" ;;
+    *) echo "benchmarks/ablations/$1.yaml" ;;
+  esac
+}
 
 train_one() {
   local run more=()
   run=$(folder "$1")
   read -ra more <<< "${SETTINGS:-}"
-  case $1 in prism | joint) read -ra head <<< "${HEAD_SETTINGS:-}" && more+=("${head[@]}") ;; esac
+  case $1 in prism | joint | fca* | uniform*) read -ra head <<< "${HEAD_SETTINGS:-}" && more+=("${head[@]}") ;; esac
   "$python" -m dlmsample.train --recipe "$(recipe "$1")" --out "$run" "${more[@]/#/--set=}" > "$run.log" 2>&1 ||
     { say "$1 failed: $(tail -n 1 "$run.log")"; return 1; }
   say "$1 done"

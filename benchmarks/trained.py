@@ -1,11 +1,12 @@
-"""Ablations of training on nano: each variant under the sampler it is trained for, against the member that is shipped.
+"""Ablations and seeds of training on nano: each variant under the sampler it is trained for, beside the shipped member.
 
-    benchmarks/train_ablations.sh train OUT      # every recipe of benchmarks/ablations, nano_prism, _joint, _proseco
+    benchmarks/train_ablations.sh train OUT      # benchmarks/ablations, benchmarks/seeds and three more
     python -m benchmarks.trained --device cuda --batch-size 1000 --json benchmarks/results/ablations.json
 
 A variant's weights are taken from RUNS/NAME/final; one that is not there is left out. A comparison is a difference on
 the same problems: a paired bootstrap interval over problems, and McNemar's exact test, corrected after Holm for all of
-them. Each variant is one training run: the intervals are about these weights, not about another seed.
+them. Each variant is one training run: its interval is about these weights. What another run of the same recipe gives,
+the seeds say (benchmarks/seeds).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from benchmarks.quality import cell, device_name
 from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
 
 ABLATIONS = Path(__file__).parent / "ablations"
+SEEDS = Path(__file__).parent / "seeds"
 WHOLE = tuple(f"{policy},block_length=all" for policy in ("d3im:steps=24", "d3im:steps=48", "unmask:steps=24"))
 EDITED = tuple(f"t2t:fill_threshold={t}" for t in (0.3, 0.5, 0.7))
 DSC = tuple(f"dsc:tokens_per_step={k}" for k in (2, 3, 4, 5))
@@ -44,16 +46,27 @@ class Variant(NamedTuple):
     policies: tuple[str, ...]
 
 
+# The beginning of a recipe's name: the adapter or head that is shipped, and what both are decoded with.
+ADAPTERS = {
+    "mdm": ("mdm", WHOLE),
+    "scope": ("scope", WHOLE),
+    "random_t2t": ("random_t2t", EDITED),
+    "sgt2t": ("self_generated_t2t", EDITED),
+    "self_generated_t2t": ("self_generated_t2t", EDITED),
+}
+HEADS = {"fca": ("fca", DSC), "uniform": ("uniform", DSC)}
+
+
 def variants() -> Iterator[Variant]:
-    """Every recipe of the folder by its name's beginning, then the heads, joint training and ProSeCo."""
-    groups = {
-        "scope": ("scope", WHOLE),
-        "random_t2t": ("random_t2t", EDITED),
-        "sgt2t": ("self_generated_t2t", EDITED),
-    }
-    for recipe in sorted(ABLATIONS.glob("*.yaml")):
-        member, policies = next(groups[name] for name in groups if recipe.stem.startswith(name))
-        yield Variant(recipe.stem, True, None, (member, None), policies)
+    """Every recipe of the two folders by its name's beginning, then the heads, joint training and ProSeCo."""
+    for recipe in sorted([*ABLATIONS.glob("*.yaml"), *SEEDS.glob("*.yaml")]):
+        name = next(name for name in (*ADAPTERS, *HEADS) if recipe.stem.startswith(name))
+        if name in HEADS:
+            head, policies = HEADS[name]
+            yield Variant(recipe.stem, False, "final", (None, head), policies)
+        else:
+            adapter, policies = ADAPTERS[name]
+            yield Variant(recipe.stem, True, None, (adapter, None), policies)
     yield Variant("nano_prism", False, "final", (None, "fca"), DSC)
     yield Variant("nano_uniform", False, "final", (None, "fca"), DSC)  # RemeDi's errors
     yield Variant("nano_joint", True, "final/head", (None, "fca"), DSC)

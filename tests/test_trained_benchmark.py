@@ -14,6 +14,7 @@ from dlmsample.train.config import load, recipe_data
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / "benchmarks" / "ablations").glob("*.yaml"))
+SEEDS = sorted((ROOT / "benchmarks" / "seeds").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -22,6 +23,14 @@ def test_an_ablation_differs_from_its_recipe_in_the_objective_alone(path: Path) 
     assert base is not None
     ours, shipped = load(str(path)).identity(), load(base[1]).identity()
     assert ours.pop("objective") != shipped.pop("objective")
+    assert ours == shipped
+
+
+@pytest.mark.parametrize("path", SEEDS, ids=lambda path: path.stem)
+def test_a_seed_differs_from_its_member_in_the_seed_alone(path: Path) -> None:
+    member, seed = path.stem.split("_seed")
+    ours, shipped = load(str(path)).identity(), load(f"nano_{member}").identity()
+    assert ours.pop("seed") == int(seed) != shipped.pop("seed")
     assert ours == shipped
 
 
@@ -34,8 +43,15 @@ def test_recipes_of_heads_and_joint_training_are_fcas() -> None:
 
 def test_every_ablation_is_measured_under_its_own_sampler() -> None:
     found = {variant.name: variant for variant in trained.variants()}
-    assert found.keys() == {path.stem for path in FILES} | {"nano_prism", "nano_uniform", "nano_joint", "nano_proseco"}
-    for path in FILES:
+    assert found.keys() == {path.stem for path in FILES + SEEDS} | {
+        "nano_prism",
+        "nano_uniform",
+        "nano_joint",
+        "nano_proseco",
+    }
+    for path in FILES + SEEDS:
+        if path.stem.startswith("mdm"):  # a control of SCOPE
+            continue
         sample = load(str(path)).sample
         assert sample is not None
         assert found[path.stem].policies[0].startswith(sample.policy)
