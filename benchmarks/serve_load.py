@@ -126,7 +126,7 @@ def measure(count: int, clients: int, batch: int, repeats: int) -> dict[str, Any
             assert texts == expected, "the server's answers are not the Sampler's"
     finally:
         server.terminate()
-        server.wait(60)
+        server.communicate(timeout=60)  # and its pipe is closed
     ratios = {
         name: statistics.median(a[name] / b[name] for a, b in zip(there, here, strict=True))
         for name in ("tokens_per_wall_second", "tokens_per_cpu_second")

@@ -34,7 +34,7 @@ class Letters:
         return [LETTERS.find(c) for c in text]  # -1: no token of its own
 
     def decode(self, ids: Sequence[int], skip_special_tokens: bool = False) -> str:
-        return "".join(self.several.get(i, LETTERS[i]) for i in ids if i not in (0, EOS, MASK))
+        return "".join(self.several.get(i, LETTERS[i]) for i in ids if i not in (EOS, MASK))
 
 
 def spelled(model: ds.Denoiser, several: dict[int, str] | None = None) -> ds.Denoiser:
