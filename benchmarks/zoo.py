@@ -4,8 +4,8 @@
     python -m benchmarks.zoo --limit 2 --max-new-tokens 16 --only nano --out runs/trial      # on a CPU, some minutes
     python docs/make_zoo.py      # docs/results/zoo.md from the JSON
 
-The same command again goes on where it stopped; ``--minutes`` ends it in good order, and the JSON says how many cells
-are left. The order of work:
+The same command again goes on where it stopped, from the cells in benchmarks/results/zoo; ``--minutes`` ends it in good
+order, and the JSON says how many cells are left. The order of work:
 
 1. every entry of the grid (examples/zoo_on_nano.yaml) on the validation split that it names;
 2. for each checkpoint, policy and budget the most accurate of them that took no more forwards than the budget in the
@@ -46,6 +46,7 @@ from benchmarks.zoo_figures import BUDGETS, figures, tuned
 from dlmsample.ablate.spec import cells, identity
 from dlmsample.ablate.spec.grid import CheckpointEntry, Grid, read
 
+RESULTS = Path(__file__).parent / "results"
 FIGURES = ("nfe", "steps", "tokens", "edits_per_100")
 
 
@@ -240,7 +241,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=None, help="begin no cell after so many")
     parser.add_argument("--only", action="append", default=[], help="one checkpoint's label (repeatable)")
     parser.add_argument("--policy", action="append", default=[], help="one policy (repeatable)")
-    parser.add_argument("--out", type=Path, default=Path("runs/zoo"), help="folder of what has been measured")
+    parser.add_argument("--out", type=Path, default=RESULTS / "zoo", help="folder of what has been measured")
     parser.add_argument("--json", type=Path, default=None, help="write the results here")
     given = parser.parse_args(args)
     if given.limit is not None and not given.batch_size:

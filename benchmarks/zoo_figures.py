@@ -61,16 +61,14 @@ def figures(tested: Sequence[Row], picked: Sequence[Row], trials: Sequence[Row])
         trials: rows of the validation split.
     """
     by_key = {row["key"]: row for row in tested}
-    chosen = [
-        {name: row[name] for name in ("checkpoint", "policy", "budget", "label", "key")}
-        for row in picked
-        if row["key"] in by_key
-    ]
+    named = [{name: row[name] for name in ("checkpoint", "policy", "budget", "label", "key")} for row in picked]
+    chosen = [row for row in named if row["key"] in by_key]
     return {
         "problems": max((row["problems"] for row in tested), default=0),
         "validation_problems": max((row["problems"] for row in trials), default=0),
         "cells": [{**row, **_interval(row)} for row in tested],
         "tuned": chosen,
+        "unmeasured": [row for row in named if row["key"] not in by_key],
         "comparisons": _comparisons(by_key, chosen),
         "best": list(_best(by_key, chosen)),
         "trials": [

@@ -48,7 +48,10 @@ def _how(record: dict[str, Any]) -> Iterator[str]:
         f"[output](../../benchmarks/results/zoo.json), [candidates](../../examples/zoo_on_nano.yaml). Tuned: of a\n"
         f"policy's candidates the most accurate on {record['validation_problems']} problems of the validation split,\n"
         f"among those that took no more forwards there than the budget; on the test split they may take a little\n"
-        f"more. `dsc` runs with nano's two heads; its comparison is with nano."
+        f"more. `dsc` runs with nano's two heads; its comparison is with nano.\n\n"
+        f"Forwards are no unit of time. A forward of `wino` computes a second block beside the first, shadows that\n"
+        f"verify it; with `block_length=all` every forward computes the whole answer, and without it one block. What\n"
+        f"that means in seconds is measured in [accuracy with few forwards](parallel.md)."
     )
     if check := record["tf32_check"]:
         with_it, without = map(_percent, check["accuracy"])
@@ -58,7 +61,7 @@ def _how(record: dict[str, Any]) -> Iterator[str]:
         )
     if record["left"] or record["failed"]:
         count = f"{record['left']} cells have not been measured, {len(record['failed'])} failed"
-        yield f"\nNot whole: {count}; they are empty here."
+        yield f"\nNot whole: {count}. Their places say `not run`; the winners are among what was measured."
     yield ""
 
 
@@ -106,6 +109,7 @@ def _tuned(record: dict[str, Any]) -> Iterator[str]:
     by_key = {row["key"]: row for row in record["cells"]}
     verdicts = {(row["checkpoint"], row["policy"], row["budget"]): row["verdict"] for row in compared}
     found = {(row["checkpoint"], row["policy"], row["budget"]): by_key[row["key"]] for row in record["tuned"]}
+    wanted = {(row["checkpoint"], row["policy"], row["budget"]) for row in record["unmeasured"]}
     for place in _checkpoints(record):
         yield f"### {place}\n"
         yield _line(["policy", *(f"{budget} forwards" for budget in record["budgets"])])
@@ -116,7 +120,9 @@ def _tuned(record: dict[str, Any]) -> Iterator[str]:
                 [
                     f"`{policy}`",
                     *(
-                        _share(found[key]) + MARKS[verdicts.get(key, "undecided")] if key in found else ""
+                        _share(found[key]) + MARKS[verdicts.get(key, "undecided")]
+                        if key in found
+                        else "not run" * (key in wanted)
                         for key in keys
                     ),
                 ]
@@ -135,7 +141,11 @@ def _defaults(record: dict[str, Any]) -> Iterator[str]:
     yield _line(["policy", *places])
     yield _rule(len(places) + 1)
     for policy in _policies(record):
-        shown = [_share(cells[place, policy]) if (place, policy) in cells else "" for place in places]
+        suits = [place for place in places if (policy == "dsc") == ("/" in place)]  # heads are there for DSC alone
+        shown = [
+            _share(cells[place, policy]) if (place, policy) in cells else "not run" * (place in suits)
+            for place in places
+        ]
         yield _line([f"`{policy}`", *shown])
     yield ""
 

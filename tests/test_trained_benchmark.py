@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +72,21 @@ def test_comparisons_are_with_the_member_under_the_same_policy() -> None:
     assert (found["variant"], found["member"], found["policy"]) == ("scope_t0", "scope", one)
     assert found["low"] > 0
     assert found["points"] == pytest.approx(100 * (right[1].mean() - right[0].mean()), abs=0.06)
+
+
+def test_the_page_is_what_was_measured() -> None:
+    make = runpy.run_path(str(ROOT / "docs" / "make_ablations.py"))
+    record = json.loads(make["FIGURES"].read_text(encoding="utf-8"))
+    assert make["PAGE"].read_text(encoding="utf-8") == make["page"](record), "python docs/make_ablations.py"
+
+
+def test_seeds_stand_beside_the_shipped_one() -> None:
+    make = runpy.run_path(str(ROOT / "docs" / "make_ablations.py"))
+    policy = trained.DSC[0]
+    cells = [
+        {"checkpoint": name, "policy": policy, "accuracy": share}
+        for name, share in (("base+fca", 0.5), ("fca_seed1", 0.25), ("fca_seed2", 0.125))
+    ]
+    said = [*make["_seeds"]({"cells": cells})]
+    assert said[-1] == f"| `fca` | `{policy}` | 50.0 % | 25.0 % | 12.5 % |"
+    assert len([line for line in said if "fca" in line]) == 1

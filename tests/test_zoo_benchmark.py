@@ -113,6 +113,19 @@ def test_comparisons_are_with_unmask_of_the_same_budget_and_corrected_for_all() 
     assert best["nano/fca"]["policy"] == "dsc"
 
 
+def test_what_was_chosen_and_not_measured_is_said() -> None:
+    tested = [row("unmask", 16.0, [1, 0])]
+    picked = [{**one, "budget": 16} for one in [*tested, row("rcr", 16.0, [1, 1])]]
+    found = figures(tested, picked, tested)
+    assert [(one["policy"], one["budget"]) for one in found["unmeasured"]] == [("rcr", 16)]
+    assert [one["policy"] for one in found["tuned"]] == ["unmask"]
+    about = {"device": ["GPU"], "torch": "2", "transformers": "5", "dtype": "float32", "tf32": False, "command": "zoo"}
+    left = {"tf32_check": None, "left": 1, "failed": {}, "checkpoints": {"nano": ""}, "budgets": [16]}
+    found["cells"].append({**found["cells"][0], "policy": "rcr", "key": "another", "default": False})
+    found["trials"].append({**found["trials"][0], "label": "rcr"})
+    assert "| `rcr` | not run |" in MAKE["page"]({**about, **left, **found})
+
+
 def test_a_run_goes_on_and_makes_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     grid, file = tmp_path / "small.yaml", tmp_path / "zoo.json"
     grid.write_text(SMALL, encoding="utf-8")

@@ -1,0 +1,105 @@
+"""docs/results/ablations.md, made from what benchmarks/trained.py measured.
+
+python docs/make_ablations.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.trained import ABLATIONS, SEEDS, Variant, variants  # noqa: E402  run as a file
+
+FIGURES = ROOT / "benchmarks" / "results" / "ablations.json"
+PAGE = ROOT / "docs" / "results" / "ablations.md"
+HEAD = """# Ablations of training
+
+<!-- made by docs/make_ablations.py: do not edit -->
+
+Each recipe differs from that of a shipped adapter or head in its objective alone, and each result is decoded under the
+sampler that it is trained for. Points are the difference in exact answers from the shipped one on the same problems,
+with a paired bootstrap interval of 95 % over the problems; p is McNemar's exact test, corrected after Holm for all rows
+of the page. A row is one training run: its interval is about these weights, and what another seed does is in the
+[last section](#seeds).
+"""
+
+
+def about(name: str) -> str:
+    """The first comment of a variant's recipe."""
+    for path in (ABLATIONS / f"{name}.yaml", ROOT / "dlmsample" / "recipes" / f"{name}.yaml"):
+        if path.exists():
+            return " ".join(re.findall(r"^# (.*)$", path.read_text(encoding="utf-8"), re.M))
+    raise FileNotFoundError(name)
+
+
+def page(record: dict[str, Any]) -> str:
+    """The whole page."""
+    known = [variant for variant in variants() if not (SEEDS / f"{variant.name}.yaml").exists()]
+    done = {row["variant"] for row in record["comparisons"]}
+    parts = [HEAD, _how(record), "", *_compared(record, known), "", *_missing(known, done), *_seeds(record), ""]
+    return "\n".join(parts)
+
+
+def _how(record: dict[str, Any]) -> str:
+    on = f"{record['problems']:,} problems of the {record['split']} split, 160 new tokens, greedy, {record['dtype']}"
+    return (
+        f"{on},\n{record['device']}, torch {record['torch']};\n"
+        f"`{record['command']}`,\n[output](../../benchmarks/results/ablations.json); trained by\n"
+        "`benchmarks/train_ablations.sh train OUT`, from `benchmarks/ablations` and `dlmsample/recipes`."
+    )
+
+
+def _compared(record: dict[str, Any], known: list[Variant]) -> Iterator[str]:
+    yield "| run | beside | policy | forwards | points | p |"
+    yield "|---|---|---|---|---|---|"
+    names = {variant.name for variant in known}
+    for row in record["comparisons"]:
+        if row["variant"] in names:
+            forwards = f"{row['forwards']:.1f}, {row['member_forwards']:.1f}"
+            points = f"{row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+            chance = f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001"
+            yield f"| `{row['variant']}` | `{row['member']}` | `{row['policy']}` | {forwards} | {points} | {chance} |"
+    yield ""
+    yield from (
+        f"* `{v.name}`: {about(v.name)}" for v in known if v.name in {r["variant"] for r in record["comparisons"]}
+    )
+
+
+def _missing(known: list[Variant], done: set[str]) -> Iterator[str]:
+    left = [variant for variant in known if variant.name not in done and not variant.name.startswith("nano_uniform")]
+    if left:
+        yield "## Not trained yet\n"
+        yield from (f"* `{variant.name}`: {about(variant.name)}" for variant in left)
+        yield ""
+
+
+def _seeds(record: dict[str, Any]) -> Iterator[str]:
+    """The accuracy of each member's seeds under each of its policies; the shipped one is seed 0."""
+    yield "## Seeds\n"
+    cells = {(cell["checkpoint"], cell["policy"]): 100 * cell["accuracy"] for cell in record["cells"]}
+    rows = []
+    for recipe in sorted(SEEDS.glob("*_seed1.yaml")):
+        member = recipe.stem.removesuffix("_seed1")
+        (variant,) = [variant for variant in variants() if variant.name == recipe.stem]
+        shipped = f"base+{member}" if variant.head else member
+        for policy in variant.policies:
+            found = [cells.get((name, policy)) for name in (shipped, f"{member}_seed1", f"{member}_seed2")]
+            if None not in found:
+                rows.append(f"| `{member}` | `{policy}` | {' | '.join(f'{value:.1f} %' for value in found)} |")
+    if not rows:
+        yield "Recipes of two more seeds a member are in `benchmarks/seeds`; they have not been trained yet."
+        return
+    yield "| member | policy | seed 0, shipped | seed 1 | seed 2 |"
+    yield "|---|---|---|---|---|"
+    yield from rows
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
