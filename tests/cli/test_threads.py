@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from dlmsample.cli import screen, threads
+from dlmsample.support import cores
 from tests.cli.conftest import Call, is_mistake
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Eight cores, all this process's, with files in place of /proc and /sys/fs/cgroup."""
-    monkeypatch.setattr(threads, "_PROC", tmp_path / "proc")
-    monkeypatch.setattr(threads, "_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(cores, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(cores, "_CGROUP", tmp_path / "cgroup")
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
 
@@ -63,7 +64,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 def test_free_cores(machine: Any, files: dict[str, str], free: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0), raising=False)
     machine(**files)
-    assert threads.free() == (8 if free is None else free)
+    assert cores.free() == (8 if free is None else free)
 
 
 def test_what_is_chosen_is_said_and_passed_on(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:

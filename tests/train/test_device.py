@@ -14,7 +14,7 @@ from dlmsample.train.config import device, load
 def gpu(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    monkeypatch.setattr(device, "_cores", lambda: 16)
+    monkeypatch.setattr(device, "usable", lambda: 16)
     return monkeypatch
 
 
@@ -32,7 +32,7 @@ def test_on_a_gpu(gpu: pytest.MonkeyPatch) -> None:
     assert values() == ("bf16", True, 14)
     gpu.setenv("LOCAL_WORLD_SIZE", "4")
     assert values()[2] == 2, "the cores are shared by four processes"
-    gpu.setattr(device, "_cores", lambda: 1)
+    gpu.setattr(device, "usable", lambda: 1)
     gpu.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     assert values() == ("no", True, 0), "bfloat16 that is only emulated is not taken"
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from dlmsample.support.cores import usable
+
 _MOST_WORKERS = 14
 
 
@@ -33,17 +35,13 @@ def compile_layers(given: Any) -> Any:
 def workers(given: Any) -> Any:
     """``auto``: beside a GPU one for every core but two, at most 14; without one the cores train.
 
-    Counted are the cores that this process may use, shared with the other training processes of this machine.
+    Counted are the cores that this process may use (:func:`~dlmsample.support.cores.usable`), shared with the other
+    training processes of this machine.
     """
     if given != "auto":
         return given
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's and accelerate's
-    return min(max(_cores() // processes - 2, 0), _MOST_WORKERS) if _on_gpu() else 0
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
-    return os.cpu_count() or 1 if allowed is None else len(allowed(0))
+    return min(max(usable() // processes - 2, 0), _MOST_WORKERS) if _on_gpu() else 0
 
 
 def _on_gpu() -> bool:
