@@ -17,6 +17,7 @@ from dlmsample.decoding.step import Settings, active_block, advance
 from dlmsample.heads import CorrectionHead, HeadConfig
 from dlmsample.models.attention.base import Features
 from dlmsample.policies.base import Policy
+from tests.conftest import ZOO
 from tests.oracle import fill as oracle_fill
 from tests.test_differential import IDS, SETTINGS
 from tests.test_protocol import ADVERSARIES, CASES, hashed
@@ -94,7 +95,8 @@ def compare(model: ds.Denoiser, given: list[list[int]], policy: str, options: di
 def test_random_models(attention: str, policy: str, options: dict[str, Any], full: bool) -> None:
     draw = random.Random(f"fill{attention}{policy}{options}")
     cells = [(a, T, b) for a in ("absolute", "prompt") for T in (0.0, 1.2) for b in (None, "all", 5, 3)]
-    for alignment, temperature, block_length in cells if full else draw.sample(cells, 1):
+    many = 1 if not full else 4 if policy in ZOO else len(cells)
+    for alignment, temperature, block_length in draw.sample(cells, many):
         model = random_model(attention, alignment, seed=draw.randrange(1000))
         filters: dict[str, Any] = {"top_p": 0.9, "top_k": 20} if temperature else {}
         given = texts(draw, 6 if full else 1 + draw.randrange(2))

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import ValidationError
 
+from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.loading import load
 from dlmsample.models.recommended import RECOMMENDED, recommended
@@ -21,6 +22,7 @@ from dlmsample.policies.registry import policy_class
 from dlmsample.support.files import atomic_write
 from dlmsample.support.registry import unknown
 from dlmsample.support.yamlfile import document
+from dlmsample.types import CacheKind
 
 #: Options of a Sampler that may stand in the file, with their defaults. What decides no token (batch size, cache of
 #: block-causal models, graphs) is the user's alone.
@@ -138,11 +140,14 @@ class Pretrained:
     temperature: float
     top_p: float
     top_k: int | None
+    cache: CacheKind
+    next_block: tuple[float, float] | None
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the policy and the decoding options as ``decoding_config.json``, to lie beside a checkpoint's weights.
 
-        Saved are the options that decide tokens: the policy's own, block length, temperature, top-p and top-k.
+        Saved are the options that decide tokens: the policy's own, block length, temperature, top-p and top-k. A
+        Sampler with an approximate cache or with ``next_block``, which decide tokens as well, is refused.
 
         Args:
             folder: a checkpoint's, an adapter's or a head's; made where there is none.
@@ -151,7 +156,7 @@ class Pretrained:
             The file's path.
 
         Raises:
-            ValueError: it cannot be written.
+            ValueError: it cannot be written, or has options that the file does not hold.
 
         Example:
             >>> import tempfile
@@ -161,6 +166,11 @@ class Pretrained:
             ...     ds.Sampler.from_pretrained(ds.load("nano"), folder).policy
             D3IM(steps=48, t2t=True, t2m=True, eos='confidence')
         """
+        if self.cache in get_args(Approximation) or self.next_block is not None:
+            raise ValueError(
+                f"{RECOMMENDED} holds no approximate cache and no next_block, and this Sampler's tokens depend on one: "
+                "save a Sampler without it, and give it to from_pretrained"
+            )
         own = self.block_length == self.model.block_length
         options = {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
         return write(folder, self.policy, {"block_length": None if own else self.block_length, **options})
@@ -186,14 +196,12 @@ class Pretrained:
         if not isinstance(model, Denoiser):
             model = load(model)
         if folder is None:
-            source, entry = recommended(model.name, model.adapter, model.head_name)
+            source, entry = recommended(model.name, model.adapter, model.head_name, local=False)
         else:
-            source, entry = recommended(str(folder))
+            source, entry = recommended(str(folder), local=False)
         if not entry:
             where = model.name if folder is None else str(folder)
-            raise ValueError(
-                f"{where!r} has no {RECOMMENDED} on this machine: make a Sampler with a policy of your own"
-            )
+            raise ValueError(f"{where!r} has no {RECOMMENDED}: make a Sampler with a policy of your own")
         saved = read(entry, f"{RECOMMENDED} of {source}")
         policy = changed.pop("policy", None) or saved.make(f"{RECOMMENDED} of {source}")
         return cls(model, policy, **{**saved.options, **changed})  # type: ignore[call-arg]  # those of the Sampler

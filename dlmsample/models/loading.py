@@ -81,7 +81,8 @@ def load(
 
     Raises:
         ValueError: no such model, adapter or head; one that does not fit the model; no or incomplete weights, no
-            declared facts, an unknown dtype or device, code that may not run, or rows that depend on their neighbours.
+            declared facts, an unknown dtype or device, layers that cannot be
+            fused with ``compile``, code that may not run, or rows that depend on their neighbours.
 
     Example:
         >>> model = load("nano")
@@ -93,7 +94,8 @@ def load(
     from dlmsample.models import adapters as attach
     from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import open_config
-    from dlmsample.models.fusion.fuse import fuse, is_spread
+    from dlmsample.models.fusion.fuse import fuse, is_fused, is_spread
+    from dlmsample.models.interface import BODIES
     from dlmsample.models.probe import probe_rows
 
     where = locate(str(name))
@@ -138,6 +140,9 @@ def load(
         if is_spread(module):
             raise ValueError("compile fuses the layers of a model on one device: leave out compile or device_map")
         module = fuse(module)
+        if not is_fused(module):
+            known = ", ".join(sorted(BODIES))
+            raise ValueError(f"compile fuses the layers of {known}, and {name!r} is none of them: leave it out")
     interface = opened.interface(module.eval())
     if interface.padding:
         interface = probe_rows(name, module, interface, opened.facts.mask_id)

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from dlmsample.serve.answering import Conversation
 from dlmsample.serve.asks import understand
 from dlmsample.serve.bodies import AnswerBody, ChatBody, CompletionBody, read_body
-from dlmsample.serve.checkpoints import ServedModel, find, policies_told
+from dlmsample.serve.checkpoints import ServedModel, UnknownModel, find, policies_told
 from dlmsample.serve.engine.thread import Engine
 from dlmsample.serve.guard import Refused, check_host, check_key, read_json_bytes
 from dlmsample.serve.limits import ServerLimits
@@ -82,7 +82,7 @@ def make_app(state: ServerState) -> Starlette:
     async def model(request: Request) -> Response:
         try:
             return JSONResponse(find(state.models, request.path_params["name"]).described())
-        except ValueError as error:
+        except UnknownModel as error:
             raise Refused(404, str(error), code="model_not_found") from None
 
     async def policies(request: Request) -> Response:
@@ -143,8 +143,8 @@ async def _answer(state: ServerState, request: Request, kind: type[AnswerBody]) 
         body = read_body(kind, data)
         async with state.encoding:
             ask = await run_in_threadpool(understand, body, state.models, state.limits)
-    except LookupError as error:
-        raise Refused(404, str(error.args[0]), code="model_not_found") from None
+    except UnknownModel as error:
+        raise Refused(404, str(error), code="model_not_found") from None
     except ValueError as error:
         raise Refused(400, str(error)) from None
     if not ask.stream:

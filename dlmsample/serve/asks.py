@@ -71,13 +71,10 @@ def understand(body: AnswerBody, models: Mapping[str, ServedModel], limits: Serv
     """Check a body against the checkpoint it names, and encode its prompts.
 
     Raises:
-        LookupError: there is no such checkpoint.
+        UnknownModel: there is no such checkpoint.
         ValueError: anything else that the client can put right, in one line.
     """
-    try:
-        served = find(models, body.model)
-    except ValueError as error:
-        raise LookupError(str(error)) from None
+    served = find(models, body.model)
     chat = isinstance(body, ChatBody)
     logprobs = _logprobs(body)
     if body.drafts and not body.stream:

@@ -112,12 +112,16 @@ def served_name(model: str, adapter: str | None) -> str:
     return model if adapter is None else f"{model}+{adapter}"
 
 
+class UnknownModel(ValueError):
+    """There is no checkpoint of the name that a body gives."""
+
+
 def find(models: Mapping[str, ServedModel], name: str) -> ServedModel:
     """The checkpoint of a name.
 
     Raises:
-        ValueError: there is none; the nearest name is told.
+        UnknownModel: there is none; the nearest name is told.
     """
     if name not in models:
-        raise unknown("model", name[:200], models)
+        raise UnknownModel(unknown("model", name[:200], models))
     return models[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,35 @@ def test_an_adapter_goes_before_its_checkpoint(tmp_path: Path) -> None:
         ds.Sampler.from_pretrained("nano")
     with pytest.raises(ValueError, match="has no"):
         ds.Sampler.from_pretrained(scope, tmp_path)
+
+
+def test_a_recommendation_on_the_hub_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    from dlmsample.models import recommended
+
+    there = tmp_path / RECOMMENDED
+    there.write_text('{"policy": "unmask", "steps": 4}')
+    asked: list[bool] = []
+
+    def download(name: str, file: str, revision: str | None = None, local_files_only: bool = False) -> str:
+        asked.append(local_files_only)
+        return str(there)
+
+    monkeypatch.setattr(recommended, "reachable", lambda: True)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    sampler = ds.Sampler.from_pretrained(replace(random_model(), name="somebody/model"))
+    assert (sampler.policy, asked) == (ds.Unmask(steps=4), [False])
+
+
+@pytest.mark.parametrize(
+    "options", [{"cache": "dual"}, {"cache": "prefix", "refresh": 4}, {"cache": False, "next_block": (0.5, 1.0)}]
+)
+def test_a_sampler_whose_tokens_the_file_cannot_promise_is_not_saved(options: dict[str, Any], tmp_path: Path) -> None:
+    sampler = ds.Sampler(random_model("bidirectional"), ds.Unmask(threshold=0.9), 8, **options)
+    with pytest.raises(ValueError, match=r"holds no approximate cache .* give it to from_pretrained"):
+        sampler.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

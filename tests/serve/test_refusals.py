@@ -123,6 +123,16 @@ def test_malformed_json(body: bytes, running: Running) -> None:
     refused(running.ask("/v1/completions", body), 400)
 
 
+def test_a_fault_of_ours_is_no_unknown_model(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        return {}["absent"]
+
+    monkeypatch.setattr("dlmsample.serve.app.understand", broken)
+    status, told = running.ask("/v1/completions", PLAIN)
+    assert (status, told["error"]["type"]) == (500, "server_error")
+    assert "absent" not in told["error"]["message"]
+
+
 def test_unknown_models_paths_and_methods(running: Running) -> None:
     refused(running.ask("/v1/completions", {**PLAIN, "model": "gpt"}), 404, "unknown model")
     refused(running.ask("/v1/nothing"), 404, "/v1/nothing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.rng import draw, fold
-from dlmsample.tasks import list_tasks
+from dlmsample.tasks import TASKS, list_tasks, task_class
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.data.encoder import Encoder, make_encoder
 from dlmsample.train.data.records import blanks
@@ -142,22 +143,33 @@ class TaskSource:
 
 
 def generator(name: str) -> Callable[..., Any]:
-    """The function that makes example ``index`` of a split: a task's own, or ``package.module:function``.
+    """The function that makes example ``index`` of a split.
+
+    Args:
+        name: ``package.module:function``, or a task, of another package too: the function ``problem`` beside its
+            class.
 
     Raises:
         TrainError: there is none.
     """
-    module, _, attribute = name.partition(":")
     try:
-        path = module if attribute else f"dlmsample.tasks.{module}"
-        return getattr(importlib.import_module(path), attribute or "problem")
-    except (ImportError, AttributeError) as error:
+        return _generator(name)
+    except (ImportError, AttributeError, ValueError) as error:
         known = [task for task in list_tasks() if _generates(task)]
         raise TrainError(f"unknown task {name!r} ({error}); tasks that generate data: {', '.join(known)}") from None
 
 
+def _generator(name: str) -> Callable[..., Any]:
+    module, _, attribute = name.partition(":")
+    if not attribute:  # a part of a mixture need not be a task
+        module = task_class(name).__module__ if name in TASKS else f"dlmsample.tasks.{name}"
+    return getattr(importlib.import_module(module), attribute or "problem")
+
+
 def _generates(task: str) -> bool:
-    return callable(getattr(importlib.import_module(f"dlmsample.tasks.{task}"), "problem", None))
+    with suppress(ImportError, AttributeError, ValueError):
+        return callable(_generator(task))
+    return False
 
 
 def _part(share: float, name: str, options: dict[str, Any]) -> MixturePart:
