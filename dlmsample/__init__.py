@@ -1,4 +1,4 @@
-"""One Sampler and interchangeable edit policies for masked and block-diffusion language models.
+"""One Sampler and interchangeable decoding policies for masked and block-diffusion language models.
 
 Nothing heavy is imported until a name is used.
 """

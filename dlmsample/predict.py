@@ -1,4 +1,4 @@
-"""Logits of the active block -> numbers per position, once. The only place that sees the vocabulary axis."""
+"""Logits of the active block -> numbers per position, once. The only place that computes over the vocabulary."""
 
 from __future__ import annotations
 

@@ -9,8 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from importlib import import_module, metadata
-from importlib.util import find_spec
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +134,8 @@ def run(
         with opened(folder, fresh, accept_versions) as store:
             store.begin(grid.model_dump(mode="json"), resolved.cells, resolved.digests, places)
             if report and grid.baseline is not None:
-                configs = import_module("dlmsample.ablate.analysis.configs")
+                from dlmsample.ablate.analysis import configs
+
                 configs.baselines(configs.group(store.cells()), {}, grid.baseline)  # a wrong label: before any work
             if retry:
                 store.forgive(cell.key for cell in resolved.cells)
@@ -222,11 +222,11 @@ def _collect(
     return ran
 
 
-def _report(folder: Path, baseline: str | None, store: Store) -> tuple[Results | None, list[str]]:
+def _report(folder: Path, baseline: str | None, store: Store) -> tuple[Results, list[str]]:
     """What the report says, and its files."""
-    if find_spec("dlmsample.ablate.report.write") is None:
-        return None, []
-    results, paths = import_module("dlmsample.ablate.report.write").build(folder, baseline, store)
+    from dlmsample.ablate.report.write import build
+
+    results, paths = build(folder, baseline, store)
     return results, [str(path) for path in paths]
 
 

@@ -130,7 +130,7 @@ def explain(error: Any) -> ValueError:
 def top(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
-    """Decode with masked and block-diffusion language models under interchangeable edit policies.
+    """Decode with masked and block-diffusion language models under interchangeable decoding policies.
 
     \b
     Examples:

@@ -59,19 +59,6 @@ def open_template(
     return Template(_encode(model, pieces, written.framed), pieces)
 
 
-def encode_template(model: Denoiser, text: Prompt) -> list[int]:
-    """The ids of a text with masks, see :func:`open_template`.
-
-    Example:
-        >>> import dlmsample as ds
-        >>> model = ds.load("nano")
-        >>> ids = encode_template(model, "3 + [MASK] = 7")
-        >>> ids.count(model.mask_id), model.decode(ids)
-        (1, '3 +  = 7')
-    """
-    return open_template(model, text).ids
-
-
 def _encode(model: Denoiser, pieces: list[str], framed: bool) -> list[int]:
     tokenizer: Any = model.tokenizer
     own = _mask_string(model)

@@ -42,7 +42,7 @@ def list_tasks() -> list[str]:
 
 
 def task_class(name: str) -> type[Task]:
-    """The class behind a task's name or file, imported on demand. Errors: ValueError for an unknown name."""
+    """The class behind a task's name or file, imported on demand. Raises: ValueError for an unknown name."""
     return OwnTask if is_file_task(name) else TASKS[name]
 
 
@@ -73,7 +73,7 @@ def load(name: str, split: str | None = None, limit: int | None = None, **option
     ``split`` None is the one that is reported: test, or the task's last where no test answers are public.
     Published benchmarks read the files in the folder ``data_dir``, or the hub without it. A name that ends in
     .jsonl, .json or .csv is the path of your own rows, see :class:`~dlmsample.tasks.own.OwnTask`. ``options`` are the
-    task's own (see ``task_options``). Errors: ValueError for an unknown name, split or option, a limit below 1, or
+    task's own (see ``task_options``). Raises: ValueError for an unknown name, split or option, a limit below 1, or
     data that cannot be read, naming what is valid or what to do.
 
     Example:

@@ -47,7 +47,7 @@ class Task(ABC):
 
     Subclasses give ``name``, ``splits``, ``__len__``, ``example`` and ``score``; indexing (negative too),
     slicing to a list and iteration come from here. A subclass is made as ``cls(split, limit, **options)``,
-    its options being its keyword-only arguments. Errors: IndexError outside ``len``.
+    its options being its keyword-only arguments. Raises: IndexError outside ``len``.
     """
 
     name: ClassVar[str]
@@ -58,7 +58,7 @@ class Task(ABC):
     splits: ClassVar[tuple[str, ...]] = ("train", "valid", "test")
 
     def __init__(self, split: str = "test", limit: int | None = None, **options: Any) -> None:
-        """Keep ``split``; subclasses call this. Errors: ValueError: unknown split, or limit below 1."""
+        """Keep ``split``; subclasses call this. Raises: ValueError: unknown split, or limit below 1."""
         if split not in self.splits:
             known = ", ".join(self.splits)
             raise ValueError(f"unknown split {split!r} of task {self.name}; choose from {known}")
@@ -81,7 +81,7 @@ class Task(ABC):
     def prepare(self) -> None:  # noqa: B027 (most tasks need nothing)
         """Raise now what ``score`` would raise at its first call: a missing library, a permission not given.
 
-        A long run calls it before it generates anything. Errors: ValueError naming what to do.
+        A long run calls it before it generates anything. Raises: ValueError naming what to do.
         """
 
     def __getitem__(self, index: int | slice) -> Any:

@@ -39,7 +39,7 @@ class Benchmark(Task):
     (so one folder serves many tasks). None reads the hub, which needs the ``datasets`` package and a network.
 
     Subclasses give ``files`` (split -> file names, the first that exists is read), ``needs`` (fields of a row;
-    each entry lists the names under which a field is published), ``build`` and ``score``. Errors: ValueError:
+    each entry lists the names under which a field is published), ``build`` and ``score``. Raises: ValueError:
     no such file, a row without its fields, or no way to the hub, naming what to do.
     """
 
@@ -77,7 +77,7 @@ class Benchmark(Task):
         return len(self._rows)
 
     def example(self, index: int) -> Example:
-        """The row at ``index`` as an example. Errors: ValueError: its values are not of the published types."""
+        """The row at ``index`` as an example. Raises: ValueError: its values are not of the published types."""
         return self._applied(self._numbers[index], self._built, self._rows[index])
 
     def _built(self, row: Row) -> Example:
@@ -145,7 +145,7 @@ def pick(row: Row, *names: str) -> Any:
 
 
 def pick_text(row: Row, *names: str) -> str:
-    """The first of these fields that the row has, which is a text. Errors: TypeError: it is none."""
+    """The first of these fields that the row has, which is a text. Raises: TypeError: it is none."""
     found = pick(row, *names)
     if not isinstance(found, str):
         raise TypeError(f"{names[0]} is {type(found).__name__}, not text")
@@ -155,7 +155,7 @@ def pick_text(row: Row, *names: str) -> str:
 def read_rows(path: Path) -> list[Row]:
     r"""The rows of a .jsonl, .json (a list) or .csv file, gzipped or not, with a byte order mark or not.
 
-    Of .jsonl only ``\n`` ends a row, whatever else Unicode calls a line's end. Errors: ValueError naming file and line:
+    Of .jsonl only ``\n`` ends a row, whatever else Unicode calls a line's end. Raises: ValueError naming file and line:
     it cannot be read, is not JSON, or an object has a key twice.
     """
     name = path.name.removesuffix(".gz")

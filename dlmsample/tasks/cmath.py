@@ -65,7 +65,7 @@ def _of_line(line: str) -> list[str]:
 
 
 def value(number: str) -> float | int:
-    """The value of a candidate; percent are hundredths. Errors: ValueError: none, or division by zero.
+    """The value of a candidate; percent are hundredths. Raises: ValueError: none, or division by zero.
 
     Example:
         >>> value("12%"), value("1/8"), value("48.10"), value("7")

@@ -62,7 +62,7 @@ def final_expression(text: str) -> str | None:
 def evaluate(expression: str) -> tuple[Fraction, list[int]]:
     """The exact value of an expression and the integers in it, sorted.
 
-    Errors: ValueError for anything but integers, ``+ - * /``, a sign, brackets; for more than 200 characters; for a
+    Raises: ValueError for anything but integers, ``+ - * /``, a sign, brackets; for more than 200 characters; for a
     division by zero.
 
     Example:

@@ -84,7 +84,7 @@ class Math500(Benchmark):
     hub = Hub("HuggingFaceH4/MATH-500", {"test": "test"})
 
     def prepare(self) -> None:
-        """Errors: ValueError: math-verify is not installed."""
+        """Raises: ValueError: math-verify is not installed."""
         equivalence.check()
 
     def build(self, row: Row) -> Example:
@@ -93,7 +93,7 @@ class Math500(Benchmark):
         return Example(f"{BOXED_MATH}\n\n{row['problem']}", str(row["answer"]), row["solution"], meta)
 
     def score(self, example: Example, text: str) -> Score:
-        """Equivalent to the gold answer. Errors: ValueError: math-verify is not installed."""
+        """Equivalent to the gold answer. Raises: ValueError: math-verify is not installed."""
         found = final_expression(text)
         if found is not None and len(found) > _TAIL:
             return Score(False, found[:_TAIL])

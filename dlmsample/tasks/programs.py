@@ -37,7 +37,7 @@ class Trial:
         """The names that the tests take from the program: those that they neither bind nor find in Python, and those of
         Python's that the reference defines anew.
 
-        Errors: ValueError: the tests are no Python.
+        Raises: ValueError: the tests are no Python.
 
         Example:
             >>> Trial("", "assert abs(sum(1, 2) - f(3)) < e", "def sum(a, b): return a + b").names
@@ -59,7 +59,7 @@ class ProgramTask(Benchmark):
     (``dlmsample.tasks.sandbox``), for at most ``timeout`` seconds; the examples can be read without. It is imported as
     a module, and the tests run in another process, which sees what it returns as data: a program cannot say that it
     passed. This makes one rule stricter than the official harness: an object of the program's own class is equal to
-    nothing but itself, whatever its ``__eq__`` says. Errors: ValueError from ``prepare`` and ``score``: not allowed,
+    nothing but itself, whatever its ``__eq__`` says. Raises: ValueError from ``prepare`` and ``score``: not allowed,
     or no confinement here.
     """
 
@@ -87,7 +87,7 @@ class ProgramTask(Benchmark):
         """The program of a text with its tests."""
 
     def prepare(self) -> None:
-        """Errors: ValueError: running code is not allowed, or it cannot be confined here."""
+        """Raises: ValueError: running code is not allowed, or it cannot be confined here."""
         if not self.allow_code_execution:
             raise ValueError(
                 f"{self.name} runs generated code, in a sandbox: allow it with allow_code_execution=True "
@@ -98,7 +98,7 @@ class ProgramTask(Benchmark):
     def verdict(self, example: Example, text: str) -> Run:
         """Run a text's program against its tests; says how it ended.
 
-        Errors: ValueError: as ``prepare``; the tests pass to the program what another process cannot get.
+        Raises: ValueError: as ``prepare``; the tests pass to the program what another process cannot get.
         """
         self.prepare()
         return self._verdict(self.trial(example, text))
@@ -116,7 +116,7 @@ class ProgramTask(Benchmark):
     def score(self, example: Example, text: str) -> Score:
         """All tests pass. Warns of a package that is installed here and cannot be read in the sandbox.
 
-        Errors: as ``verdict``.
+        Raises: as ``verdict``.
         """
         self.prepare()
         trial = self.trial(example, text)

@@ -69,7 +69,7 @@ def test_the_zoo() -> None:
         first = best[budget]
         adapter = first["checkpoint"].removeprefix("nano+")
         assert pair == f"{first['policy']} with {adapter}: {percent(first['accuracy'])}"
-    said = f"at 32 and 48 forwards, {len(best['32']['close'])} and {len(best['48']['close'])} others are as good"
+    said = f"At 32 forwards {len(best['32']['close'])} other pairs, at 48 forwards {len(best['48']['close'])}, cannot"
     assert said in " ".join(prose(README).split())
 
 

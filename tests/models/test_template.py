@@ -14,7 +14,7 @@ from transformers import BertTokenizer, PreTrainedTokenizerFast
 
 import dlmsample as ds
 from dlmsample.decoding.arguments import row_keys
-from dlmsample.models.template import encode_template
+from dlmsample.models.template import open_template
 from tests.models import checkpoints as tiny
 from tests.oracle import fill as oracle_fill
 from tests.test_protocol import CASES
@@ -63,12 +63,16 @@ def said(tokenizer: Any, found: list[int]) -> str:
 
 
 def test_bert_s_own_mask_and_frame(bert: ds.Denoiser) -> None:
-    assert encode_template(bert, "The capital of [MASK] is [MASK].") == ids(
+    assert open_template(bert, "The capital of [MASK] is [MASK].").ids == ids(
         "[CLS] the capital of [MASK] is [MASK] . [SEP]"
     )
-    assert encode_template(bert, "[MASK]") == ids("[CLS] [MASK] [SEP]")
-    assert encode_template(bert, "[MASK][MASK]s") == [*ids("[CLS] [MASK] [MASK]"), WORDS.index("[UNK]"), *ids("[SEP]")]
-    assert encode_template(bert, "the rome") == [*bert.encode("the rome"), *bert.closing]
+    assert open_template(bert, "[MASK]").ids == ids("[CLS] [MASK] [SEP]")
+    assert open_template(bert, "[MASK][MASK]s").ids == [
+        *ids("[CLS] [MASK] [MASK]"),
+        WORDS.index("[UNK]"),
+        *ids("[SEP]"),
+    ]
+    assert open_template(bert, "the rome").ids == [*bert.encode("the rome"), *bert.closing]
     assert set(bert.special_ids) == set(range(5))
 
 
@@ -124,7 +128,7 @@ def test_pieces_behind_a_mask_begin_no_word(prefix: str, frame: bool) -> None:
         ("a[MASK]\nb", f"{start}a_\nb"),
     ):
         framed = f"<pad>{expected}<eos>" if frame else expected
-        assert said(tokenizer, encode_template(model, text)) == framed, text
+        assert said(tokenizer, open_template(model, text).ids) == framed, text
 
 
 @pytest.mark.parametrize("prefix", ["", "first", "prepend"])
@@ -135,7 +139,7 @@ def test_a_tokenizer_s_own_rule_about_its_mask(prefix: str) -> None:
         tokenizer = letters(prefix, AddedToken("<mask>", lstrip=strip, special=True), frame=True)
         model = spoken(tokenizer)
         for mark in ("[MASK]", "<mask>"):
-            found = encode_template(model, f"of {mark} is")
+            found = open_template(model, f"of {mark} is").ids
             assert found.count(2) == 1
             assert (found[0], found[-1]) == (0, 1)
             if prefix != "prepend":  # which begins a word behind every special token
@@ -145,38 +149,38 @@ def test_a_tokenizer_s_own_rule_about_its_mask(prefix: str) -> None:
 def test_another_mask_id_than_the_tokenizer_s() -> None:
     tokenizer = letters("", AddedToken("<mask>", special=True))
     model = spoken(tokenizer, mask_id=3)
-    assert encode_template(model, "b[MASK]b").count(3) == 1
-    assert encode_template(model, "b<mask>b").count(3) == 1, "whoever writes it means a mask"
+    assert open_template(model, "b[MASK]b").ids.count(3) == 1
+    assert open_template(model, "b<mask>b").ids.count(3) == 1, "whoever writes it means a mask"
 
 
 def test_an_ordinary_word_for_a_mask_id_is_no_mask() -> None:
     """Where the caller names an ordinary id, its word in a text stays that word."""
     model = spoken(letters(""), mask_id=3 + LETTERS.index("9"))
-    found = encode_template(model, "a[MASK]b")
+    found = open_template(model, "a[MASK]b").ids
     assert found == [3, model.mask_id, 4]
 
 
 def test_nano(nano: ds.Denoiser) -> None:
     """No frame; its mask string is text to its tokenizer; other special strings stay text."""
     for mask in ("[MASK]", "<|mask|>"):
-        found = encode_template(nano, f"3 + {mask} = 7<|eos|>")
+        found = open_template(nano, f"3 + {mask} = 7<|eos|>").ids
         at = found.index(nano.mask_id)
         assert found.count(nano.mask_id) == 1
         assert not {0, 1} & set(found)
         assert (nano.decode(found[:at]), nano.decode(found[at + 1 :])) == ("3 + ", " = 7<|eos|>")
-    assert encode_template(nano, [5, nano.mask_id, 6]) == [5, nano.mask_id, 6]
-    assert encode_template(nano, "") == encode_template(nano, []) == []
+    assert open_template(nano, [5, nano.mask_id, 6]).ids == [5, nano.mask_id, 6]
+    assert open_template(nano, "").ids == open_template(nano, []).ids == []
 
 
 def test_messages(nano: ds.Denoiser) -> None:
     turns = [{"role": "user", "content": "3 + 4?"}, {"role": "assistant", "content": "It is [MASK]."}]
     assert nano.render(turns) == "Q: 3 + 4?\nA: It is [MASK].\nA:"
-    assert encode_template(nano, turns) == encode_template(nano, "Q: 3 + 4?\nA: It is [MASK].\n")
+    assert open_template(nano, turns).ids == open_template(nano, "Q: 3 + 4?\nA: It is [MASK].\n").ids
     with pytest.raises(ValueError, match="no chat template"):
-        encode_template(spoken(letters("")), turns)
+        open_template(spoken(letters("")), turns)
     for wrong in ([{"role": "user"}], [5, "a"], 7, torch.tensor([5])):
         with pytest.raises(ValueError, match="a prompt is"):
-            encode_template(nano, wrong)  # type: ignore[arg-type]
+            open_template(nano, wrong)  # type: ignore[arg-type]
 
 
 def test_a_chat_template_that_refuses() -> None:

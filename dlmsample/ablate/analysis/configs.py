@@ -89,7 +89,7 @@ def baselines(configs: Sequence[Config], forwards: Mapping[int, float], wanted: 
     Returns:
         Task -> configuration; a task without results is left out.
 
-    Errors: ValueError: no configuration has that label.
+    Raises: ValueError: no configuration has that label.
     """
     chosen: dict[str, Config] = {}
     for config in (c for c in configs if c.number in forwards):

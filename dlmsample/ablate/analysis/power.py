@@ -35,7 +35,7 @@ def needed(difference: float, spread: float, comparisons: int = 1) -> int:
             At least d is taken, since fewer flips cannot add up to it.
         comparisons: in the family.
 
-    Errors: ValueError: a difference outside (0, 1].
+    Raises: ValueError: a difference outside (0, 1].
 
     Example:
         >>> needed(0.05, 0.2), needed(0.1, 0.2), needed(0.05, 0.2, comparisons=10)

@@ -72,7 +72,7 @@ def results(
         measured: number of a configuration -> what was measured; those without results are missing.
         sources: the environments that the answers come from.
 
-    Errors: ValueError: no configuration has the label ``baseline``.
+    Raises: ValueError: no configuration has the label ``baseline``.
     """
     forwards = {number: m.figures.nfe for number, m in measured.items()}
     bases = baselines(configs, forwards, baseline)

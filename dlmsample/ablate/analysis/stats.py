@@ -20,7 +20,7 @@ def wilson(share: float, total: float, z: float = Z95) -> tuple[float, float]:
 
     Rule: the shares q with ``|share - q| <= z · sqrt(q (1 - q) / total)`` (Wilson 1927, J. Am. Stat. Assoc. 22).
 
-    Errors: ValueError: total below or equal to 0, or a share outside [0, 1].
+    Raises: ValueError: total below or equal to 0, or a share outside [0, 1].
 
     Example:
         >>> [round(bound, 4) for bound in wilson(8 / 10, 10)]
@@ -115,7 +115,7 @@ def paired_bootstrap(
     Returns:
         Lower and upper bound, float64 ``[comparison]``, in the unit of ``differences``.
 
-    Errors: ValueError: no examples.
+    Raises: ValueError: no examples.
 
     Example:
         >>> low, high = paired_bootstrap(np.array([[1], [0], [0], [1]]))
@@ -139,7 +139,7 @@ def resampled_sums(table: NDArray[np.int64], seed: int = 0, replicates: int = RE
     Returns:
         float64 ``[replicate, column]``.
 
-    Errors: ValueError: no examples.
+    Raises: ValueError: no examples.
     """
     examples, columns = table.shape
     if not examples:

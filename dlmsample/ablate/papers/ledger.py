@@ -58,7 +58,7 @@ def write(
     Returns:
         The rows, and the file.
 
-    Errors: ValueError: no store there, claims of another grid or of a cell it does not have, or a file that cannot
+    Raises: ValueError: no store there, claims of another grid or of a cell it does not have, or a file that cannot
         be written.
     """
     read, marks = claim_files.read(claims)

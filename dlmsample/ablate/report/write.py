@@ -53,7 +53,7 @@ def write(
     Returns:
         The files, :data:`FILES`.
 
-    Errors: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
+    Raises: ValueError: no store there or a damaged one, no such baseline, or the folder cannot be written.
     """
     return build(folder, baseline, store, accept_versions, out)[1]
 

@@ -17,7 +17,10 @@ from dlmsample.models.interface import ModuleKind
 
 @dataclass(frozen=True)
 class Rename:
-    """A part of a tensor's name becomes another. ``published`` is a regular expression, ``stock`` plain text."""
+    """A part of a tensor's name becomes another.
+
+    ``published`` is a regular expression, and ``stock`` what takes the place of its match, in which ``\\1`` is a group.
+    """
 
     published: str
     stock: str

@@ -39,7 +39,7 @@ CHAT_TEMPLATE = (
 def build(problems: int = PROBLEMS, vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
     """Train the tokenizer on that many problems of the train split, of every number of steps.
 
-    Errors: ValueError if they do not yield the asked vocabulary.
+    Raises: ValueError if they do not yield the asked vocabulary.
 
     Example:
         >>> tokenizer = build(problems=100, vocabulary=300)

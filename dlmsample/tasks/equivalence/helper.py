@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
 
 
 def check() -> None:
-    """Errors: ValueError: math-verify is not installed."""
+    """Raises: ValueError: math-verify is not installed."""
     if importlib.util.find_spec("math_verify") is None:
         raise ValueError(_REMEDY)
 
@@ -39,7 +39,7 @@ def equivalent(gold: str, said: str) -> Verdict:
 
     Too slow, too large or not understood counts as different. Threads may call it; they take turns.
 
-    Errors: ValueError: math-verify is not installed.
+    Raises: ValueError: math-verify is not installed.
 
     Example:
         >>> equivalent(r"$\frac{1}{2}$", "$0.5$").same  # doctest: +SKIP

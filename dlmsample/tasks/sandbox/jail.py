@@ -83,7 +83,7 @@ def outer(order: dict[str, Any]) -> int:
 
 
 def enter_spaces(user: int, root: bool, wanted: bool) -> bool:
-    """New namespaces; False: root goes without, behind a user id of its own. Errors: OSError: neither."""
+    """New namespaces; False: root goes without, behind a user id of its own. Raises: OSError: neither."""
     if root:
         if not wanted:
             return False
@@ -184,7 +184,7 @@ def inner(order: dict[str, Any], user: int, own_spaces: bool) -> NoReturn:
 
 
 def confine(order: dict[str, Any], user: int, own_spaces: bool) -> None:
-    """All steps, in the only order that works. Errors: OSError, ValueError: one of them is not possible here."""
+    """All steps, in the only order that works. Raises: OSError, ValueError: one of them is not possible here."""
     kernel.die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     scratch, outside = order["scratch"], user or stranger(order["outer"])

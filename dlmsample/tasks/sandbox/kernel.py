@@ -77,48 +77,48 @@ def _done(result: int, what: str) -> int:
 
 
 def die_with_parent(signal: int) -> None:
-    """Get ``signal`` when the parent ends; a change of user id takes it back. Errors: OSError."""
+    """Get ``signal`` when the parent ends; a change of user id takes it back. Raises: OSError."""
     _done(_libc.prctl(_PDEATHSIG, signal, 0, 0, 0), "parent-death signal")
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends. Errors: OSError."""
+    """Become the parent of descendants whose own parent ends. Raises: OSError."""
     _done(_libc.prctl(_SUBREAPER, 1, 0, 0, 0), "orphans")
 
 
 def unshare(flags: int) -> None:
-    """Leave the given namespaces for new ones; that of processes holds for children. Errors: OSError."""
+    """Leave the given namespaces for new ones; that of processes holds for children. Raises: OSError."""
     _done(_libc.unshare(flags), "namespaces")
 
 
 def private_folder(path: str, size: int, user: int) -> None:
-    """Mount an empty folder of at most ``size`` bytes, seen in this mount namespace alone. Errors: OSError."""
+    """Mount an empty folder of at most ``size`` bytes, seen in this mount namespace alone. Raises: OSError."""
     _done(_libc.mount(b"none", b"/", None, _REC_PRIVATE, None), "private mounts")
     options = f"size={size},nr_inodes=4096,mode=0700,uid={user},gid={user}".encode()
     _done(_libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", _NOSUID_NODEV, options), "scratch folder")
 
 
 def keep_capabilities() -> None:
-    """Let the next change of user id keep them, so that all but one can then be dropped. Errors: OSError."""
+    """Let the next change of user id keep them, so that all but one can then be dropped. Raises: OSError."""
     _done(_libc.prctl(_KEEPCAPS, 1, 0, 0, 0), "capabilities")
 
 
 def drop_capabilities(but_reading: bool = False) -> None:
-    """Give up all capabilities, or all but reading past file permissions (not past Landlock). Errors: OSError."""
+    """Give up all capabilities, or all but reading past file permissions (not past Landlock). Raises: OSError."""
     kept = _READ_SEARCH if but_reading else 0
     header, sets = struct.pack("=Ii", 0x20080522, 0), struct.pack("=6I", kept, kept, 0, 0, 0, 0)
     _done(_libc.capset(header, sets), "capabilities")
 
 
 def no_new_privileges() -> None:
-    """No program started from here gains rights; Landlock and seccomp ask for it. Errors: OSError."""
+    """No program started from here gains rights; Landlock and seccomp ask for it. Raises: OSError."""
     _done(_libc.prctl(_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")
 
 
 def landlock(readable: Iterable[str], writable: Iterable[str], devices: Iterable[str]) -> int:
     """A rule set: read below ``readable``, all but execution below ``writable``, read and write ``devices``.
 
-    Returns its file descriptor, to be given to :func:`restrict_files`. Paths that do not exist are left out. Errors:
+    Returns its file descriptor, to be given to :func:`restrict_files`. Paths that do not exist are left out. Raises:
     OSError: the kernel has no Landlock (Linux 5.13), or it is off.
     """
     version = _done(_libc.syscall(_CREATE_RULESET, None, 0, 1), "Landlock")
@@ -150,7 +150,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
 
 
 def restrict_files(rules: int) -> None:
-    """Hold this process and its children to a rule set, for good. Errors: OSError."""
+    """Hold this process and its children to a rule set, for good. Raises: OSError."""
     _done(_libc.syscall(_RESTRICT_SELF, rules, 0), "Landlock")
     os.close(rules)
 
@@ -158,7 +158,7 @@ def restrict_files(rules: int) -> None:
 def filter_calls() -> None:
     """Refuse the system calls listed above in this process and its children, for good.
 
-    Errors: OSError: the kernel has no seccomp, or the machine is neither x86-64 nor arm64.
+    Raises: OSError: the kernel has no seccomp, or the machine is neither x86-64 nor arm64.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None:

@@ -42,7 +42,7 @@ def judge(program: str, tests: str, given: str = "", names: Sequence[str] = (), 
     functions or objects of their own classes (the tests then fail). ``limits`` hold for each of the two processes; the
     judge gets a little more time.
 
-    Errors: SandboxError: it cannot be confined here; nothing ran.
+    Raises: SandboxError: it cannot be confined here; nothing ran.
 
     Example:
         >>> judge("def f(x):\\n    return 2 * x", "assert f(2) == 4", names=["f"]).reason  # doctest: +SKIP
@@ -65,7 +65,7 @@ def run(program: str, limits: Limits | None = None) -> Run:
     ``passed`` is what the program's own process says, so a program that wants to can say it: a verdict on a program
     that may lie is :func:`judge`'s.
 
-    Errors: SandboxError: it cannot be confined here (see :func:`check`, which the first call runs); nothing ran.
+    Raises: SandboxError: it cannot be confined here (see :func:`check`, which the first call runs); nothing ran.
 
     Example:
         >>> run("assert sum([1, 2]) == 3").reason  # doctest: +SKIP
@@ -78,7 +78,7 @@ def run(program: str, limits: Limits | None = None) -> Run:
 def check() -> None:
     """Prove once per process, by harmless attempts, that a confined program can do none of what it must not.
 
-    Errors: SandboxError naming what is missing.
+    Raises: SandboxError naming what is missing.
     """
     with _lock:
         if os.getpid() not in _proved:
@@ -189,7 +189,7 @@ def _pipe(ends: ExitStack) -> tuple[int, int]:
 
 
 def _ended(last: Jail, *others: Jail) -> Run:
-    """What the last of the jails says, with the output of all. Errors: SandboxError: one was not confined."""
+    """What the last of the jails says, with the output of all. Raises: SandboxError: one was not confined."""
     passed = [jail.passed for jail in (*others, last)][-1]
     late = any(jail.timed_out for jail in (*others, last))
     output = "".join(jail.output for jail in (*others, last))

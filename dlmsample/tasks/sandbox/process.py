@@ -138,7 +138,7 @@ class Jail:
     def passed(self) -> bool:
         """Whether its work came to its end, by the secret word.
 
-        Errors: SandboxError: it was not confined, or its tests cannot be put to a program in another process.
+        Raises: SandboxError: it was not confined, or its tests cannot be put to a program in another process.
         """
         result = bytes(self._kept[self._result]).decode("utf-8", "replace")
         if result.startswith("!"):

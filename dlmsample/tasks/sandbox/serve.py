@@ -36,7 +36,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 def work(program: str, questions: int, answers: int) -> None:
-    """Import the program, then answer until nobody asks any more. Errors: whatever the program raises when imported."""
+    """Import the program, then answer until nobody asks any more. Raises: whatever the program raises when imported."""
     module = load(program)
     kept = Kept()
     kept.number(module)

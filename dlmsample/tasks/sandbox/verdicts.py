@@ -33,7 +33,7 @@ class Link:
         self.remotes: dict[int, Remote] = {}
 
     def ask(self, number: int, operation: str, *arguments: Any, **named: Any) -> Any:
-        """The value of an operation on the object with that number. Errors: what the operation raised."""
+        """The value of an operation on the object with that number. Raises: what the operation raised."""
         question = {
             "object": number,
             "operation": operation,
@@ -150,7 +150,7 @@ def _change(ours: Any, theirs: Any) -> None:
 def work(tests: str, given: str, names: list[str], questions: int, answers: int) -> None:
     """Run ``given`` and then ``tests`` in one namespace, in which ``names`` are those of the program.
 
-    A name that ``given`` defines stays ``given``'s; one that the program lacks is not defined. Errors: whatever fails.
+    A name that ``given`` defines stays ``given``'s; one that the program lacks is not defined. Raises: whatever fails.
     """
     with open(questions, "wb") as sink, open(answers, "rb") as source:
         program = Link(sink, source).remote(0)

@@ -80,7 +80,7 @@ def encode(value: Any, keep: Callable[[Any], int]) -> Any:
 def decode(data: Any, kept: Callable[[int], Any]) -> Any:
     """The value that a JSON value stands for; ``kept`` finds objects by their numbers.
 
-    Errors: ValueError, TypeError, KeyError, RecursionError: it is none that :func:`encode` writes.
+    Raises: ValueError, TypeError, KeyError, RecursionError: it is none that :func:`encode` writes.
 
     Example:
         >>> decode({"tuple": [1, {"set": [2]}]}, {}.get)
@@ -101,13 +101,13 @@ def decode(data: Any, kept: Callable[[int], Any]) -> Any:
 
 
 def send(stream: BinaryIO, message: dict[str, Any]) -> None:
-    """Write one message. Errors: OSError: nobody reads."""
+    """Write one message. Raises: OSError: nobody reads."""
     stream.write(json.dumps(message).encode("ascii") + b"\n")
     stream.flush()
 
 
 def receive(stream: BinaryIO) -> dict[str, Any] | None:
-    """The next message; None: the other side ended. Errors: ValueError: it is no message."""
+    """The next message; None: the other side ended. Raises: ValueError: it is no message."""
     line = stream.readline(LONGEST)
     if not line.endswith(b"\n"):
         return None

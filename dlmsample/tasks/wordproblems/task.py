@@ -26,7 +26,7 @@ def problem(
     The number of steps is uniform from ``min_steps`` to ``max_steps``. Plans are drawn until one falls into
     the split (see ``story.split_of``), then put into words. Each step of the reference is worded in one of
     several ways (``forms.STEPS``), drawn by a stream of its own, or always in the first
-    (``free_wording=False``); prompt and answer stay the same. ``meta`` holds ``steps``. Errors: ValueError for
+    (``free_wording=False``); prompt and answer stay the same. ``meta`` holds ``steps``. Raises: ValueError for
     an unknown split or steps outside 2 <= min_steps <= max_steps <= 8.
 
     Example:
@@ -80,7 +80,7 @@ class WordProblems(Task):
     each other; False words every step alike: the same problems, but chains that many tokens at once do not harm.
 
     ``limit`` None gives 1,000 problems of valid or test, and a nominal 10,000,000 of train (which never ends;
-    a larger limit is fine). No arithmetic plan of one split occurs in another. Errors: ValueError for a bad
+    a larger limit is fine). No arithmetic plan of one split occurs in another. Raises: ValueError for a bad
     split or number of steps.
 
     Example:

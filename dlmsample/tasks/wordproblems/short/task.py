@@ -88,7 +88,7 @@ def problem(split: str, index: int, seed: int = 0, talk_share: float = _TALK) ->
     several ways, as the long problems' are. ``talk_share``: share of texts that are no question, answered by a
     sentence that helps; the task itself asks none.
 
-    Errors: ValueError for an unknown split; IndexError behind the written questions.
+    Raises: ValueError for an unknown split; IndexError behind the written questions.
 
     Example:
         >>> problem("train", 5) == problem("train", 5)
