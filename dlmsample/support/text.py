@@ -42,6 +42,16 @@ def one_line(said: object, limit: int | None = None) -> str:
     return text if limit is None else text[:limit]
 
 
+def scalar(value: object) -> str:
+    """A value as YAML and ``--set`` have it.
+
+    Example:
+        >>> scalar(None), scalar(True), scalar(0.5), scalar("all")
+        ('null', 'true', '0.5', 'all')
+    """
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def parse_json(text: str | bytes, once: bool = False) -> Any:
     """A JSON document of unknown origin; a byte order mark before it is none of it.
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from dlmsample.support.registry import unknown
-from dlmsample.support.text import short
+from dlmsample.support.text import scalar, short
 
 
 class PieceError(ValueError):
@@ -93,8 +93,8 @@ def dotted(place: Iterable[Any]) -> str:
 
 def _shown(value: Any) -> str:
     """A value as it would be written after ``--set``."""
-    names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else short(" ".join(repr(value).split()), _SHOWN)
+    plain = value is None or isinstance(value, bool)
+    return scalar(value) if plain else short(" ".join(repr(value).split()), _SHOWN)
 
 
 def mistakes(error: ValidationError, whole: str) -> str:

@@ -212,3 +212,18 @@ def test_a_typed_number_is_one_wherever_it_stands() -> None:
 def test_mistakes_in_a_typed_chain(typed: list[str], said: str, call: Call) -> None:
     words = ["generate", "x", "--policy", "chain"]
     is_mistake(call(*words, *(word for setting in typed for word in ("--set", setting))), said)
+
+
+TYPED = [
+    dlmsample.T2T(edit_threshold=None),
+    dlmsample.D3IM(steps=9, t2t=False),
+    dlmsample.Unmask(entropy_bound=0.3, eos="confidence"),
+    dlmsample.chain(dlmsample.fill.Threshold(0.7), dlmsample.edit.Remask(dlmsample.detect.LowProb(0.3))),
+    dlmsample.chain(dlmsample.fill.Quota(2)),
+]
+
+
+@pytest.mark.parametrize("policy", TYPED, ids=lambda policy: policy.name)
+def test_a_policy_as_it_would_be_typed_is_that_policy(policy: dlmsample.Policy) -> None:
+    name, *given = settings.spell(policy).split()
+    assert settings.make_policy(name, settings.parse_settings(given)) == policy

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dlmsample.ablate.spec.grid import spell
 from dlmsample.ablate.storage.records import CellInfo
 from dlmsample.support.registry import unknown
+from dlmsample.support.text import scalar
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def group(cells: Sequence[CellInfo]) -> list[Config]:
     tasks = {task: rank for rank, task in enumerate(dict.fromkeys(cell.task for cell in cells))}
     found: dict[_Place, list[CellInfo]] = {}
     for cell in sorted(cells, key=lambda cell: tasks[cell.task]):
-        policy = " ".join([cell.policy, *(f"{name}={spell(getattr(cell, name))}" for name in named)])
+        policy = " ".join([cell.policy, *(f"{name}={scalar(getattr(cell, name))}" for name in named)])
         found.setdefault((cell.task, cell.checkpoint, policy), []).append(cell)
     return [Config(number, *place, tuple(members)) for number, (place, members) in enumerate(found.items(), 1)]
 

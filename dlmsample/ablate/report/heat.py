@@ -14,7 +14,7 @@ from dlmsample.ablate.analysis.results import ReportRow
 from dlmsample.ablate.report import svg
 from dlmsample.ablate.report.naming import options_of, swept
 from dlmsample.ablate.report.table import percent
-from dlmsample.ablate.spec.grid import spell
+from dlmsample.support.text import scalar
 
 _ROW, _TOP, _MARGIN = 30.0, 54.0, 8.0
 _NAMES, _CELL = 420.0, 200.0  # most room for the names of lines and columns
@@ -100,7 +100,7 @@ def _sweeps(rows: Sequence[ReportRow]) -> list[_Table]:
         groups: dict[tuple[str, ...], list[ReportRow]] = {}  # by checkpoint and what the other options are
         for row in members:
             options_here = options_of(row.config)
-            rest_here = [spell(options_here.get(option)) for option in rest]
+            rest_here = [scalar(options_here.get(option)) for option in rest]
             groups.setdefault((row.config.checkpoint, *rest_here), []).append(row)
         for (checkpoint, *values), chosen in groups.items():
             if len(chosen) > 1:
@@ -108,7 +108,7 @@ def _sweeps(rows: Sequence[ReportRow]) -> list[_Table]:
                 told += [checkpoint] if len(checkpoints) > 1 else []
                 caption = ", ".join([f"{rule}: {most[0]} by {most[1]}", *told])
                 cells = _by(chosen, _value(most[0]), _value(most[1]))
-                found.append(_table(caption, most[0], most[1], cells, list(map(spell, options[most[0]])), options))
+                found.append(_table(caption, most[0], most[1], cells, list(map(scalar, options[most[0]])), options))
     return found
 
 
@@ -122,7 +122,7 @@ def _table(
 ) -> _Table:
     """Lines and columns that hold anything."""
     held, across = {line for line, _ in cells}, {column for _, column in cells}
-    columns = [value for value in map(spell, options[column]) if value in across]
+    columns = [value for value in map(scalar, options[column]) if value in across]
     return _Table(caption, line, column, [line for line in lines if line in held], columns, cells)
 
 
@@ -144,7 +144,7 @@ def _by(rows: Sequence[ReportRow], line: _Key, column: _Key) -> dict[tuple[str, 
 
 
 def _value(option: str) -> _Key:
-    return lambda row: spell(options_of(row.config).get(option))
+    return lambda row: scalar(options_of(row.config).get(option))
 
 
 def _cell(root: Element, row: ReportRow, x: float, y: float, width: float) -> None:

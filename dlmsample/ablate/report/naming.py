@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dlmsample.ablate.analysis.configs import Config
-from dlmsample.ablate.spec.grid import spell
+from dlmsample.support.text import scalar
 
 _SETTINGS = ("block_length", "temperature", "max_new_tokens")
 
@@ -48,7 +48,7 @@ def swept(configs: Sequence[Config]) -> dict[str, dict[str, list[Any]]]:
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:
-    found = list({spell(value): value for value in values}.values())
+    found = list({scalar(value): value for value in values}.values())
     ordered = all(isinstance(value, (int, float)) for value in found)
     return sorted(found) if ordered else found
 
@@ -62,7 +62,7 @@ def labels(configs: Sequence[Config]) -> dict[int, str]:
     names: dict[int, str] = {}
     for config in configs:
         options = options_of(config)
-        shown = [f"{name.rpartition('.')[2]}={spell(options.get(name))}" for name in differing[config.rule]]
+        shown = [f"{name.rpartition('.')[2]}={scalar(options.get(name))}" for name in differing[config.rule]]
         names[config.number] = " ".join([config.rule, *shown])
     count = Counter((config.checkpoint, names[config.number]) for config in configs)
     clashes = {config.number for config in configs if count[config.checkpoint, names[config.number]] > 1}

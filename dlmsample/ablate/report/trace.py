@@ -7,10 +7,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from dlmsample.ablate.spec.grid import CheckpointEntry, spell
+from dlmsample.ablate.spec.grid import CheckpointEntry
 from dlmsample.ablate.storage.records import CellInfo, ExampleResult
 from dlmsample.ablate.workers.units import row_seed
-from dlmsample.support.text import printable
+from dlmsample.support.text import printable, scalar
 
 #: What the command line decodes with where it is told nothing.
 _DEFAULTS = {"temperature": 0.0, "top_p": 1.0, "top_k": None}
@@ -46,11 +46,11 @@ def trace_command(grid: Mapping[str, Any], cell: CellInfo, result: ExampleResult
     settings = {"temperature": cell.temperature, "top_p": grid.get("top_p"), "top_k": grid.get("top_k")}
     for name, value in settings.items():
         if value not in (None, _DEFAULTS[name]):
-            words += [f"--{name.replace('_', '-')}", spell(value)]
+            words += [f"--{name.replace('_', '-')}", scalar(value)]
     words += [f"--seed={row_seed(cell.seed, result.index)}", "--trace", f"trace-{result.index}.html"]
     return shlex.join([*words, "--", result.prompt])  # which may begin with a dash
 
 
 def _scalar(value: Any) -> str:
     """A value as ``--set`` reads it; a text that YAML would take for something else is quoted."""
-    return json.dumps(value) if isinstance(value, str) and not value.replace("_", "").isalpha() else spell(value)
+    return json.dumps(value) if isinstance(value, str) and not value.replace("_", "").isalpha() else scalar(value)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from dlmsample.support.text import scalar
 from dlmsample.support.yamlfile import Marks, Section, document, load, validated
 from dlmsample.support.yamlfile import YamlError as GridError
 from dlmsample.tasks import is_task, task_options
@@ -261,18 +262,7 @@ def _known(task: str, given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in given.items() if key in known}
 
 
-def spell(value: Any) -> str:
-    """A value as YAML would have it, for labels.
-
-    Example:
-        >>> spell(None), spell(True), spell(0.5), spell("all")
-        ('null', 'true', '0.5', 'all')
-    """
-    names = {None: "null", True: "true", False: "false"}
-    return names[value] if value is None or isinstance(value, bool) else str(value)
-
-
 def arguments(options: dict[str, Any]) -> str:
     """The options of a label, like ``(threshold=0.1)``; nothing without any."""
-    shown = ", ".join(f"{key}={spell(value)}" for key, value in options.items())
+    shown = ", ".join(f"{key}={scalar(value)}" for key, value in options.items())
     return f"({shown})" if shown else ""

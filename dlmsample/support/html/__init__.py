@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from dlmsample.support.text import printable
+from dlmsample.support.text import printable, scalar
 
 _HERE = Path(__file__).parent
 
@@ -61,6 +61,4 @@ def figure(value: Any) -> str:
         >>> figure(None), figure(True), figure(0.123456), figure("all")
         ('null', 'true', '0.1235', 'all')
     """
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else scalar(value)
