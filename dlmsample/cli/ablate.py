@@ -104,14 +104,14 @@ def ablate(given: AblateOptions) -> int:
     Raises:
         ValueError: anything the user can put right.
     """
-    if given.out is None and not given.dry_run:
-        raise ValueError("give --out DIR: results and the report go there (or --dry-run for an estimate alone)")
     if given.address is not None and given.engine != "ray":
         raise ValueError("--address is that of a Ray cluster: add --engine ray")
     from dlmsample.ablate.spec.grid import read
 
     tracker_names(given.report_to or ())
     grid, marks = read(given.grid)  # mistakes in the file are told before anything heavy is imported
+    if given.out is None and not given.dry_run:
+        raise ValueError("give --out DIR: results and the report go there (or --dry-run for an estimate alone)")
     _import()
     if len(grid.seeds) > 1 and sum(grid.sizes.values()) <= _LOOKED_AT:
         from dlmsample.ablate.spec.cells import choices, idle_seeds

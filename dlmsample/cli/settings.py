@@ -192,12 +192,12 @@ def choose_policy(
     """The policy that was asked for, or with ``auto`` the one that the adapter, head or checkpoint was trained for.
 
     Args:
-        name: from ``--policy``: a name, ``auto``, or the path of a file that ``policy.save`` or a Sampler's
-            ``save_pretrained`` wrote; None: it was not given.
+        name: from ``--policy``: a name, which options may follow (``t2m:threshold=0.2,max_remasks=2``), ``auto``, or
+            the path of a file that ``policy.save`` or a Sampler's ``save_pretrained`` wrote; None: it was not given.
         model: embedded model, folder or hub id.
         adapter: attached to it, or None.
         head: attached to it, or None.
-        changed: options of the policy from ``--set``; they win over the recommended ones.
+        changed: options of the policy from ``--set``; they win over all others.
         revision: of the model on the hub.
 
     Raises:
@@ -205,7 +205,8 @@ def choose_policy(
     """
     if name not in (None, AUTO):
         if not name.endswith(FILES):
-            return ChosenPolicy(make_policy(name, changed), {}, "")
+            name, _, own = name.partition(":")
+            return ChosenPolicy(make_policy(name, parse_settings(own.split(",") if own else []) | changed), {}, "")
         from dlmsample.decoding.saved import read_file
 
         return _chosen(read_file(name), changed, f"from {name}", name)

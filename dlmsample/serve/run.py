@@ -60,7 +60,8 @@ def run(state: ServerState, listening: socket.socket) -> None:
     """Answer requests until SIGTERM or SIGINT; then take none, finish those that there are, and return."""
     listening.listen(_WAITING)  # from now on clients may come, even before the loop runs
     with _signals():
-        sys.stderr.write(f"dlmsample serves {', '.join(state.models)} at {url_of(listening)}\n")
+        served = f"dlmsample serves {', '.join(state.models)} at {url_of(listening)}"
+        sys.stderr.write(f"{served}\nThe address is also a page that decodes before your eyes; Ctrl-C ends.\n")
         sys.stderr.flush()
         make_server(state).run(sockets=[listening])
 

@@ -16,6 +16,7 @@ from dlmsample.tasks.benchmark import Row, read_rows
 #: Endings by which a file is told from the name of a task.
 ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".csv")
 _KEYS = ("prompt", "answer", "reference")
+_ROW = '{"prompt": "...", "answer": "..."}'
 
 
 def is_file_task(name: str) -> bool:
@@ -100,10 +101,10 @@ def _digest(scorer: str) -> str:
 
 def _example(row: Row, where: str, more: Mapping[str, str]) -> Example:
     if not isinstance(row, Mapping):
-        raise ValueError(f"{where} is no object: write {{'prompt': ..., 'answer': ...}}")
+        raise ValueError(f"{where} is no object: write {_ROW}")
     for key in _KEYS[:2]:
         if row.get(key) is None:
-            raise ValueError(f"{where} has no {key!r}: write {{'prompt': ..., 'answer': ...}}")
+            raise ValueError(f"{where} has no {key!r}: write {_ROW}")
     if not isinstance(row["prompt"], str) or not row["prompt"].strip():
         raise ValueError(f"{where}: the prompt must be a text that is not blank")
     given = row["answer"] if isinstance(row["answer"], list) else [row["answer"]]

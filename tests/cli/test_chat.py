@@ -71,7 +71,7 @@ def test_commands(nano: ds.Denoiser) -> None:
     assert chat.command("/undo") == chat.command("/history") == "nothing was said"
     one = chat.ask(QUESTION).text
     chat.ask("And then?")
-    assert chat.command("/undo") == "taken back; 1 questions are left"
+    assert chat.command("/undo") == "taken back; 1 question is left"
     assert chat.command("/history") == f"user: {QUESTION}\nassistant: {one.strip()}"
     chat.messages[-1]["content"] = "forgotten"
     assert chat.again().text == one

@@ -227,3 +227,14 @@ TYPED = [
 def test_a_policy_as_it_would_be_typed_is_that_policy(policy: dlmsample.Policy) -> None:
     name, *given = settings.spell(policy).split()
     assert settings.make_policy(name, settings.parse_settings(given)) == policy
+
+
+def test_options_may_follow_the_name(call: Call, tiny: Any) -> None:
+    def said(*words: str) -> Any:
+        return json.loads(call("generate", "x", "--max-new-tokens", "8", "--json", *words).out)
+
+    assert said("--policy", "unmask:tokens_per_step=4") == said("--policy", "unmask", "--set", "tokens_per_step=4")
+    wins = said("--policy", "t2m:threshold=0.2,max_remasks=2", "--set", "threshold=0.1")
+    assert wins == said("--policy", "t2m", "--set", "threshold=0.1", "--set", "max_remasks=2")
+    is_mistake(call("generate", "x", "--policy", "unmask:tokens=4"), "unknown option of policy unmask 'tokens'")
+    is_mistake(call("generate", "x", "--policy", "unmask:4"), "4")

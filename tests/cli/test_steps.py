@@ -33,7 +33,8 @@ def test_marks_without_colour() -> None:
     stream = io.StringIO()
     show(console(stream), EVENTS, 3, WORDS.__getitem__)
     assert stream.getvalue().splitlines() == [
-        "legend: _ masked  [+token] filled  [~token] replaced  [-token] remasked",
+        "legend: _ masked  [+token] filled  [~token] replaced  [-token] remasked; "
+        "steps that change nothing are left out",
         "step 1, block 1: 2 filled",
         "[+one]_[+\\x1b[2J]",
         "step 2, block 1: 1 replaced, 1 remasked",

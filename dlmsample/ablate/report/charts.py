@@ -28,7 +28,7 @@ class _Axis:
     low: float
     high: float
     ticks: list[float]
-    ratio: bool = False  #: on a scale of ratios
+    ratio: bool = False  #: on a logarithmic scale
 
     def share(self, value: float) -> float:
         if self.ratio:
@@ -138,7 +138,7 @@ def _axes(root: Element, frame: _Frame, cost: Cost) -> None:
         svg.line(root, frame.x(value), bottom, frame.x(value), bottom + 5, "axis")
         svg.words(root, frame.x(value), bottom + 19, f"{value:,.10g}", anchor="middle")
     svg.line(root, LEFT, bottom, right, bottom, "axis")
-    scale = ", scale of ratios" if frame.across.ratio else ""
+    scale = ", log scale" if frame.across.ratio else ""
     svg.words(root, (LEFT + right) / 2, HEIGHT - 10, cost.axis + scale, anchor="middle")
     label = svg.words(root, 16, (TOP + bottom) / 2, "accuracy, %", anchor="middle")
     label.set("transform", f"rotate(-90 16 {svg.number((TOP + bottom) / 2)})")

@@ -84,9 +84,8 @@ def _advice(compared: Sequence[Comparison], examples: int, family: int) -> list[
     """What this many examples can show, and how many would show more."""
     spread = sum(c.spread for c in compared) / len(compared)
     sizes = {wanted: needed(wanted, spread, family) for wanted in _WANTED}
-    seen = f"as often as here ({100 * spread:.0f} % of the examples, mean of the comparisons)" if spread else ""
-    least = "as seldom as that difference allows" + ("" if spread else " (here none did)")
-    flipped = f"if answers flip {' or, where that is more, '.join(filter(None, (seen, least)))}"
+    seen = f"if as many answers change between two policies as here ({100 * spread:.0f} % on average)"
+    flipped = seen if spread else "if no more answers change than that difference needs (here none did)"
     lacking = {wanted: size for wanted, size in sizes.items() if size > examples}
     parts = [f"{size:,} problems would show {100 * wanted:.0f} points" for wanted, size in lacking.items()]
     said = (

@@ -56,7 +56,8 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         typer.Option(
             metavar="NAME|FILE",
             autocompletion=options.policy_names,
-            help="Decoding rule; see dlmsample policies. auto: the one that the adapter, head or checkpoint was "
+            help="Decoding rule; see dlmsample policies. NAME:OPTION=VALUE,... sets options, too. "
+            "auto: the one that the adapter, head or checkpoint was "
             "trained for; a .json or .yaml file: the one saved there.  [default: unmask]",
         ),
     ] = None

@@ -95,7 +95,7 @@ def show(
     for kind in _LEGEND:
         legend.append_text(_drawn(CanvasCell(kind, None), _MASK if kind == "mask" else "token", colour))
         legend.append(f" {_LOOKS[kind].past}  ")
-    _print(screen, legend[: len(legend) - 2])
+    _print(screen, legend[: len(legend) - 2] + Text("; steps that change nothing are left out"))
     for frame in frames(events, length):
         counts = Counter(cell.kind for cell in frame.cells)
         changes = ", ".join(f"{counts[kind]} {_LOOKS[kind].past}" for kind in _CHANGES if counts[kind])

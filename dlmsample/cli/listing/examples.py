@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,14 @@ def _first_line(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".ipynb":
         text = "".join(json.loads(text)["cells"][0]["source"])
-    return text.partition("\n")[0].lstrip("# ").strip('"').strip()
+    first = text.partition("\n\n")[0] if path.suffix == ".py" else _comment(text)
+    return " ".join(first.replace('"""', "").split()).partition(". ")[0].rstrip(".") + "."
+
+
+def _comment(text: str) -> str:
+    """The comment or heading that a file begins with."""
+    lines = list(takewhile(lambda line: line.startswith("#"), text.split("\n")))
+    return "\n".join(line.lstrip("# ") for line in lines if not line.startswith("#   ")) or text.partition("\n")[0]
 
 
 def copy_examples(target: str) -> list[str]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from dlmsample.types import Event
 
 _PROMPT = "> "
+_GREETING = (
+    "every question is read with what was said before, which /clear forgets; /help lists commands, Ctrl-D leaves"
+)
 _LEAVE, _AGAIN = "/quit", "/again"
 
 
@@ -99,7 +102,7 @@ def chat(given: ChatOptions) -> None:
 
 def _talk(session: ChatSession, page: Console) -> None:
     if page.is_terminal:
-        screen.say(page, f"{session.model.name}; /help lists the commands, the end of input (Ctrl-D) leaves")
+        screen.say(page, f"{session.model.name}; {_GREETING}")
     for line in _lines(page.is_terminal):
         said = line.strip()
         if not said:

@@ -111,7 +111,8 @@ class ChatSession:
                 if not self.messages:
                     return "nothing was said"
                 self.messages = self.messages[:-2]
-                return f"taken back; {len(self.messages) // 2} questions are left"
+                left = len(self.messages) // 2
+                return f"taken back; {left} question{' is' if left == 1 else 's are'} left"
             case "/clear":
                 self.messages = []
                 return "forgotten"

@@ -56,7 +56,7 @@ def test_what_is_told_apart_is_named_and_the_rest_is_not_called_equal(
         "#2 t2m threshold=0.1 is better by 40.0 points (95 % interval +25.0 to +55.0, p &lt;0.001"
     )
     assert "does not show that they are equal" in said[2]
-    assert re.search(r"\d+ problems would show 5 points.*22 % of the examples", said[4])
+    assert re.search(r"\d+ problems would show 5 points.*22 % on average", said[4])
     none = verdict([held[0], held[2]], tmp_path / "none", monkeypatch)
     assert none[0].startswith("At n = 40 none of 1 differences is told from chance (exact McNemar test at the 5 %")
 
