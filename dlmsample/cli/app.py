@@ -240,7 +240,9 @@ def examples(
       dlmsample examples --copy examples
       dlmsample generate --policy t2m < examples/problems.txt
     """
-    if copy is not None and (there := example_files.copy_examples(copy)):
-        whole = "every file" if len(there) == len(example_files.examples()) else ", ".join(there)
-        screen.tell(f"there already, and left as it was: {whole}")
+    if copy is not None:
+        there, all_files = example_files.copy_examples(copy), len(example_files.examples())
+        if there:
+            screen.tell(f"left as it was: {'every file' if len(there) == all_files else ', '.join(there)}")
+        screen.tell(f"copied to {copy}: {all_files - len(there)} of {all_files} files")
     tables.show(example_files.examples(copy), as_json)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
 from dlmsample.tasks.answers.scorers import SCORERS, Scorer, matching
 from dlmsample.tasks.base import Example, Score, Task
@@ -131,7 +132,11 @@ def _scorer(scorer: Any, pattern: str | None, allow: bool) -> Any:
     if not isinstance(scorer, str):
         raise ValueError(f"scorer is a name, FILE.py:FUNCTION or a function, not {scorer!r:.40}")
     file, _, function = scorer.rpartition(":")
-    return _from_file(file, function, allow) if file.endswith(".py") else SCORERS[scorer]
+    if file.endswith(".py"):
+        return _from_file(file, function, allow)
+    if scorer not in SCORERS:
+        raise ValueError(f"{unknown('scorer', scorer, SCORERS)}; or regex with a pattern, or FILE.py:FUNCTION")
+    return SCORERS[scorer]
 
 
 def _from_file(file: str, function: str, allow: bool) -> Any:

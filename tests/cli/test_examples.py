@@ -21,13 +21,16 @@ def test_list_and_copy(call: Call, tmp_path: Path) -> None:
 
     target = tmp_path / "new" / "folder"
     code, out, err = call("examples", "--copy", str(target))
-    assert (code, err) == (0, "")
+    count = len(names)
+    assert (code, err) == (0, f"copied to {target}: {count} of {count} files\n")
     assert {path.name for path in target.iterdir()} == names
     assert "problems.txt" in out
-    assert call("examples", "--copy", str(target)).err == "there already, and left as it was: every file\n"
+    assert call("examples", "--copy", str(target)).err == (
+        f"left as it was: every file\ncopied to {target}: 0 of {count} files\n"
+    )
     for name in names - {"problems.txt", "messages.json"}:
         (target / name).unlink()
-    assert call("examples", "--copy", str(target)).err.endswith(": messages.json, problems.txt\n")
+    assert call("examples", "--copy", str(target)).err.startswith("left as it was: messages.json, problems.txt\n")
     (target / "problems.txt").write_text("mine")
     is_mistake(call("examples", "--copy", str(target)), "problems.txt", "another folder")
     assert (target / "problems.txt").read_text() == "mine"

@@ -115,7 +115,7 @@ def test_a_pattern(tmp_path: Path) -> None:
 def test_a_function(tmp_path: Path) -> None:
     assert verdict(tmp_path, "abc", "cba", scorer=lambda example, text: text[::-1] == example.answer)
     assert verdict(tmp_path, "a", "b", scorer=lambda example, text: Score(True, text))
-    with pytest.raises(ValueError, match=r"unknown scorer 'exakt'; did you mean 'exact'"):
+    with pytest.raises(ValueError, match=r"unknown scorer 'exakt'; did you mean 'exact'.*; or regex with a pattern"):
         verdict(tmp_path, "a", "a", scorer="exakt")
 
 
