@@ -146,12 +146,14 @@ def forwarded(model: ds.Denoiser, rows: int, kind: Forward) -> Work:
     experts, chosen = getattr(config, "n_routed_experts", 0), getattr(config, "num_experts_per_tok", 0)
     share = 1 - (1 - chosen / experts) ** positions if experts else 0.0
 
-    dense = routed = 0
+    dense = routed = saved = 0
+    size = torch.empty(0, dtype=model.dtype).element_size()
     for name, parameter in model.body.named_parameters():
         if ".experts." in name:
             routed += parameter.numel()
         elif parameter.dim() > 1 and "embed_tokens" not in name:
             dense += parameter.numel()
+            saved += parameter.numel() * max(0, size - parameter.element_size())  # weights in eight bits
     head: Any = model.lm_head
     layers, heads = config.num_hidden_layers, config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
@@ -160,5 +162,4 @@ def forwarded(model: ds.Denoiser, rows: int, kind: Forward) -> Work:
     routed_once = routed * chosen / experts if experts else 0
     multiplied = 2 * positions * (dense + routed_once) + 2 * rows * model.block_length * head.weight.numel()
     attended = 4 * layers * heads * head_dim * positions * kind.keys
-    size = torch.empty(0, dtype=model.dtype).element_size()
-    return Work((used + kept) * size, multiplied + attended, kept * size)
+    return Work((used + kept) * size - saved, multiplied + attended, kept * size)

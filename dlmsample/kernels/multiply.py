@@ -3,6 +3,9 @@
 Such a product takes as long as its weight takes to be read, so all that counts is that every multiprocessor always
 waits for enough of it. Where a weight has too few output features for that, its inputs are split as well, and the parts
 are summed by whoever reads them: one more read of a small value, and no kernel of its own.
+
+A weight in eight bits is half as much to read. Its numbers are exact in the dtype of the rows, and its scale, one per
+output feature, is multiplied into the sum.
 """
 
 # Triton types what runs when traced, not what is written.
@@ -15,12 +18,12 @@ import triton.language as tl
 
 
 @triton.jit
-def multiply(x, weight, out, rows, features, width, share,
-             ROWS: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr):  # fmt: skip
-    """All rows times a tile of output features, over one part of the inputs."""
-    feature = tl.program_id(0) * FEATURES + tl.arange(0, FEATURES)
-    part = tl.program_id(1)
-    row = tl.arange(0, ROWS)
+def multiply(x, weight, scale, out, rows, features, width, share,
+             ROWS: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr, SCALED: tl.constexpr):  # fmt: skip
+    """A tile of rows times a tile of output features, over one part of the inputs."""
+    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
+    feature = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
+    part = tl.program_id(2)
     real = (row < rows)[:, None]
     at = part * share + tl.arange(0, WIDTH)
     x_at = x + row[:, None] * width + at[None, :]
@@ -28,8 +31,11 @@ def multiply(x, weight, out, rows, features, width, share,
     # the weight comes first: its tile is as tall as a tensor core's product must be, and rows are few
     total = tl.zeros((FEATURES, ROWS), tl.float32)
     for _ in range(0, share, WIDTH):
-        total = tl.dot(tl.load(weight_at), tl.trans(tl.load(x_at, mask=real, other=0.0)), total)
+        tile = tl.load(weight_at).to(x.dtype.element_ty)
+        total = tl.dot(tile, tl.trans(tl.load(x_at, mask=real, other=0.0)), total)
         x_at += WIDTH
         weight_at += WIDTH
+    if SCALED:
+        total *= tl.load(scale + feature)[:, None]
     where = (part * rows + row)[:, None] * features + feature[None, :]
     tl.store(out + where, tl.trans(total).to(out.dtype.element_ty), mask=real)

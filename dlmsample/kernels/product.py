@@ -8,13 +8,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dlmsample.kernels.narrow import NARROW, widen
 from dlmsample.kernels.support import power_of_two, runs_kernels
 
 HALF = (torch.bfloat16, torch.float16)
 MOST_ROWS = 32
 """With more, cuBLAS is as good or better."""
+MOST_NARROW_ROWS = 1024
+"""Of a product with a weight in eight bits: with more, it costs little beside the product to widen the weight first."""
 FEATURES, WIDTH = 64, 128
 """Of a tile of the weight."""
+TALL = 128
+"""Rows of a tile at the most; so many inputs at a time fit half as wide."""
 PROGRAMS = 256
 """Inputs are split while there are at most so many: two for every multiprocessor of a large GPU."""
 MOST_PARTS = 4
@@ -28,8 +33,14 @@ def is_few(x: Tensor) -> bool:
 
 def takes(weight: Tensor) -> bool:
     """Whether the kernel takes a weight ``[out, in]``, where rows are few."""
-    plain = type(weight) in (Tensor, nn.Parameter) and weight.dtype in HALF and weight.is_contiguous()
-    return plain and part_count(*weight.shape) > 0
+    plain = type(weight) in (Tensor, nn.Parameter) and weight.is_contiguous()
+    fits = weight.dtype in HALF or (weight.dtype == NARROW and reads_narrow(weight.device))
+    return plain and fits and part_count(*weight.shape) > 0
+
+
+def reads_narrow(device: torch.device) -> bool:
+    """Whether a device's kernels read e4m3: since NVIDIA's Ada and Hopper."""
+    return device.type == "cuda" and runs_kernels(device) and torch.cuda.get_device_capability(device) >= (8, 9)
 
 
 def part_count(features: int, width: int) -> int:
@@ -42,12 +53,13 @@ def part_count(features: int, width: int) -> int:
     return parts
 
 
-def product_in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
+def product_in_parts(x: Tensor, weight: Tensor, scale: Tensor | None, parts: int) -> Tensor:
     """``x [..., in]`` times ``weight [out, in]``, as parts whose sum it is; by plain torch where the kernel cannot.
 
     Args:
         x: of few rows, see :func:`is_few`.
-        weight: of the dtype of ``x``, see :func:`takes`.
+        weight: of the dtype of ``x``, see :func:`takes`; or e4m3, with its scale.
+        scale: float32 ``[out]``, of a weight in e4m3 (:func:`~dlmsample.kernels.narrow.narrow`).
         parts: stretches of the inputs; they divide evenly, see :func:`part_count`.
 
     Returns:
@@ -56,21 +68,55 @@ def product_in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
     features, width = weight.shape
     dtype = x.dtype if parts == 1 else torch.float32
     if not (is_few(x) and weight.is_contiguous()):
-        pairs = zip(x.chunk(parts, -1), weight.chunk(parts, -1), strict=True)
-        return torch.stack([F.linear(a.to(dtype), b.to(dtype)) for a, b in pairs])
-    return launch(x.reshape(-1, width).contiguous(), weight, parts).view(parts, *x.shape[:-1], features)
+        wide = weight.to(dtype) if scale is None else widen(weight, scale, dtype)
+        pairs = zip(x.chunk(parts, -1), wide.chunk(parts, -1), strict=True)
+        return torch.stack([F.linear(a.to(dtype), b) for a, b in pairs])
+    return launch(x.reshape(-1, width).contiguous(), weight, parts, scale).view(parts, *x.shape[:-1], features)
 
 
-def launch(x: Tensor, weight: Tensor, parts: int, warps: int = WARPS, stages: int = STAGES) -> Tensor:
+def narrow_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x [..., in]`` times a weight in e4m3 ``[out, in]`` with its scale ``[out]``, plus ``bias [out]``.
+
+    On GPUs that read e4m3, up to :data:`MOST_NARROW_ROWS` rows in half precision are multiplied as the weight is read;
+    anywhere else the weight is widened first.
+    """
+    parts = _narrow_parts(x, weight)
+    if not parts:
+        return F.linear(x, widen(weight, scale, x.dtype), bias)
+    found = launch(x.reshape(-1, x.shape[-1]).contiguous(), weight, parts, scale)
+    whole = (found[0] if parts == 1 else found.sum(0)).view(*x.shape[:-1], len(weight))
+    return (whole if bias is None else whole + bias).to(x.dtype)
+
+
+def _narrow_parts(x: Tensor, weight: Tensor) -> int:
+    """In how many parts the kernel makes this product; 0: not at all."""
+    rows = x.shape[:-1].numel()
+    if not (x.is_cuda and x.dtype in HALF and rows <= MOST_NARROW_ROWS and takes(weight)):
+        return 0
+    return part_count(*weight.shape) if rows <= TALL else 1
+
+
+def launch(
+    x: Tensor,
+    weight: Tensor,
+    parts: int,
+    scale: Tensor | None = None,
+    warps: int = WARPS,
+    stages: int = STAGES,
+) -> Tensor:
     """The same by the Triton kernel, for ``x [row, in]``; the further arguments are for tuning."""
     from dlmsample.kernels import multiply as kernels
 
     rows, (features, width) = len(x), weight.shape
     out = torch.empty(parts, rows, features, dtype=x.dtype if parts == 1 else torch.float32, device=x.device)
+    tall = min(TALL, max(16, power_of_two(rows)))
+    # tiles of rows come first: those that read the same weight run side by side
+    grid = (-(-rows // tall), features // FEATURES, parts)
     # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
-    run: Any = kernels.multiply[(features // FEATURES, parts)]
-    tile = {"ROWS": max(16, power_of_two(rows)), "FEATURES": FEATURES, "WIDTH": WIDTH}
+    run: Any = kernels.multiply[grid]
+    tile = {"ROWS": tall, "FEATURES": FEATURES, "WIDTH": WIDTH if tall < TALL else WIDTH // 2}
+    given = (x, weight, weight if scale is None else scale, out, rows, features, width, width // parts)
     with torch.cuda.device_of(x):
         if rows:
-            run(x, weight, out, rows, features, width, width // parts, **tile, num_warps=warps, num_stages=stages)
+            run(*given, **tile, SCALED=scale is not None, num_warps=warps, num_stages=stages)
     return out

@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import Opened
 
-_BITS = ("8bit", "4bit")
+_BITS = ("8bit", "4bit")  #: by bitsandbytes
+_FP8 = "fp8"
 _DTYPES = ("float32", "bfloat16", "float16", "float64")
 _SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 
@@ -69,9 +70,12 @@ def load(
         revision: branch, tag or commit of the hub id ``name`` (not of an adapter or head); None: its main branch.
         device_map: spread a model over devices as transformers does: "auto", "balanced", "balanced_low_0",
             "sequential", or a dict of places (devices, or "disk"); not with ``device``.
-        quantization: "8bit" or "4bit" by bitsandbytes, which must be installed; not with an adapter. 8bit computes in
-            float16 where ``dtype`` is None or "auto" and rounds activations too, so that a batch may give other tokens
-            than its rows alone. Not for mixtures of experts, whose experts would stay as they are.
+        quantization: "fp8": the weights of a stock body's linear layers in e4m3 with a scale per output channel, once
+            they are loaded and an adapter is merged; activations and all else stay in ``dtype``
+            (:func:`dlmsample.models.fusion.fp8.narrow_layers`). Or "8bit" or "4bit" by bitsandbytes, which must be
+            installed; not with an adapter. 8bit computes in float16 where ``dtype`` is None or "auto" and rounds
+            activations too, so that a batch may give other tokens than its rows alone. None of them is for mixtures of
+            experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fusion.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
@@ -94,6 +98,7 @@ def load(
     from dlmsample.models import adapters as attach
     from dlmsample.models.denoiser import Denoiser
     from dlmsample.models.families import open_config
+    from dlmsample.models.fusion.fp8 import narrow_layers
     from dlmsample.models.fusion.fuse import fuse, is_fused, is_spread
     from dlmsample.models.interface import BODIES
     from dlmsample.models.probe import probe_rows
@@ -116,13 +121,16 @@ def load(
     if added is not None:
         attach.require_peft()
     target, spread = _placement(device, device_map)
-    if added is not None and isinstance(spread, dict) and "disk" in spread.values():
-        raise ValueError(
-            "an adapter cannot be merged into weights on disk: leave out disk in device_map or the adapter"
-        )
+    if isinstance(spread, dict) and "disk" in spread.values():
+        if added is not None:
+            raise ValueError(
+                "an adapter cannot be merged into weights on disk: leave out disk in device_map or the adapter"
+            )
+        if quantization == _FP8:
+            raise ValueError("weights on disk stay as they are: leave out disk in device_map or quantization 'fp8'")
     on_cpu = target.type == "cpu" and (spread is None or not torch.cuda.is_available())
     kind = _dtype(dtype, on_cpu, quantization)
-    bits = _quantization(quantization, kind, added is not None, opened)
+    bits = _quantization(quantization, kind, target, added is not None, opened)
     if bits is not None and spread is None:
         spread = {"": str(target)}
     scorer_head: Any = None
@@ -134,6 +142,8 @@ def load(
         wide = attach.merging_dtype(opened, kind)
         whole = opened.load(wide, allow_pickle=allow_pickle, device_map=spread)
         module = attach.merge(whole, added, str(adapter), kind, opened)
+    if quantization == _FP8:
+        module = narrow_layers(module, target if spread is None else None)
     if spread is None:
         module = module.to(target)
     if compile:
@@ -184,16 +194,21 @@ def _placement(device: Any, device_map: Any) -> tuple[Any, Any]:
     return _device(None), device_map
 
 
-def _quantization(asked: str | None, dtype: Any, merging: bool, opened: Opened) -> Any:
-    """A quantisation config of transformers, or None."""
+def _quantization(asked: str | None, dtype: Any, device: Any, merging: bool, opened: Opened) -> Any:
+    """A quantisation config of transformers; None where it is not transformers that quantises."""
     if asked is None:
         return None
     from importlib.util import find_spec
 
-    if asked not in _BITS:
-        raise unknown("quantization", asked, _BITS)
+    if asked not in (_FP8, *_BITS):
+        raise unknown("quantization", asked, (_FP8, *_BITS))
+    if asked == _FP8:
+        _check_fp8(device, opened)
+        return None
     if merging:
-        raise ValueError("an adapter cannot be merged into quantised weights: leave out quantization or the adapter")
+        raise ValueError(
+            f"an adapter cannot be merged into weights in {asked}: leave out quantization or the adapter, or take 'fp8'"
+        )
     _check_experts(asked, opened)
     if find_spec("bitsandbytes") is None:
         raise ValueError(f"quantization {asked!r} needs the package bitsandbytes: pip install bitsandbytes")
@@ -204,8 +219,25 @@ def _quantization(asked: str | None, dtype: Any, merging: bool, opened: Opened) 
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
 
 
+def _check_fp8(device: Any, opened: Opened) -> None:
+    """Refuse code that may do anything with its weights, experts, and devices without the dtype."""
+    import torch
+
+    from dlmsample.kernels.narrow import narrow
+
+    if opened.runs_remote_code:
+        raise ValueError(f"quantization 'fp8' is for stock bodies, and {opened.name!r} runs its own code: leave it out")
+    _check_experts(_FP8, opened)
+    try:
+        narrow(torch.ones(1, 1, device=device))
+    except (RuntimeError, NotImplementedError, TypeError) as e:
+        raise ValueError(
+            f"quantization 'fp8' needs float8_e4m3fn, which torch lacks on {device} ({one_line(e)}): use cpu or cuda"
+        ) from e
+
+
 def _check_experts(asked: str, opened: Opened) -> None:
-    """Refuse to quantise next to nothing: experts are stacked in one tensor, which bitsandbytes leaves alone."""
+    """Refuse to quantise next to nothing: experts are stacked in one tensor, which all ways of it leave alone."""
     sizes = [(p.dim(), p.numel()) for p in opened.shell().parameters()]
     experts, whole = sum(size for axes, size in sizes if axes == 3), sum(size for _, size in sizes)
     if 2 * experts > whole:

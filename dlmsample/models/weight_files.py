@@ -13,7 +13,7 @@ from dlmsample.support.text import parse_json
 #: The message for such weights.
 QUANTISED = (
     "the weights of {name} are stored quantised, as {sign} shows, and are not served: give the checkpoint that they "
-    "were made from, and quantization='8bit' or '4bit' (--quantization) to load that one quantised"
+    "were made from, and quantization='fp8', '8bit' or '4bit' (--quantization) to load that one quantised"
 )
 #: How FP8, NVFP4, GPTQ, AWQ, bitsandbytes, compressed-tensors and HQQ name what they keep beside or for a matrix.
 _PACKED = re.compile(

@@ -243,3 +243,12 @@ def test_an_approximate_cache_on_a_model_that_needs_one(call: Call, tmp_path: Pa
     assert (told.code, json.loads(told.out)["cache"]) == (0, "dual")
     told = call("generate", "a", "--model", str(folder), "--cache", "prefix", *SHORT)
     assert told.out.rstrip().endswith(", cache prefix")
+
+
+def test_weights_in_eight_bits(call: Call) -> None:
+    words = ("generate", "Ann had 3 pens and got 4. How many?", "--max-new-tokens", "32", "--set", "tokens_per_step=8")
+    model = dlmsample.load("nano", quantization="fp8")
+    want = dlmsample.Sampler(model, dlmsample.Unmask(tokens_per_step=8)).generate([words[1]], max_new_tokens=32)
+    done = call(*words, "--quantization", "fp8", "--policy", "unmask", "--json")
+    assert (done.code, json.loads(done.out)["tokens"]) == (0, want.tokens[0])
+    assert "fp8 (e4m3" in " ".join(call("generate", "--help").out.split())

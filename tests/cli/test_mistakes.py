@@ -88,7 +88,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "device map": ((*G, "--device-map", "atuo"), b"", "did you mean 'auto'"),
     "device auto": ((*G, "--device", "auto"), b"", "--device-map auto"),
     "revision": ((*G, "--revision", "v1"), b"", "for hub ids"),
-    "quantization": ((*G, "--quantization", "5bit"), b"", "Known: 4bit, 8bit"),
+    "quantization": ((*G, "--quantization", "5bit"), b"", "Known: 4bit, 8bit, fp8"),
     "output in /proc": ((*G, "--output", "/proc/x"), b"", "cannot write '/proc/x'"),
 }
 

@@ -19,15 +19,15 @@ def test_the_kernel_equals_plain_torch() -> None:
 def test_the_parts_sum_to_the_product(parts: int) -> None:
     g = torch.Generator().manual_seed(0)
     x, weight = torch.randn(2, 3, 64, generator=g), torch.randn(5, 64, generator=g)
-    got = product_in_parts(x, weight, parts)
+    got = product_in_parts(x, weight, None, parts)
     assert got.shape == (parts, 2, 3, 5)
     torch.testing.assert_close(got.sum(0), x @ weight.T)
 
 
 def test_parts_are_summed_in_float32_and_one_part_is_not_widened() -> None:
     x, weight = torch.ones(1, 64, dtype=torch.bfloat16), torch.ones(2, 64, dtype=torch.bfloat16)
-    assert product_in_parts(x, weight, 2).dtype == torch.float32
-    assert product_in_parts(x, weight, 1).dtype == torch.bfloat16
+    assert product_in_parts(x, weight, None, 2).dtype == torch.float32
+    assert product_in_parts(x, weight, None, 1).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_inputs_are_split_where_outputs_are_few(features: int, width: int, parts
 
 def test_the_operation_is_what_it_says_to_the_compiler() -> None:
     for parts in (1, 2):
-        given = (torch.randn(2, 3, 64).bfloat16(), [torch.randn(n, 64).bfloat16() for n in (4, 8)], parts)
+        given = (torch.randn(2, 3, 64).bfloat16(), [torch.randn(n, 64).bfloat16() for n in (4, 8)], [], parts)
         torch.library.opcheck(few_linear, given)
 
 

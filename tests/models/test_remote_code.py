@@ -119,6 +119,12 @@ def test_it_runs_when_trusted(foreign: Path) -> None:
         assert both == [sampler.generate([p], max_new_tokens=10).tokens[0] for p in ([5, 6, 7], [9] * 8)]
 
 
+def test_its_layers_are_left_to_it(foreign: Path) -> None:
+    """Foreign code may read a weight in any way."""
+    with pytest.raises(ValueError, match=r"'fp8' is for stock bodies.*leave it out"):
+        ds.load(foreign, trust_remote_code=True, quantization="fp8")
+
+
 def test_it_must_say_how_it_decodes(foreign: Path) -> None:
     path = foreign / "config.json"
     raw = json.loads(path.read_text())

@@ -174,7 +174,11 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
         typer.Option(metavar="auto", help="Spread a large model over all devices; not together with --device."),
     ] = None
     quantization: Annotated[
-        str | None, typer.Option(metavar="8bit|4bit", help="Quantise while loading, with bitsandbytes.")
+        str | None,
+        typer.Option(
+            metavar="fp8|8bit|4bit",
+            help="Weights in fewer bits: fp8 (e4m3, a scale per output channel), or 8bit and 4bit with bitsandbytes.",
+        ),
     ] = None
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the layers with torch.compile; for GPUs.")] = False
     allow_pickle: Annotated[

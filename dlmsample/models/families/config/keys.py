@@ -226,8 +226,8 @@ def _check_quantized(name: str, raw: Mapping[str, Any]) -> None:
         how = f" ({method})" if isinstance(method, str) else ""
         raise ValueError(
             f"the weights of {name!r} are stored quantised{how}, as {key} in its config.json says, and are not served: "
-            "give the checkpoint that they were made from, and quantization='8bit' or '4bit' (--quantization) to load "
-            "that one quantised"
+            "give the checkpoint that they were made from, and quantization='fp8', '8bit' or '4bit' (--quantization) "
+            "to load that one quantised"
         )
 
 
