@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.decoding.ahead.next_block import fill_ahead, split
-from dlmsample.decoding.grow.canvas import Told, advance_growing, begun, eos_chance
+from dlmsample.decoding.grow.canvas import Whereabouts, advance_growing, begun, eos_chance
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
 from dlmsample.decoding.step import Change, Rows, advance, behind, tree_map
 from dlmsample.models.attention.base import Layout, Reader, RowPosition
@@ -119,7 +119,7 @@ class Eager:
         if self.config.grow is not None:
             rows, layout, outcome, change = advance_growing(before, layout, features, settings, self.config.grow)
             memory.write(rows, layout)
-            told = Told(outcome, rows.start, layout.length)
+            told = Whereabouts(outcome, rows.start, layout.length)
             return Launched(told.flags, change, told.places)
         if self.config.next_block is None:
             rows, outcome, change = advance(before, layout, features, settings)

@@ -24,15 +24,15 @@ class Growth(NamedTuple):
     since: Tensor  #: int64, updates of the active block up to its latest insertion: its bound counts from there
 
 
-class Told:
+class Whereabouts:
     """What the host learns of a forward; read in one go."""
 
     def __init__(self, outcome: Tensor, start: Tensor, length: Tensor) -> None:
-        self._told = torch.stack([outcome.long(), start, length], -1)
+        self._tensor = torch.stack([outcome.long(), start, length], -1)
 
     @cached_property
     def _read(self) -> list[list[int]]:
-        return self._told.tolist()
+        return self._tensor.tolist()
 
     def flags(self) -> list[int]:
         """STAYS, MOVED or FINISHED by slot."""
