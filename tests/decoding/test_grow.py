@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 import dlmsample as ds
 from dlmsample.decoding.arguments import EncodedPrompt, row_keys
+from dlmsample.decoding.grow.canvas import advance_growing, begun, eos_chance
+from dlmsample.decoding.step import Counts, Rows, Settings
+from dlmsample.models.attention.base import Features, Layout
 from dlmsample.models.denoiser import Facts
 from dlmsample.models.interface import ModuleInterface
 from tests.decoding.daedal import Told, loop
 from tests.models import checkpoints as tiny
-from tests.toys import EOS, MASK, random_model, scripted_model
+from tests.toys import EOS, MASK, VOCAB, random_model, scripted_model
 
 #: Short windows, for answers of some dozens of tokens. Rates at which the toys both grow and stop.
 OPTIONS = [
@@ -256,6 +260,21 @@ def test_what_cannot_be_done_is_refused_by_name(nano: ds.Denoiser) -> None:
 def of_one_length(model: ds.Denoiser) -> ds.Denoiser:
     """As if padding changed what a row gives."""
     return ds.Denoiser("strict", model.module, None, model.facts, interface=ModuleInterface(equal_lengths=True))
+
+
+def test_no_host_sync_while_an_answer_grows() -> None:
+    """FakeTensorMode has no data: any look at a value, or branch on one, raises."""
+    with FakeTensorMode():
+        zero, no = torch.zeros(2, dtype=torch.long), torch.zeros(2, dtype=torch.bool)
+        canvas = torch.zeros(2, 24, dtype=torch.long)
+        opened = Rows(canvas, canvas, zero, zero, zero, ~no, no, no, Counts(*[zero] * 5, no, no), None)
+        settings = Settings(ds.Unmask(threshold=0.9), MASK, torch.tensor([EOS]), 0.7, 0.9, 5, False)
+        rows, layout = begun(opened, Layout(zero, zero + 16, 8, True), OPTIONS[0], MASK)
+        answer = eos_chance(settings)(torch.zeros(2, 16, VOCAB))
+        features = Features(torch.zeros(2, 8, VOCAB), None, None, answer)
+        for _ in range(2):
+            rows, layout, outcome, _ = advance_growing(rows, layout, features, settings, OPTIONS[0])
+        assert outcome.shape == layout.length.shape == (2,)
 
 
 def test_rows_that_must_not_be_padded_grow_one_by_one() -> None:
