@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from dlmsample import tasks as tasks
     from dlmsample.ablate.run import run as ablate
     from dlmsample.decoding.custom_generate import custom_generate as custom_generate
+    from dlmsample.decoding.grow.daedal import Daedal as Daedal
     from dlmsample.decoding.hub_generate import push_custom_generate as push_custom_generate
     from dlmsample.decoding.live import watch as watch
     from dlmsample.decoding.sampler import Sampler as Sampler
@@ -63,6 +64,7 @@ _EXPORTS = {
     "CreditDecoding": "policies.zoo.credit",
     "D3IM": "policies.d3im",
     "DSC": "policies.dsc",
+    "Daedal": "decoding.grow.daedal",
     "Denoiser": "models.denoiser",
     "Draft": "types",
     "Event": "types",
@@ -116,6 +118,7 @@ __all__ = [
     "Block",
     "CoRe",
     "CreditDecoding",
+    "Daedal",
     "Denoiser",
     "Draft",
     "Event",

@@ -127,7 +127,7 @@ class RowStats:
     """What a row cost and did; docs/explanation/counting.md defines each figure."""
 
     steps: int  #: policy updates, one forward each
-    nfe: int  #: steps + forwards that only wrote a finished block to the cache
+    nfe: int  #: steps + forwards that only wrote a finished block to the cache, or asked for an answer's length
     prefill: int  #: forwards over the prompt before the first step (0 or 1)
     tokens: int  #: generated tokens up to the first EOS, EOS excluded, or up to a stop string; or masks of a text
     fills: int  #: masks that became tokens

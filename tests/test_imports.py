@@ -49,6 +49,7 @@ ROOMS = {
     "decoding": (
         "step",
         "ahead",
+        "grow",
         "answers",
         "request",
         "options",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from dlmsample.cli import screen
 from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.policies.registry import AUTO, FILES, changed_options, make_policy
-from dlmsample.support.registry import unknown
+from dlmsample.support.registry import resolve, unknown
 from dlmsample.support.text import scalar
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Options of ``generate`` that the Sampler takes as they were typed.
 _AS_TYPED = ("temperature", "top_p", "top_k", "batch_size", "refresh")
+_GROWTHS = {"daedal": "dlmsample.decoding.grow.daedal:Daedal"}  #: what ``--grow`` names
 
 
 def block_length(given: str | None) -> int | Literal["all"] | None:
@@ -57,6 +58,7 @@ def typed_options(given: GenerateOptions) -> Typed:
     sampler = {name: getattr(given, name) for name in _AS_TYPED} | {
         "block_length": block_length(given.block_length),
         "cache": _cache(given.cache),
+        "grow": _grow(given),
     }
     options = {name: value for name, value in sampler.items() if value is not None}
     chat = False if given.raw else "text" if given.text else "continue" if given.go_on else None
@@ -84,7 +86,21 @@ def _cache(given: str | None) -> Any:
     return given != "none" and given
 
 
-def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+def _grow(given: GenerateOptions) -> Any:
+    """What a Sampler takes as ``grow``; None: answers do not."""
+    if given.grow is None:
+        if given.grow_settings:
+            raise ValueError("--grow-set is for what --grow names: give --grow daedal, or leave it out")
+        return None
+    if given.grow not in _GROWTHS:
+        raise unknown("growth", given.grow, [*_GROWTHS])
+    beside = {"--template": given.template, "--show": given.show, "--trace": given.trace}
+    if found := [name for name, value in beside.items() if value]:
+        raise ValueError(f"--grow does not go with {found[0]}, which needs positions that stay: leave one of them out")
+    return resolve(_GROWTHS[given.grow])(**parse_settings(given.grow_settings, "--grow-set"))
+
+
+def parse_settings(settings: Sequence[str], flag: str = "--set") -> dict[str, Any]:
     """``["threshold=0.2"]`` -> ``{"threshold": 0.2}``; values are YAML scalars, a dot leads into a piece of a chain.
 
     Raises:
@@ -102,15 +118,15 @@ def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
     for setting in settings:
         key, equals, value = (part.strip() for part in setting.partition("="))
         if not (key and equals and value):
-            raise ValueError(f"--set takes option=value, like threshold=0.2 (null for none), not {setting!r}")
+            raise ValueError(f"{flag} takes option=value, like threshold=0.2 (null for none), not {setting!r}")
         if key in options:
-            raise ValueError(f"--set {key} is given twice: keep one")
+            raise ValueError(f"{flag} {key} is given twice: keep one")
         try:
             options[key] = yamlfile.load(value, key)[0]
         except ValueError as e:
-            raise ValueError(f"--set {setting!r}: the value is no YAML: put it in quotes") from e
+            raise ValueError(f"{flag} {setting!r}: the value is no YAML: put it in quotes") from e
         if isinstance(options[key], (dict, list, set)):
-            raise ValueError(f"--set {setting!r}: the value must be one YAML scalar, like 0.2, true or null")
+            raise ValueError(f"{flag} {setting!r}: the value must be one YAML scalar, like 0.2, true or null")
     return _nested(options)
 
 

@@ -96,6 +96,7 @@ class Decoded(NamedTuple):
     prefill: int = 0
     events: Sequence[Event] = ()
     cut: Cut | None = None  #: the answer before a stop string
+    unused: int = 0  #: answer positions that it did not come to have, where answers grow
 
     def stats(self, tokens: int) -> RowStats:
         """Its statistics, given how many tokens of output it has."""
@@ -118,7 +119,7 @@ class Decoded(NamedTuple):
 
 def answer_of(model: Denoiser, result: Decoded, prompt: int, new: int) -> tuple[list[int], str | None]:
     """Tokens and text of the ``new`` ones behind a prompt of so many tokens; the text is None without a tokenizer."""
-    tokens = until_eos(result.canvas[prompt : prompt + new], model.facts.eos_ids)
+    tokens = until_eos(result.canvas[prompt : prompt + new - result.unused], model.facts.eos_ids)
     if result.cut is not None:
         return tokens[: result.cut.tokens], result.cut.text
     return tokens, None if model.tokenizer is None else model.decode(tokens)

@@ -25,12 +25,18 @@ class RunningRow:
     prefill: int
     turn: int = 0  #: which of its blocks it is at
     age: int = 0  #: forwards it has had in that block
+    unused: int = 0  #: answer positions that its canvas does not have yet, where answers grow
     cut: Cut | None = None
     ticks: list[tuple[Tick, int]] = field(default_factory=list)
 
     @property
     def place(self) -> RowPosition:
-        return RowPosition(self.starts[self.turn], self.age, len(self.request.canvas))
+        return RowPosition(self.starts[self.turn], self.age, self.length, self.starts[0])
+
+    @property
+    def length(self) -> int:
+        """Positions of its canvas."""
+        return len(self.request.canvas) - self.unused
 
 
 class RunningBatch:
@@ -125,30 +131,38 @@ class RunningBatch:
     def _look(self, launched: Launched, rows: Sequence[RunningRow | None]) -> list[RunningRow]:
         """Read the flags of a forward; gives the rows that it finished."""
         done = []
-        for running, flag in zip(rows, launched.flags(), strict=True):
+        flags = launched.flags()
+        places = [None] * len(flags) if launched.places is None else launched.places()
+        for running, flag, place in zip(rows, flags, places, strict=True):
             if running is None or running.slot is None:
                 continue
+            turn = running.turn + (flag == MOVED)
+            end = min(running.starts[running.turn] + self.slots.extent.width, running.length)
+            if place is not None:
+                start, length = place
+                running.unused = len(running.request.canvas) - length
+                turn = running.starts.index(start) if flag == MOVED else running.turn
+                end = start if flag == MOVED else length
             if running.request.stops and flag != STAYS:
-                running.cut = self._cut(running, running.request.stops)
+                running.cut = self._cut(running, running.request.stops, end)
             if flag == FINISHED or running.cut is not None:
                 done.append(running)
-            running.turn += flag == MOVED
+            running.turn = turn
             running.age = 0 if flag == MOVED else running.age + 1
         if self._on_tick is not None:
             self._on_tick(len(done))
         return done
 
-    def _cut(self, running: RunningRow, stops: Stops) -> Cut | None:
+    def _cut(self, running: RunningRow, stops: Stops, end: int) -> Cut | None:
         assert running.slot is not None
-        end = min(running.starts[running.turn] + self.slots.extent.width, len(running.request.canvas))
         return stops.cut(self.slots.canvas(running.slot, running.answer, end))
 
     def _leave(self, done: list[RunningRow]) -> list[tuple[int, Decoded]]:
         results = []
         for running, (canvas, counts) in zip(done, self._take(done), strict=True):
             happened = self._events(running, running.ticks) if running.request.record else []
-            canvas = canvas[: len(running.request.canvas)]
-            decoded = Decoded(canvas, counts, running.prefill, happened, running.cut)
+            canvas = canvas[: running.length]
+            decoded = Decoded(canvas, counts, running.prefill, happened, running.cut, running.unused)
             results.append((running.request.number, decoded))
         return results
 
@@ -161,7 +175,7 @@ class RunningBatch:
         return taken
 
     def _enter(self, opened: OpenedRows, slots: Sequence[int], requests: Sequence[Request]) -> None:
-        settings = self.slots.config.settings
+        settings, grow = self.slots.config.settings, self.slots.config.grow
         self._running += [None] * (self.slots.rows - len(self._running))
         rows = zip(requests, slots, opened.first, opened.masked, strict=True)
         for request, slot, first, masked in rows:
@@ -170,7 +184,8 @@ class RunningBatch:
             starts = [first + block * opened.layout.width for block in visited]
             answer = request.canvas.index(settings.mask_id)
             prefill = int(settings.cached and first > 0)
-            self._running[slot] = RunningRow(request, slot, starts, answer, prefill)
+            unused = 0 if grow is None else grow.unused(request.canvas.count(settings.mask_id))
+            self._running[slot] = RunningRow(request, slot, starts, answer, prefill, unused=unused)
 
     def _keep(self, tick: Tick) -> None:
         for row, running in enumerate(self._running):

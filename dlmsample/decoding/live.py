@@ -39,6 +39,10 @@ class LiveBatches:
     """
 
     def __init__(self, sampler: Sampler, longest: int, new_tokens: int, alternatives: bool = False) -> None:
+        if sampler.grow is not None:
+            raise ValueError(
+                "answers that grow are not looked on at: take Sampler.generate or stream, or leave grow out"
+            )
         self.sampler = sampler
         self._config = sampler.config(record="alternatives" if alternatives else False)
         width = new_tokens if isinstance(sampler.block_length, str) else sampler.block_length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Real
 from operator import index
 from pathlib import Path
@@ -86,6 +87,17 @@ def checked(
     if "error" in needs and model.head is None:
         raise ValueError(_headless(model, policy))
     return model, policy
+
+
+def check_use(special: Mapping[str, Any], filling: bool, record: bool) -> None:
+    """What a Sampler with one of these options cannot do.
+
+    Raises:
+        ValueError: it is to fill the masks of texts, or to record events.
+    """
+    for name, value in special.items():
+        if value is not None and (filling or record):
+            raise ValueError(f"{name} knows no {'fill' if filling else 'record'}: make a Sampler without it")
 
 
 def _headless(model: Denoiser, policy: Policy) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from dlmsample.decoding.ahead.next_block import NextBlock
 from dlmsample.decoding.answers import Stops
+from dlmsample.decoding.grow.daedal import Daedal
 from dlmsample.decoding.step import Counts, Rows, Settings
 from dlmsample.models.attention.base import Layout
 from dlmsample.models.denoiser import Denoiser
@@ -81,6 +82,7 @@ class DecodingConfig(NamedTuple):
     scores: bool  #: the policy reads the correction head
     shadows: bool  #: the policy reads what the model says of a position without seeing the token there
     next_block: NextBlock | None = None  #: when the block behind the active one is filled, too
+    grow: Daedal | None = None  #: how answers grow
 
     @classmethod
     def make(
@@ -140,6 +142,22 @@ def extent_of(canvases: Sequence[Sequence[int]], segmentation: Segmentation, mas
         return Extent(segmentation.block_length, longest, segmentation.equal_lengths)
     widths = [len(canvas) - segmentation.first_block(canvas.index(mask_id)) for canvas in canvases]
     return Extent(max(widths), longest, segmentation.equal_lengths)
+
+
+def longest_first(canvases: Sequence[Sequence[int]], segmentation: Segmentation, mask_id: int) -> list[int]:
+    """The numbers of the canvases with a mask, in an order in which what follows fits in the place of what precedes.
+
+    The widest block comes first, then the longest canvas; where rows must be of equal length, the longest canvas.
+
+    Example:
+        >>> longest_first([[7, 0], [7], [7, 0, 0]], Segmentation(4, True), mask_id=0)
+        [2, 0]
+    """
+    todo = [i for i, canvas in enumerate(canvases) if mask_id in canvas]
+    todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
+    if segmentation.equal_lengths:
+        todo.sort(key=lambda i: len(canvases[i]), reverse=True)
+    return todo
 
 
 def open_rows(

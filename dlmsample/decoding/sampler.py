@@ -9,8 +9,9 @@ from dlmsample.decoding import arguments, options
 from dlmsample.decoding.ahead.next_block import checked as checked_next
 from dlmsample.decoding.answers import Decoded, Stops, answer_of, filled, generated
 from dlmsample.decoding.captured.pool import Pool
+from dlmsample.decoding.grow import daedal
 from dlmsample.decoding.loop import decode
-from dlmsample.decoding.request import DecodingConfig, Recorded, Request, extent_of
+from dlmsample.decoding.request import DecodingConfig, Recorded, Request, longest_first
 from dlmsample.decoding.saved import Pretrained
 from dlmsample.models.attention.approximate import Approximation
 from dlmsample.models.attention.choice import cache_kind
@@ -51,6 +52,8 @@ class Sampler(Pretrained):
         refresh: with these, how many forwards from one over the whole canvas to the next; None: one per block.
         next_block: (begin, settle): fill the next block, too, from these shares of the active one on (other tokens,
             fewer forwards; no cache): :class:`~dlmsample.decoding.ahead.next_block.NextBlock`.
+        grow: let answers begin short and grow, up to ``max_new_tokens``; on bidirectional models:
+            :class:`~dlmsample.decoding.grow.daedal.Daedal`.
         graphs: on a GPU, capture forwards as CUDA graphs where that can be: the same tokens, faster. Call
             :meth:`release` to free them, or when the module changes but its weights do not.
 
@@ -79,6 +82,7 @@ class Sampler(Pretrained):
         cache: bool | Approximation = True,
         refresh: int | None = None,
         next_block: tuple[float, float] | None = None,
+        grow: daedal.Daedal | None = None,
         graphs: bool = True,
     ) -> None:
         sampling = temperature, top_p, top_k
@@ -92,6 +96,8 @@ class Sampler(Pretrained):
         self.cache: CacheKind = cache_kind(model, cache)
         with_these = (model, policy, self.cache, self.block_length == "all")
         self.next_block = None if next_block is None else checked_next(next_block, *with_these)
+        held = (model, policy, self.cache, self.batch_size, self.next_block is not None)
+        self.grow = None if grow is None else daedal.checked(grow, *held)
         self.graphs, self._pool = bool(graphs), Pool(bool(graphs), self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -269,12 +275,7 @@ class Sampler(Pretrained):
     ) -> list[Decoded]:
         """Every canvas decoded; in the order given."""
         results = [Decoded(canvas) for canvas in canvases]
-        mask_id, segmentation = self.model.facts.mask_id, config.segmentation
-        todo = [i for i, canvas in enumerate(canvases) if mask_id in canvas]
-        # the widest block first, then the longest canvas: what follows fits in its place, unless it is longer
-        todo.sort(key=lambda i: extent_of([canvases[i]], segmentation, mask_id), reverse=True)
-        if segmentation.equal_lengths:
-            todo.sort(key=lambda i: len(canvases[i]), reverse=True)
+        todo = longest_first(canvases, config.segmentation, self.model.facts.mask_id)
         requests = [Request(i, canvases[i], keys[i], stops, record) for i in todo]
         with shown(len(todo), progress) as bar:
             for i, result in self._decode(requests, config, None if bar is None else bar.tick):
@@ -294,7 +295,6 @@ class Sampler(Pretrained):
         """What is the same for all rows that this sampler decodes: prompts, or (``filling``) texts with masks."""
         length = self._filling_length if filling else self.block_length
         sampling = self.temperature, self.top_p, self.top_k
-        if self.next_block is not None and (filling or record):
-            raise ValueError(f"next_block knows no {'fill' if filling else 'record'}: make a Sampler without it")
+        options.check_use({"next_block": self.next_block, "grow": self.grow}, filling, bool(record))
         made = DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)
-        return made._replace(next_block=self.next_block)
+        return made._replace(next_block=self.next_block, grow=self.grow)

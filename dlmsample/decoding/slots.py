@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from dlmsample.decoding.ahead.next_block import fill_ahead, split
+from dlmsample.decoding.grow.canvas import Whereabouts, advance_growing, begun, eos_chance
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows, Request, open_rows
 from dlmsample.decoding.step import Change, Rows, advance, behind, tree_map
 from dlmsample.models.attention.base import Layout, Reader, RowPosition
@@ -28,6 +29,8 @@ class Launched(NamedTuple):
 
     flags: Callable[[], list[int]]  #: waits, then gives STAYS, MOVED, FINISHED or WRITES by slot
     change: Change  #: valid until the next forward
+    places: Callable[[], list[tuple[int, int]]] | None = None
+    """Where answers grow, by slot: where the active block starts from now on, and the positions of the canvas."""
 
 
 class Memory(Protocol):
@@ -113,6 +116,11 @@ class Eager:
     def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         before, layout, settings = memory.rows, memory.layout, self.config.settings
         features = reader.read(before.canvas, layout, before.start, places)
+        if self.config.grow is not None:
+            rows, layout, outcome, change = advance_growing(before, layout, features, settings, self.config.grow)
+            memory.write(rows, layout)
+            told = Whereabouts(outcome, rows.start, layout.length)
+            return Launched(told.flags, change, told.places)
         if self.config.next_block is None:
             rows, outcome, change = advance(before, layout, features, settings)
         else:
@@ -164,6 +172,7 @@ class Slots:
             refresh=config.refresh,
             captured=executor.ahead,
             behind=int(config.next_block is not None),
+            answer=None if config.grow is None else eos_chance(config.settings),
         )
 
     @property
@@ -238,6 +247,9 @@ class Slots:
         canvases, keys = [request.canvas for request in requests], [request.key for request in requests]
         mask_id = config.settings.mask_id
         opened = open_rows(canvases, keys, config.segmentation, mask_id, config.device, self.extent)
+        if config.grow is not None:
+            rows, layout = begun(opened.rows, opened.layout, config.grow, mask_id)
+            opened = opened._replace(rows=rows, layout=layout)
         self.executor.prefill(self.reader, slots, opened)
         return opened
 

@@ -44,6 +44,7 @@ class Rows(NamedTuple):
     finished: Tensor  #: bool ``[row]``
     counts: Counts
     state: Any  #: the policy's (see :class:`Remembered`), or None before the first forward
+    growth: Any = None  #: where answers grow, a :class:`~dlmsample.decoding.grow.canvas.Growth`
 
 
 class Remembered(NamedTuple):
@@ -149,7 +150,13 @@ def active_block(rows: Rows, layout: Layout, settings: Settings) -> Block:
 
 
 def decide(
-    state: Any, block: Block, features: Features, settings: Settings, updating: Tensor, previous: Tensor | None = None
+    state: Any,
+    block: Block,
+    features: Features,
+    settings: Settings,
+    updating: Tensor,
+    previous: Tensor | None = None,
+    since: Tensor | int = 0,
 ) -> Decision:
     """What the policy makes of the active blocks from one forward; whatever drives it, this is the step.
 
@@ -157,7 +164,7 @@ def decide(
     2. The policy steps. Only editable positions change, and only those of rows that are ``updating``, bool ``[row]``.
     3. A row at the policy's bound, or declared done, fills masks that are left with the candidates: it is forced.
 
-    ``previous`` are the logits of the forward before, for policies that need ``kl``.
+    ``previous``: the logits of the forward before, for policies that need ``kl``; the bound counts from step ``since``.
     """
     policy = settings.policy
     logits = features.logits[..., : settings.vocabulary]
@@ -191,7 +198,7 @@ def decide(
     state = _choose(updating, next_state, state)
     tokens = torch.where(block.editable & updating[:, None], update.tokens, block.tokens)
     left = block.editable & (tokens == settings.mask_id)
-    at_bound = block.step + 1 >= policy.max_steps(block)
+    at_bound = block.step - since + 1 >= policy.max_steps(block)
     done = updating & (update.done | at_bound)
     forced = done & left.any(-1)  # a mask left in a block that is done would leak into the output
     tokens = torch.where(left & forced[:, None], pred.token, tokens)
@@ -214,15 +221,15 @@ def advance(rows: Rows, layout: Layout, features: Features, settings: Settings) 
     Returns:
         the rows; int8 ``[row]`` STAYS, MOVED, FINISHED or WRITES; the change, for the trace.
     """
-    policy = settings.policy
     block = active_block(rows, layout, settings)
-    state, held = policy.init(block), rows.state
+    state, held = settings.policy.init(block), rows.state
     previous = held.logits if isinstance(held, Remembered) else None
     if held is not None:
         state = _choose(rows.entering, state, held.policy if isinstance(held, Remembered) else held)
 
     updating = ~(rows.writing | rows.finished)
-    decided = decide(state, block, features, settings, updating, previous)
+    since = 0 if rows.growth is None else rows.growth.since
+    decided = decide(state, block, features, settings, updating, previous, since)
     state, tokens, done, forced, pred, update, others = decided
     changed = tokens != block.tokens
 

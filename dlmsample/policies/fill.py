@@ -1,7 +1,6 @@
 """Fill rules: which masked positions become tokens at this step.
 
-Each rule is a function over tensors and a frozen object with its options: :class:`Quota`, :class:`Steps`,
-:class:`Threshold`, :class:`EntropyBound`. :func:`dlmsample.policies.chain.chain` pairs an object with an edit rule.
+Each rule is a function and a frozen object with its options; :mod:`dlmsample.policies.chain` pairs it with an edit.
 """
 
 from __future__ import annotations
@@ -171,6 +170,7 @@ class Fill(Piece):
 class _Ranked(Fill):
     """A rule that needs nothing but what ranks the positions."""
 
+    any_length: ClassVar[bool] = True
     score: Score
 
     @property
@@ -225,6 +225,7 @@ class Steps(_Ranked):
     """
 
     rule: ClassVar[str] = "steps"
+    any_length: ClassVar[bool] = False  # a budget is shared by a length
     steps: Positive
     score: Score = "confidence"
     eos: Eos = "none"
@@ -266,9 +267,7 @@ class Threshold(_Ranked):
 
 @dataclass(frozen=True, config=STRICT)
 class EntropyBound(Fill):
-    """Commit masked positions in order while the entropies of the previous ones sum to at most ``bound``.
-
-    See :func:`entropy_bound`. One position at least is committed at each step.
+    """Commit masked positions in order, at least one, while the previous entropies sum to at most ``bound``.
 
     Args:
         bound: nats, >= 0.
@@ -279,6 +278,7 @@ class EntropyBound(Fill):
     """
 
     rule: ClassVar[str] = "entropy_bound"
+    any_length: ClassVar[bool] = True
     bound: Annotated[float, Field(strict=True, ge=0)]
     score: Score = "entropy"
     eos: Eos = "none"

@@ -34,6 +34,7 @@ class Piece(metaclass=OneSentence):
 
     noun: ClassVar[str] = "fill rule"  #: what errors call it; edit rules and detectors have their own
     rule: ClassVar[str]  #: the name by which a dump tells it from its siblings
+    any_length: ClassVar[bool] = False  #: of a fill rule: it means the same where positions are added while it fills
 
     @property
     def needs(self) -> frozenset[str]:

@@ -233,12 +233,17 @@ def test_a_cache_that_the_model_does_not_take(call: Call) -> None:
     assert call("generate", "a", "--cache", "none", *SHORT).code == 0
 
 
-def test_an_approximate_cache_on_a_model_that_needs_one(call: Call, tmp_path: Path) -> None:
-    folder = tmp_path / "two_way"
+def two_way(folder: Path) -> Path:
+    """A bidirectional model."""
     shutil.copytree(NANO, folder, ignore=shutil.ignore_patterns("adapters", "heads"))
     config = json.loads((folder / "config.json").read_text())
     config["dlmsample"]["attention"] = "bidirectional"
     (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_an_approximate_cache_on_a_model_that_needs_one(call: Call, tmp_path: Path) -> None:
+    folder = two_way(tmp_path / "two_way")
     told = call("generate", "a", "--model", str(folder), "--cache", "dual", "--refresh", "4", "--json", *SHORT)
     assert (told.code, json.loads(told.out)["cache"]) == (0, "dual")
     told = call("generate", "a", "--model", str(folder), "--cache", "prefix", *SHORT)
@@ -252,3 +257,16 @@ def test_weights_in_eight_bits(call: Call) -> None:
     done = call(*words, "--quantization", "fp8", "--policy", "unmask", "--json")
     assert (done.code, json.loads(done.out)["tokens"]) == (0, want.tokens[0])
     assert "fp8 (e4m3" in " ".join(call("generate", "--help").out.split())
+
+
+def test_an_answer_that_grows(call: Call, tmp_path: Path) -> None:
+    folder = two_way(tmp_path / "two_way")
+    given = ("generate", "a", "--model", str(folder), "--set", "threshold=0.9", "--json", "--max-new-tokens", "24")
+    fixed, grown = (
+        json.loads(call(*given, "--grow", "daedal", "--grow-set", f"initial_length={length}", *more).out)["stats"]
+        for length, more in ((24, ()), (4, ("--grow-set", "eos_confidence=1")))
+    )
+    assert fixed == json.loads(call(*given).out)["stats"]
+    assert grown["nfe"] == grown["steps"] + 3  # 4, 12, 20 and then 24, where nothing is left to ask
+    said = call(*given, "--grow", "daedal", "--policy", "t2m").err
+    assert "grow adds positions while a block is filled" in said

@@ -117,6 +117,18 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
             help="With --cache prefix or dual: renew the cache every N forwards.  [default: once per block]",
         ),
     ] = None
+    grow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="daedal",
+            help="For a bidirectional model: begin with a short answer that grows where the model asks for it, up to "
+            "--max-new-tokens.",
+        ),
+    ] = None
+    grow_settings: Annotated[
+        list[str],
+        typer.Option("--grow-set", metavar="OPTION=VALUE", help="With --grow: option of it; repeatable."),
+    ] = field(default_factory=list)
     raw: Annotated[bool, typer.Option("--raw", help="Take the prompt as it is, without the chat template.")] = False
     text: Annotated[
         bool,

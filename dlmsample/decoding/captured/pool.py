@@ -93,6 +93,7 @@ def _capturable(config: DecodingConfig) -> bool:
     device = config.device
     if (
         config.next_block is not None
+        or config.grow is not None
         or config.cache in APPROXIMATIONS
         or device.type != "cuda"
         or torch.is_autocast_enabled("cuda")

@@ -22,6 +22,7 @@ class Features(NamedTuple):
     logits: Tensor  #: ``[row, pos, vocab]``
     error: Tensor | None  #: float ``[row, pos]``, the correction head's error logit; None where it was not asked for
     shadow: Tensor | None = None  #: ``[row, pos, vocab]``, logits of the shadow block; None where it was not asked for
+    answer: Tensor | None = None  #: float ``[row, pos]``, a number for each position from ``Layout.first`` on; likewise
 
 
 class Layout(NamedTuple):
@@ -61,6 +62,7 @@ class RowPosition(NamedTuple):
     start: int  #: first position of the active block
     age: int  #: forwards that the row has had in this block
     length: int  #: positions of the row's canvas
+    first: int = 0  #: first position of the first active block
 
 
 class Reader(Protocol):

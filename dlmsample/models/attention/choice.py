@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import Tensor
 
 from dlmsample.models.attention.approximate import APPROXIMATIONS, ApproximateReader
 from dlmsample.models.attention.base import Reader
@@ -38,6 +41,7 @@ def open_reader(
     refresh: int | None = None,
     captured: bool = False,
     behind: int = 0,
+    answer: Callable[[Tensor], Tensor] | None = None,
 ) -> Reader:
     """The reader for a batch that has no rows yet.
 
@@ -51,6 +55,7 @@ def open_reader(
         refresh: of an approximate cache, forwards from one whole forward to the next.
         captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
         behind: without a cache, also give the logits of so many blocks behind each active one.
+        answer: without a cache, what to make of the logits of the whole answer, see :class:`WholeReader`.
     """
     if cache == "exact":
         wanted = (captured or is_fused(model.module)) and not shadow  # the operation over the cache knows no masks
@@ -62,5 +67,5 @@ def open_reader(
                 return InPlaceReader(model, rows, capacity, score)
         return CachedReader(model, rows, capacity, score, shadow)
     if cache == "none":
-        return WholeReader(model, score, shadow > 0, behind)
+        return WholeReader(model, score, shadow > 0, behind, answer)
     return ApproximateReader(model, rows, capacity, cache, refresh)

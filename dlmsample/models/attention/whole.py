@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +13,8 @@ from dlmsample.models.attention.cached import Body
 from dlmsample.models.attention.shadow import from_copies, mask_beside, takes_shadows
 from dlmsample.models.denoiser import Denoiser
 
+_PART = 256  #: positions whose logits over the vocabulary are there at once, where the whole answer is looked at
+
 
 class WholeReader:
     """Forwards whole canvases; the LM head runs on the active blocks alone. Nothing is kept between forwards.
@@ -22,12 +24,21 @@ class WholeReader:
         score: also run the correction head: on the active block of block-causal models, else on the canvas.
         shadow: also give the logits of shadows, see :mod:`~dlmsample.models.attention.shadow`.
         behind: also give the logits of so many blocks behind each active one; without ``score`` and ``shadow``.
+        answer: what to make of the logits ``[row, pos, vocab]`` of the whole answer: a number for each position.
     """
 
     cached = False
     ragged = False
 
-    def __init__(self, model: Denoiser, score: bool, shadow: bool = False, behind: int = 0) -> None:
+    def __init__(
+        self,
+        model: Denoiser,
+        score: bool,
+        shadow: bool = False,
+        behind: int = 0,
+        answer: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self._answer = answer
         self._body, self._score, self._shadow, self._blocks = Body(model), score, shadow, 1 + behind
         self._beside, self._mask_id = shadow and takes_shadows(model), model.mask_id
         self._causal, self._shift = model.attention == "block_causal", model.facts.logit_shift
@@ -60,7 +71,17 @@ class WholeReader:
             shadow = from_copies(self._body, ids, positions, mask, active, self._mask_id, self._shift)
         if self._shift:
             active = (active - 1).clamp(min=0)  # nothing precedes position 0: it keeps its own
-        return Features(self._body.logits(select(out.last_hidden_state, active), canvas), error, shadow)
+        logits = self._body.logits(select(out.last_hidden_state, active), canvas)
+        return Features(logits, error, shadow, self._of_answer(out.last_hidden_state[:, :end], canvas, layout, at))
+
+    def _of_answer(self, hidden: Tensor, canvas: Tensor, layout: Layout, at: Sequence[RowPosition]) -> Tensor | None:
+        """The numbers of the longest answer's positions, and of as many of the other rows."""
+        if self._answer is None:
+            return None
+        longest = max(row.length - row.first for row in at)
+        positions = layout._replace(width=longest).window(layout.first) - int(self._shift)
+        parts = positions.clamp(0, hidden.shape[1] - 1).split(_PART, 1)
+        return torch.cat([self._answer(self._body.logits(select(hidden, part), canvas)) for part in parts], 1)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
         """Nothing to do: the next forward sees the new rows as they are."""

@@ -1,0 +1,1 @@
+"""Answers whose length the model decides while they are decoded."""
