@@ -142,12 +142,13 @@ class Pretrained:
     top_k: int | None
     cache: CacheKind
     next_block: tuple[float, float] | None
+    grow: Any
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the policy and the decoding options as ``decoding_config.json``, to lie beside a checkpoint's weights.
 
         Saved are the options that decide tokens: the policy's own, block length, temperature, top-p and top-k. A
-        Sampler with an approximate cache or with ``next_block``, which decide tokens as well, is refused.
+        Sampler with an approximate cache, ``next_block`` or ``grow``, which decide tokens as well, is refused.
 
         Args:
             folder: a checkpoint's, an adapter's or a head's; made where there is none.
@@ -166,10 +167,14 @@ class Pretrained:
             ...     ds.Sampler.from_pretrained(ds.load("nano"), folder).policy
             D3IM(steps=48, t2t=True, t2m=True, eos='confidence')
         """
-        if self.cache in get_args(Approximation) or self.next_block is not None:
+        others = {
+            "an approximate cache": self.cache in get_args(Approximation),
+            "next_block": self.next_block is not None,
+        }
+        if found := [name for name, there in given.items() if there]:
             raise ValueError(
-                f"{RECOMMENDED} holds no approximate cache and no next_block, and this Sampler's tokens depend on one: "
-                "save a Sampler without it, and give it to from_pretrained"
+                f"{RECOMMENDED} does not hold {' or '.join(found)}, on which this Sampler's tokens depend: save a Sampler "
+                "without it, and give it to from_pretrained"
             )
         own = self.block_length == self.model.block_length
         options = {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
