@@ -170,11 +170,12 @@ class Pretrained:
         others = {
             "an approximate cache": self.cache in get_args(Approximation),
             "next_block": self.next_block is not None,
+            "grow": self.grow is not None,
         }
-        if found := [name for name, there in given.items() if there]:
+        if found := [name for name, there in others.items() if there]:
             raise ValueError(
-                f"{RECOMMENDED} does not hold {' or '.join(found)}, on which this Sampler's tokens depend: save a Sampler "
-                "without it, and give it to from_pretrained"
+                f"{RECOMMENDED} does not hold {' or '.join(found)}, on which this Sampler's tokens depend: save a "
+                "Sampler without it, and give it to from_pretrained"
             )
         own = self.block_length == self.model.block_length
         options = {"temperature": self.temperature, "top_p": self.top_p, "top_k": self.top_k}
