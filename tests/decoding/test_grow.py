@@ -185,6 +185,20 @@ def test_a_length_grows_to_the_end_that_the_model_sees() -> None:
     assert out.stats[0].nfe == 6 + 6  # lengths 8, 16, ..., 48, where half of the window are EOS; then blocks 1 to 6
 
 
+def test_a_row_ends_where_all_that_is_left_was_pushed_there() -> None:
+    """One mask of the first block becomes two; the last token moves into a block of its own, which needs no forward."""
+
+    def rule(ids: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.one_hot(torch.full_like(ids, 7), 16) * 20.0 * (positions != 2)[..., None]
+
+    option = ds.Daedal(initial_length=4, factor=2, eos_window=1, eos_confidence=0)
+    model = scripted_model(rule, block_length=4)
+    out = ds.Sampler(model, ds.Unmask(threshold=0.9), grow=option).generate([[5, 6]], 5)
+    assert out.tokens == [[0, 7, 7, 7, 7]]
+    stats = out.stats[0]
+    assert (stats.nfe, stats.steps, stats.fills, stats.finish_reason) == (4, 3, 5, "length")
+
+
 def test_stop_strings_end_answers_that_grow(nano: ds.Denoiser) -> None:
     """nano's weights made bidirectional: what they say does not matter here."""
     facts = Facts(nano.mask_id, nano.eos_ids, 8, "bidirectional", "prompt")
