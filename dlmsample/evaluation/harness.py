@@ -16,7 +16,7 @@ from dlmsample.evaluation.arguments import Generation, generation, rows, windows
 from dlmsample.evaluation.likelihood import Likelihood, Pair, log_likelihood
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.recommended import RECOMMENDED, recommended
-from dlmsample.policies.registry import FILES, policy_class
+from dlmsample.policies.registry import FILES, changed_options, policy_class
 from dlmsample.support.progress import Progress
 from dlmsample.support.registry import unknown
 
@@ -34,7 +34,7 @@ class HarnessModel:
     Args:
         pretrained: embedded model, folder or hub id.
         policy: name of a decoding policy; "auto": the one that the adapter, head or checkpoint recommends; a .json or
-            .yaml file: the one saved there.
+            .yaml file: the one saved there. Its block length counts too; temperature, top-p and top-k are the task's.
         adapter: as in :func:`dlmsample.load`, and so are ``head``, ``device``, ``dtype``, ``revision``, ``family``,
             ``trust_remote_code`` and ``ignore_config``.
         block_length: as in :class:`dlmsample.Sampler`.
@@ -81,7 +81,7 @@ class HarnessModel:
         **options: Any,
     ) -> None:
         super().__init__()
-        self._policy, defaults = _policy(policy, str(pretrained), adapter, head, options)
+        self._policy, defaults = _policy(policy, (str(pretrained), adapter, head, revision), options)
         self.model: Denoiser = dlmsample.load(
             str(pretrained),
             adapter,
@@ -253,19 +253,25 @@ class HarnessModel:
 
 
 def _policy(
-    name: str, model: str, adapter: str | None, head: str | None, options: Mapping[str, Any]
+    name: str, checkpoint: tuple[str, str | None, str | None, str | None], options: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
-    """The policy, and options of the Sampler that are recommended with it."""
+    """The policy, and options of the Sampler that are recommended with it.
+
+    Args:
+        name: of the policy, "auto", or a file.
+        checkpoint: model, adapter, head and revision.
+        options: of the policy; they win over those of a recommendation or file, piece by piece in a chain.
+    """
     defaults: dict[str, Any] = {}
     if name == "auto" or name.endswith(FILES):
         if name != "auto":
             said = read_file(name)
         else:
-            source, entry = recommended(model, adapter, head)
+            source, entry = recommended(*checkpoint)
             if not entry:
-                raise ValueError(f"{model!r} has no {RECOMMENDED} here: name a policy instead of auto")
+                raise ValueError(f"{checkpoint[0]!r} has no {RECOMMENDED} here: name a policy instead of auto")
             said = read(entry, f"{RECOMMENDED} of {source}")
-        name, options, defaults = said.policy, {**said.policy_options, **options}, said.options
+        name, options, defaults = said.policy, changed_options(said.policy_options, options), said.options
     known = policy_class(name).model_fields
     for option in options:
         if option not in known:

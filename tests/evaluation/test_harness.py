@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,3 +145,23 @@ def test_mistakes_in_the_model_s_arguments() -> None:
     auto = HarnessModel("nano", "auto", adapter="scope", steps=4)
     assert auto.get_model_info()["block_length"] == "all"
     assert "D3IM(steps=4" in auto.get_model_info()["policy"]
+
+
+def test_a_piece_of_a_saved_chain_is_changed_in_part(tmp_path: Path) -> None:
+    chain = ds.chain(ds.fill.Threshold(0.7), ds.edit.Remask(ds.detect.LowProb(0.3), max_per_position=2))
+    chain.save(tmp_path / "chain.json")
+    harness = HarnessModel("nano", str(tmp_path / "chain.json"), edit={"max_per_position": 5})
+    told = harness.get_model_info()["policy"]
+    assert "max_per_position=5" in told
+    assert "LowProb(threshold=0.3)" in told
+    assert "Threshold(threshold=0.7" in told
+
+
+def test_a_recommendation_is_that_of_the_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dlmsample.evaluation import harness
+
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(harness, "recommended", lambda *given: asked.append(given) or ("", {}))
+    with pytest.raises(ValueError, match=r"has no decoding_config\.json"):
+        HarnessModel("somebody/model", "auto", revision="abc")
+    assert asked == [("somebody/model", None, None, "abc")]

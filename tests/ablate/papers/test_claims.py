@@ -191,6 +191,9 @@ def test_a_cell_that_is_not_done_is_not_measured(layout: ResolvedGrid, tmp_path:
     assert (missing.verdict, there.verdict) == ("not measured", "undecided")
     assert missing.members[0].measured is None
     assert ledger.counts([missing, there]) == "2 claims: holds 0, does not hold 0, undecided 1, not measured 1"
+    (every,) = rows(half, tmp_path, claim(cell=unmask([4, 1]), against=unmask([5, 3])))
+    assert [member.measured is None for member in every.members] == [False, True]
+    assert every.verdict == "not measured", "one of two that has been measured says nothing of every"
 
 
 def test_the_ledger(folder: Path, tmp_path: Path) -> None:
