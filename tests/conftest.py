@@ -26,12 +26,13 @@ ZOO = {name for name, place in POLICIES.built_in.items() if ".zoo." in place}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the full counts")
+    parser.addoption("--every-case", action="store_true", help="with sample counts, but every variant of a policy")
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew: see tests/test_golden.py")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--full"):
-        sample = _sample(items)
+        sample = set(items) if config.getoption("--every-case") else _sample(items)
         for item in items:
             if item.get_closest_marker("full") or (_case(item) and item not in sample):
                 item.add_marker(pytest.mark.skip(reason="runs in make test-full"))

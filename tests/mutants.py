@@ -95,7 +95,7 @@ def run(mutant: Mutant, copy: Path) -> int:
     path.write_text(before.replace(mutant.old, mutant.new), encoding="utf-8")
     import pytest
 
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", _IMPORTED]
+    options = ["-x", "-q", "--every-case", "-p", "no:cacheprovider", "-p", "no:xdist", "-W", _IMPORTED]
     return int(pytest.main([*options, *shlex.split(mutant.tests)]))
 
 
