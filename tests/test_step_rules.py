@@ -105,3 +105,27 @@ def test_the_least_probable_is_reset_first_and_no_more_than_the_share() -> None:
     policy = ds.T2M(threshold=0.5, max_ratio=0.5)
     pred = pred_of([8, 9, 7], [0.25] * 3, [0.25, 0.125, 0.375])
     assert after(policy, block_of([8, 9, 7]), pred) == [8, MASK, 7]
+
+
+def test_d3im_is_done_at_its_last_step_and_not_before() -> None:
+    policy, pred = ds.D3IM(steps=2), pred_of([5, 6, 7, 8], [0.9, 0.8, 0.7, 0.6])
+    first, last = (stepped(policy, block_of([MASK] * 4, step), pred)[1] for step in (0, 1))
+    assert (first.done.tolist(), last.done.tolist()) == ([False], [True])
+    assert last.tokens[0].tolist() == [5, 6, 7, 8]
+
+
+def test_d3im_that_revises_nothing_is_done_when_all_is_filled() -> None:
+    pred = pred_of([5, 6, 7, 8], [0.9, 0.8, 0.7, 0.6])
+    full, open_ = block_of([5, 6, 7, 8], 1), block_of([5, 6, 7, MASK], 1)
+    frozen = ds.D3IM(steps=4, t2t=False, t2m=False)
+    assert [stepped(frozen, block, pred)[1].done.item() for block in (full, open_)] == [True, False]
+    assert not stepped(ds.D3IM(steps=4), full, pred)[1].done.item()
+
+
+def test_d3im_may_draw_an_eos_at_its_last_step() -> None:
+    policy = ds.D3IM(steps=2, eos="logit_nonfinal")
+    for step, banned in ((0, True), (1, False)):
+        block = block_of([MASK] * 4, step)
+        asked = policy.asks(policy.init(block), block).no_eos
+        assert asked is not None
+        assert asked.tolist() == [banned]
