@@ -9,6 +9,7 @@ import torch
 
 import dlmsample as ds
 from dlmsample.policies.base import Policy
+from dlmsample.policies.fill import even_split
 from dlmsample.types import Block, Prediction, Update
 from tests.toys import EOS, MASK
 
@@ -129,3 +130,14 @@ def test_d3im_may_draw_an_eos_at_its_last_step() -> None:
         asked = policy.asks(policy.init(block), block).no_eos
         assert asked is not None
         assert asked.tolist() == [banned]
+
+
+def test_an_even_split_gives_what_is_left_over_to_the_first_steps() -> None:
+    counts = [even_split(torch.tensor([5]), torch.tensor([3]), torch.tensor([step])) for step in range(4)]
+    assert [[int(number) for number in pair] for pair in counts] == [[2, 2], [2, 4], [1, 5], [1, 5]]
+
+
+def test_where_nothing_is_edited_a_block_is_done_as_soon_as_it_is_full() -> None:
+    block, pred = block_of([5, 6, MASK]), pred_of([5, 6, 7], [0.9] * 3)
+    assert stepped(ds.T2T(edit_threshold=None), block, pred)[1].done.tolist() == [True]
+    assert stepped(ds.T2T(edit_threshold=0.5), block, pred)[1].done.tolist() == [False]
