@@ -399,6 +399,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("& (pred.token != block.tokens)", "& (pred.token != block.mask_id)"),
         ("(saw_full & ~edited)", "~edited"),
         ("(post >= max_post_steps)", "(post > max_post_steps)"),
+        ("    if not enabled:\n", "    if False:\n", "with a limit of 0 the other line says the same"),
     ],
     ("policies/t2m.py policies/detect.py", _policy("t2m")): [
         ("(pred.current_prob < ", "(pred.current_prob <= "),

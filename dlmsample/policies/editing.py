@@ -17,7 +17,9 @@ from dlmsample.policies.piece import STRICT, Piece
 from dlmsample.types import Block, EditInfo, Prediction, Update
 
 
-def settled(block: Block, tokens: Tensor, edited: Tensor, post: Tensor, max_post_steps: int) -> tuple[Tensor, Tensor]:
+def settled(
+    block: Block, tokens: Tensor, edited: Tensor, post: Tensor, max_post_steps: int, enabled: bool
+) -> tuple[Tensor, Tensor]:
     """The *done* rule of T2T and T2M (arXiv:2602.08676, 2604.18738).
 
     A block is done after a step whose forward saw no mask in it and in which no edit fired, so that the last
@@ -30,13 +32,16 @@ def settled(block: Block, tokens: Tensor, edited: Tensor, post: Tensor, max_post
         tokens: int64 ``[row, pos]``, its next tokens.
         edited: bool ``[row]``, an edit fired in this step.
         post: int64 ``[row]``, forwards before this one that saw the block free of masks.
-        max_post_steps: the limit on ``post``; 0 where nothing is edited.
+        max_post_steps: the limit on ``post``.
+        enabled: False when the policy's options switch editing off.
 
     Returns:
         done, bool ``[row]``; the new ``post``.
     """
     saw_full, full = _full(block, block.tokens), _full(block, tokens)
     post = post + saw_full.long()
+    if not enabled:
+        return full, post
     return full & ((saw_full & ~edited) | (post >= max_post_steps)), post
 
 
@@ -85,7 +90,7 @@ class Edit(Piece):
         state, (replace, remask, score) = self.step(state, block, pred, filled)
         tokens = apply(block, filled if replace is None else filled | replace, pred.token, remask)
         edited = ((tokens != block.tokens) & ~filled).any(-1)
-        done, post = settled(block, tokens, edited, post, post_steps)
+        done, post = settled(block, tokens, edited, post, post_steps, enabled=post_steps > 0)
         return state, post, Update(tokens, done, None if score is None else EditInfo(0, score))
 
     @abstractmethod
