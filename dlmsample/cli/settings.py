@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from dlmsample.cli import screen
 from dlmsample.models.recommended import RECOMMENDED, recommended
 from dlmsample.policies.registry import AUTO, FILES, changed_options, make_policy
 from dlmsample.support.registry import resolve, unknown
-from dlmsample.support.text import scalar
+from dlmsample.support.text import flat, scalar
 
 if TYPE_CHECKING:
     from dlmsample.cli.answers.asked import GenerateOptions
@@ -259,13 +259,4 @@ def spell(policy: Any) -> str:
     """
     fields = type(policy).model_fields
     given = {n: v for n, v in policy.model_dump().items() if fields[n].is_required() or v != fields[n].default}
-    return " ".join([policy.name, *(f"{name}={scalar(value)}" for name, value in _flat(given))])
-
-
-def _flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Options, those of a chain's pieces as ``fill.threshold``."""
-    for name, value in options.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield before + name, value
+    return " ".join([policy.name, *(f"{name}={scalar(value)}" for name, value in flat(given))])

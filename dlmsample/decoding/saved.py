@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import ValidationError
 
-from dlmsample.models.attention.approximate import Approximation
+from dlmsample.models.attention.approximate import APPROXIMATIONS
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.loading import load
 from dlmsample.models.recommended import RECOMMENDED, recommended
@@ -168,7 +168,7 @@ class Pretrained:
             D3IM(steps=48, t2t=True, t2m=True, eos='confidence')
         """
         others = {
-            "an approximate cache": self.cache in get_args(Approximation),
+            "an approximate cache": self.cache in APPROXIMATIONS,
             "next_block": self.next_block is not None,
             "grow": self.grow is not None,
         }

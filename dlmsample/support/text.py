@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 # Controls (all but newline and tab), marks that reorder or hide text, surrogates and what no document may hold.
@@ -50,6 +51,20 @@ def scalar(value: object) -> str:
         ('null', 'true', '0.5', 'all')
     """
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def flat(options: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested values under dotted names, such as the options of a chain's pieces.
+
+    Example:
+        >>> dict(flat({"edit": {"threshold": 0.3}, "stops": [1, 2]}))
+        {'edit.threshold': 0.3, 'stops': [1, 2]}
+    """
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def parse_json(text: str | bytes, once: bool = False) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from dlmsample.support.registry import unknown
-from dlmsample.support.text import one_line
+from dlmsample.support.text import flat, one_line
 
 #: Trackers by name, with what is said about using one without its server.
 TRACKERS = {
@@ -68,7 +68,7 @@ class Trackers:
             try:
                 self._open[name] = _start(name, folder, start)
                 if name != "tensorboard" or start == 0:  # which would make another folder for each start
-                    self._open[name].store_init_configuration(dict(_flat(config)))
+                    self._open[name].store_init_configuration(_plain(config))
             except Exception as error:  # each tracker has errors of its own
                 raise ValueError(
                     f"--report-to {name} cannot start: {one_line(error, 200)}; leave it out, or note that {name} "
@@ -114,10 +114,6 @@ def _start(name: str, folder: Path, start: int) -> Any:
     return tracker
 
 
-def _flat(config: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str | int | float | bool]]:
+def _plain(config: Mapping[str, Any]) -> dict[str, str | int | float | bool]:
     """Nested values under dotted names, as what every tracker takes."""
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value if isinstance(value, str | int | float | bool) else str(value)
+    return {name: value if isinstance(value, str | int | float | bool) else str(value) for name, value in flat(config)}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dlmsample.ablate.analysis.configs import Config
-from dlmsample.support.text import scalar
+from dlmsample.support.text import flat, scalar
 
 _SETTINGS = ("block_length", "temperature", "max_new_tokens")
 
@@ -15,22 +15,11 @@ _SETTINGS = ("block_length", "temperature", "max_new_tokens")
 def options_of(config: Config) -> dict[str, Any]:
     """Every option and setting of a configuration, those of pieces inside a chain as ``piece.option``.
 
-    Example:
-        >>> _flat({"edit": {"threshold": 0.3}, "stops": [1, 2]})
-        {'edit.threshold': 0.3, 'stops': '[1, 2]'}
+    A list is given as its text.
     """
     cell = config.cells[0]
-    return {**_flat(cell.options), **{name: getattr(cell, name) for name in _SETTINGS}}
-
-
-def _flat(options: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in options.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{name}.")
-        else:
-            found[before + name] = str(value) if isinstance(value, (list, tuple)) else value
-    return found
+    options = {name: str(value) if isinstance(value, (list, tuple)) else value for name, value in flat(cell.options)}
+    return {**options, **{name: getattr(cell, name) for name in _SETTINGS}}
 
 
 def swept(configs: Sequence[Config]) -> dict[str, dict[str, list[Any]]]:
