@@ -136,9 +136,10 @@ class RunningBatch:
         for running, flag, place in zip(rows, flags, places, strict=True):
             if running is None or running.slot is None:
                 continue
-            turn = running.turn + (flag == MOVED)
-            end = min(running.starts[running.turn] + self.slots.extent.width, running.length)
-            if place is not None:
+            if place is None:
+                turn = running.turn + (flag == MOVED)
+                end = min(running.starts[running.turn] + self.slots.extent.width, running.length)
+            else:
                 start, length = place
                 running.unused = len(running.request.canvas) - length
                 turn = running.starts.index(start) if flag == MOVED else running.turn
