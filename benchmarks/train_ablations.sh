@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Ablations of training on nano: train them, three at a time, and measure them (one GPU; resumable).
+# Ablations of training on nano: train them, two at a time on each GPU, and measure them (resumable).
 #
-#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/{ablations,seeds}/*.yaml and prism, joint, proseco
+#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/{ablations,seeds}/*.yaml and of $more below
 #   benchmarks/train_ablations.sh measure OUT              each beside the shipped member: OUT/ablations.json
 #   benchmarks/train_ablations.sh dry     OUT              both with the smallest numbers, on a CPU
 #
 # A run of an adapter takes 45 s to 2.5 min of an H100, a head's a little less, two minutes at most of them its operating point;
-# three at once fit into its memory. Runs lie in runs/ and go on from their last checkpoint when the stage is called again;
-# MINUTES (8) begins no further run after that time. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE
-# and BATCH say how they are measured. What has ended is packed into OUT/ablations.tar.gz.
+# two at once fit into its memory (each takes up to 35 GiB). Runs lie in runs/ and go on from their last checkpoint when the
+# stage is called again; MINUTES (8) begins no further run after that time. GPUS (0) names the GPUs, like "0 1", and AT_ONCE (2)
+# the runs on each. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE and BATCH say how they are measured.
+# What has ended is packed into OUT/ablations.tar.gz.
 set -euo pipefail
 stage=$1 out=$2
 shift 2
@@ -16,6 +17,7 @@ mkdir -p runs "$out"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 began=$SECONDS
+more="prism joint proseco copying masks"
 export TORCHINDUCTOR_COMPILE_THREADS=4 TOKENIZERS_PARALLELISM=false
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 
@@ -24,28 +26,41 @@ say() { echo "$(date -u +%T) $*"; }
 names() {
   local file
   for file in benchmarks/ablations/*.yaml benchmarks/seeds/*.yaml; do basename "$file" .yaml; done
-  printf '%s\n' prism joint proseco
+  printf '%s\n' $more
 }
 
 # Where the run of a name lies: what has a shipped recipe is called as that recipe.
-folder() { case $1 in prism | joint | proseco) echo "runs/nano_$1" ;; *) echo "runs/$1" ;; esac; }
+folder() { case " $more " in *" $1 "*) echo "runs/nano_$1" ;; *) echo "runs/$1" ;; esac; }
 
 recipe() {
+  case " $more " in *" $1 "*) echo "nano_$1"; return ;; esac
   case $1 in
-    prism | joint | proseco) echo "nano_$1" ;;
     *_seed*) echo "benchmarks/seeds/$1.yaml" ;;
     *) echo "benchmarks/ablations/$1.yaml" ;;
   esac
 }
 
 train_one() {
-  local run more=()
+  local run head=() settings=()
   run=$(folder "$1")
-  read -ra more <<< "${SETTINGS:-}"
-  case $1 in prism | joint | fca* | uniform*) read -ra head <<< "${HEAD_SETTINGS:-}" && more+=("${head[@]}") ;; esac
-  "$python" -m dlmsample.train --recipe "$(recipe "$1")" --out "$run" "${more[@]/#/--set=}" > "$run.log" 2>&1 ||
+  read -ra settings <<< "${SETTINGS:-}"
+  case $1 in prism | joint | fca* | uniform*) read -ra head <<< "${HEAD_SETTINGS:-}" && settings+=("${head[@]}") ;; esac
+  "$python" -m dlmsample.train --recipe "$(recipe "$1")" --out "$run" "${settings[@]/#/--set=}" > "$run.log" 2>&1 ||
     { say "$1 failed: $(tail -n 1 "$run.log")"; return 1; }
   say "$1 done"
+}
+
+# One of the runs at once of a GPU: it takes the next name that nobody has taken.
+slot() {
+  local name
+  export CUDA_VISIBLE_DEVICES=$1
+  shift
+  for name in "$@"; do
+    if [ -e "$(folder "$name")/final" ] || ! mkdir "$taken/$name" 2> /dev/null; then continue; fi
+    if [ $((SECONDS - began)) -ge $((${MINUTES:-8} * 60)) ]; then say "no time left for $name"; continue; fi
+    train_one "$name" || true
+    (flock 9 && pack) 9> "$taken/lock"
+  done
 }
 
 pack() {
@@ -58,21 +73,15 @@ pack() {
 }
 
 train() {
-  local name running=0
+  local gpu
   # shellcheck disable=SC2046
   [ $# -gt 0 ] || set -- $(names)
-  for name in "$@"; do
-    if [ -e "$(folder "$name")/final" ]; then continue; fi
-    if [ $((SECONDS - began)) -ge $((${MINUTES:-8} * 60)) ]; then say "no time left for $name and what follows"; break; fi
-    if [ "$running" -ge 3 ]; then
-      wait -n || true
-      running=$((running - 1))
-      pack
-    fi
-    train_one "$name" &
-    running=$((running + 1))
+  taken=$(mktemp -d)
+  for gpu in ${GPUS:-0}; do
+    for _ in $(seq "${AT_ONCE:-2}"); do slot "$gpu" "$@" & done
   done
-  wait || true
+  wait
+  rm -r "$taken"
   pack
 }
 

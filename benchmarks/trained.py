@@ -1,26 +1,30 @@
 """Ablations and seeds of training on nano: each variant under the sampler it is trained for, beside the shipped member.
 
-    benchmarks/train_ablations.sh train OUT      # benchmarks/ablations, benchmarks/seeds and three more
+    benchmarks/train_ablations.sh train OUT      # benchmarks/ablations, benchmarks/seeds and five more
     python -m benchmarks.trained --device cuda --batch-size 1000 --json benchmarks/results/ablations.json
 
-A variant's weights are taken from RUNS/NAME/final; one that is not there is left out. A comparison is a difference on
-the same problems: a paired bootstrap interval over problems, and McNemar's exact test, corrected after Holm for all of
-them. Each variant is one training run: its interval is about these weights. What another run of the same recipe gives,
-the seeds say (benchmarks/seeds).
+A variant's weights are taken from RUNS/NAME/final; one that is not there is left out. Cells that the JSON file has from
+an earlier run of the same kind are kept, unless their weights are measured again; ``--also`` adds those of other files,
+so that parts can be measured on several GPUs, and ``--merge`` measures nothing and only puts them together.
+
+A comparison is a difference on the same problems: a paired bootstrap interval over problems, and McNemar's exact test,
+corrected after Holm for all of them. Each variant is one training run: its interval is about these weights. What
+another run of the same recipe gives, the seeds say (benchmarks/seeds); they are cells without a comparison.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 import dlmsample as ds
-from benchmarks.family import write
 from benchmarks.quality import cell, device_name
 from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
 
@@ -71,14 +75,23 @@ def variants() -> Iterator[Variant]:
     yield Variant("nano_uniform", False, "final", (None, "fca"), DSC)  # RemeDi's errors
     yield Variant("nano_joint", True, "final/head", (None, "fca"), DSC)
     yield Variant("nano_proseco", True, None, ("mdm", None), CORRECTED)
+    for member, policies in (("scope", WHOLE), ("self_generated_t2t", EDITED)):  # is it copying, or correcting?
+        yield Variant("nano_copying", True, None, (member, None), policies)
+    for member in ("random_t2t", "self_generated_t2t"):  # are they the errors, or the higher mask ratios?
+        yield Variant("nano_masks", True, None, (member, None), EDITED)
+
+
+def is_seed(name: str) -> bool:
+    """Whether a variant is a member's recipe with another seed."""
+    return (SEEDS / f"{name}.yaml").exists()
 
 
 def comparisons(cells: Sequence[dict[str, Any]], problems: int) -> list[dict[str, Any]]:
-    """Each variant against its member under each policy."""
+    """Each variant but the seeds against its member under each policy."""
     named = {(c["checkpoint"], c["policy"]): c for c in cells}
     done, chances = [], []
     for variant in variants():
-        for policy in variant.policies:
+        for policy in () if is_seed(variant.name) else variant.policies:
             ours, shipped = named.get((variant.name, policy)), named.get((_label(variant.member), policy))
             if ours is None or shipped is None:
                 continue
@@ -101,6 +114,26 @@ def _label(member: tuple[str | None, str | None]) -> str:
     return (adapter or "base") + (f"+{head}" if head else "")
 
 
+def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> list[dict[str, Any]]:
+    """Cells of records made on the same machine from the same problems, but for the checkpoints measured again."""
+    found = dict[tuple[str, str], dict[str, Any]]()
+    for path in filter(Path.exists, paths):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        differs = [name for name, value in facts.items() if record.get(name) != value]
+        if differs:
+            print(f"{path} is not gone on from: another {', '.join(differs)}", flush=True)
+            continue
+        found |= {(c["checkpoint"], c["policy"]): c for c in record["cells"] if c["checkpoint"] not in again}
+    return list(found.values())
+
+
+def _write(
+    path: Path, command: str, facts: dict[str, Any], cells: list[dict[str, Any]], compared: list[dict[str, Any]]
+) -> None:
+    record = {"command": command, **facts, "dtype": "float32", "cells": cells, "comparisons": compared}
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
 def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="take variants from RUNS/NAME/final")
@@ -110,34 +143,46 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default=None)
     parser.add_argument("--only", action="append", default=[], help="one variant (repeatable)")
-    parser.add_argument("--json", type=Path, default=None, help="write the results here")
+    parser.add_argument("--json", type=Path, default=None, help="write the results here, beside those that it has")
+    parser.add_argument("--also", type=Path, action="append", default=[], help="a file with more cells (repeatable)")
+    parser.add_argument(
+        "--merge", action="store_true", help="measure nothing: put the files of --also and --json together"
+    )
     given = parser.parse_args(args)
+    command = "python -m benchmarks.trained " + " ".join(sys.argv[1:] if args is None else args)
+    files = [*([given.json] if given.json else []), *given.also]
+    if given.merge:
+        records = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
+        facts = {name: records[0][name] for name in ("split", "problems", "device", "torch")}
+        cells = earlier(files, facts, set())
+        _write(given.json, command, facts, cells, comparisons(cells, facts["problems"]))
+        return
 
     task = ds.tasks.load("wordproblems", split=given.split, limit=given.limit)
     examples = list(task)
-    cells: list[dict[str, Any]] = []
-    where, known = "CPU", set[tuple[str, str]]()
-    for variant in variants():
+    wanted = [v for v in variants() if not given.only or v.name in given.only]
+    for name in dict.fromkeys(variant.name for variant in wanted):
+        if not (given.runs / name / "final").exists():
+            print(f"no {given.runs / name / 'final'}: {name} is left out", flush=True)
+    wanted = [variant for variant in wanted if (given.runs / variant.name / "final").exists()]
+    where = device_name(ds.load("nano", device=given.device))
+    facts = {"split": given.split, "problems": len(examples), "device": where, "torch": torch.__version__}
+    cells = earlier(files, facts, {variant.name for variant in wanted})
+    known = {(c["checkpoint"], c["policy"]) for c in cells}
+    for variant in wanted:
         run = given.runs / variant.name
-        if given.only and variant.name not in given.only:
-            continue
-        if not (run / "final").exists():
-            print(f"no {run / 'final'}: {variant.name} is left out", flush=True)
-            continue
         head = None if variant.head is None else run / variant.head
         sides = (
             (variant.name, run / "final" if variant.adapter else None, head),
             (_label(variant.member), *variant.member),
         )
         for label, adapter, corrector in sides:
-            if all((label, policy) in known for policy in variant.policies):
+            left = [policy for policy in variant.policies if (label, policy) not in known]
+            if not left:
                 continue
             model = ds.load("nano", adapter, corrector, device=given.device, dtype="float32")
-            where = device_name(model)
             print(label, flush=True)
-            for text in variant.policies:
-                if (label, text) in known:
-                    continue
+            for text in left:
                 known.add((label, text))
                 found, correct = cell(model, task, examples, text, given.batch_size, given.max_new_tokens)
                 cells.append({"checkpoint": label, **found, "correct": np.packbits(correct).tobytes().hex()})
@@ -147,8 +192,7 @@ def main(args: Sequence[str] | None = None) -> None:
             "{variant} against {member}, {policy}: {points:+.1f} [{low:+.1f}, {high:+.1f}]".format(**line), flush=True
         )
     if given.json is not None:
-        command = "python -m benchmarks.trained " + " ".join(sys.argv[1:] if args is None else args)
-        write(given.json, command, given.split, len(examples), where, cells, compared)
+        _write(given.json, command, facts, cells, compared)
 
 
 if __name__ == "__main__":

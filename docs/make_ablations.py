@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.trained import ABLATIONS, SEEDS, Variant, variants  # noqa: E402  run as a file
+from benchmarks.trained import ABLATIONS, SEEDS, Variant, is_seed, variants  # noqa: E402  run as a file
 
 FIGURES = ROOT / "benchmarks" / "results" / "ablations.json"
 PAGE = ROOT / "docs" / "results" / "ablations.md"
@@ -41,7 +41,7 @@ def about(name: str) -> str:
 
 def page(record: dict[str, Any]) -> str:
     """The whole page."""
-    known = [variant for variant in variants() if not (SEEDS / f"{variant.name}.yaml").exists()]
+    known = [variant for variant in variants() if not is_seed(variant.name)]
     done = {row["variant"] for row in record["comparisons"]}
     parts = [HEAD, _how(record), "", *_compared(record, known), "", *_missing(known, done), *_seeds(record), ""]
     return "\n".join(parts)
@@ -67,9 +67,8 @@ def _compared(record: dict[str, Any], known: list[Variant]) -> Iterator[str]:
             chance = f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001"
             yield f"| `{row['variant']}` | `{row['member']}` | `{row['policy']}` | {forwards} | {points} | {chance} |"
     yield ""
-    yield from (
-        f"* `{v.name}`: {about(v.name)}" for v in known if v.name in {r["variant"] for r in record["comparisons"]}
-    )
+    measured = {row["variant"] for row in record["comparisons"]}
+    yield from (f"* `{name}`: {about(name)}" for name in dict.fromkeys(v.name for v in known) if name in measured)
 
 
 def _missing(known: list[Variant], done: set[str]) -> Iterator[str]:

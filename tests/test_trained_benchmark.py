@@ -50,6 +50,8 @@ def test_every_ablation_is_measured_under_its_own_sampler() -> None:
         "nano_uniform",
         "nano_joint",
         "nano_proseco",
+        "nano_copying",
+        "nano_masks",
     }
     for path in FILES + SEEDS:
         if path.stem.startswith("mdm"):  # a control of SCOPE
@@ -72,6 +74,34 @@ def test_comparisons_are_with_the_member_under_the_same_policy() -> None:
     assert (found["variant"], found["member"], found["policy"]) == ("scope_t0", "scope", one)
     assert found["low"] > 0
     assert found["points"] == pytest.approx(100 * (right[1].mean() - right[0].mean()), abs=0.06)
+
+
+def test_parts_are_put_together_and_a_new_measurement_replaces_an_old_one(tmp_path: Path) -> None:
+    facts = {"split": "test", "problems": 8, "device": "one", "torch": "2"}
+
+    def part(name: str, labels: str, **other: Any) -> Path:
+        cells = [
+            {"checkpoint": c, "policy": trained.WHOLE[0], "nfe": 1.0, "correct": f"{n:02x}"}
+            for n, c in enumerate(labels)
+        ]
+        (tmp_path / name).write_text(json.dumps({**facts, **other, "cells": cells}), encoding="utf-8")
+        return tmp_path / name
+
+    files = [part("one", "ab"), part("two", "bc"), part("other", "d", torch="3"), tmp_path / "none"]
+    found = trained.earlier(files, facts, {"c"})
+    assert [(cell["checkpoint"], cell["correct"]) for cell in found] == [("a", "00"), ("b", "00")]
+
+
+def test_files_are_merged_without_measuring(tmp_path: Path) -> None:
+    record = json.loads((ROOT / "benchmarks" / "results" / "ablations.json").read_text(encoding="utf-8"))
+    halves = [tmp_path / "one.json", tmp_path / "two.json"]
+    for start, path in enumerate(halves):
+        path.write_text(json.dumps({**record, "cells": record["cells"][start::2], "comparisons": []}), encoding="utf-8")
+    trained.main(["--merge", "--json", str(tmp_path / "all.json"), "--also", str(halves[0]), "--also", str(halves[1])])
+    merged = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert merged["torch"] == record["torch"]
+    assert merged["comparisons"] == record["comparisons"]
+    assert sorted(map(str, merged["cells"])) == sorted(map(str, record["cells"]))
 
 
 def test_the_page_is_what_was_measured() -> None:
