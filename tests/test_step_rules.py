@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 import dlmsample as ds
+from dlmsample.decoding.step import Settings, decide
+from dlmsample.models.attention.base import Features
 from dlmsample.policies.base import Policy
 from dlmsample.policies.fill import even_split
 from dlmsample.types import Block, Prediction, Update
-from tests.toys import EOS, MASK
+from tests.test_protocol import _Never
+from tests.toys import EOS, MASK, VOCAB, scripted_model
 
 
 def block_of(tokens: list[int], step: int = 0) -> Block:
@@ -141,3 +145,23 @@ def test_where_nothing_is_edited_a_block_is_done_as_soon_as_it_is_full() -> None
     block, pred = block_of([5, 6, MASK]), pred_of([5, 6, 7], [0.9] * 3)
     assert stepped(ds.T2T(edit_threshold=None), block, pred)[1].done.tolist() == [True]
     assert stepped(ds.T2T(edit_threshold=0.5), block, pred)[1].done.tolist() == [False]
+
+
+@pytest.mark.parametrize(("since", "forced"), [(0, True), (3, True), (4, False)])
+def test_the_bound_of_a_block_counts_from_the_step_at_which_it_was_lengthened(since: int, forced: bool) -> None:
+    """Of the step with index 5: the sixth since the block began, the third since step 3, the second since step 4."""
+    policy, block = _Never(), block_of([MASK, MASK], step=5)
+    settings = Settings(policy, MASK, torch.tensor([EOS]), 0.0, 1.0, None, cached=True)
+    logits = torch.zeros(1, 2, VOCAB).index_fill(2, torch.tensor(7), 1.0)
+    decided = decide(policy.init(block), block, Features(logits, None), settings, torch.tensor([True]), since=since)
+    assert decided.forced.tolist() == decided.done.tolist() == [forced]
+    assert decided.tokens.tolist() == [[7, 7] if forced else [MASK, MASK]]
+
+
+def test_an_eos_of_the_prompt_ends_no_answer() -> None:
+    """It stands in the same block as the answer's beginning, and the answer goes on into the next block."""
+    model = scripted_model(lambda ids, places: torch.zeros(*ids.shape, 16).index_fill(2, torch.tensor(7), 1.0))
+    model = replace(model, facts=replace(model.facts, block_alignment="absolute"))
+    out = ds.Sampler(model, ds.Unmask(tokens_per_step=4)).generate([[5, EOS, 6]], max_new_tokens=13)
+    assert out.tokens == [[7] * 13]
+    assert out.stats[0].finish_reason == "length"

@@ -95,6 +95,11 @@ def test_equals_the_loop_on_other_models(seed: int) -> None:
         same(toy(seed, 16, "absolute"), option, FILLS[(seed + 1) % 5])
 
 
+def test_an_eos_in_a_block_that_is_passed_over_ends_the_answer() -> None:
+    """Masks that were inserted have moved it out of the active block, into one that is full when its turn comes."""
+    same(toy(3, 16, block_length=2), OPTIONS[2], {"threshold": 0.4}, most=40)
+
+
 def test_everything_happens_somewhere() -> None:
     happened = Counter[str]()
     for seed in range(3):
