@@ -106,8 +106,8 @@ def _headless(model: Denoiser, policy: Policy) -> str:
     name = own[0] if own else "..."
     there = f" ({model.name} ships {' and '.join(own)})" if own else ", a folder or hub id"
     return (
-        f"{policy.name} reads a correction head and {model.name} has none attached: give one by --head "
-        f"{own[0] if own else 'NAME'}{there}, load(name, head={name!r}) or model.with_head(head); "
+        f"{policy.name} reads a correction head and {model.name} has none attached: give one{there} by "
+        f"load(name, head={name!r}) or model.with_head(head) (--head {own[0] if own else 'NAME'}); "
         'or set scorer="random" (--set scorer=random)'
     )
 

@@ -68,7 +68,7 @@ def policy_class(name: str) -> Any:
         )
     if name.endswith(FILES):
         raise ValueError(
-            f"unknown policy {name!r}: files are read by --policy and dlmsample.policy alone; name one here, with the "
+            f"unknown policy {name!r}: files are read by dlmsample.policy alone (--policy); name one here, with the "
             "options that stand in the file"
         )
     name = ALIASES.get(name, name)

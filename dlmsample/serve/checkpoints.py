@@ -69,6 +69,7 @@ class ServedModel:
                 "context": model.context,
                 "chat": bool(getattr(model.tokenizer, "chat_template", None)),
                 "policy": policy_told(self.default.policy),
+                "recommended": None if self.recommended is None else policy_told(self.recommended.policy),
             },
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -19,8 +20,14 @@ _LEAST = -9999.0  #: the logarithm of a probability that float32 rounds to 0
 
 
 def error_object(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """OpenAI's form of an error."""
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+    """OpenAI's form of an error, without the flags of the command line that messages name in brackets.
+
+    Example:
+        >>> error_object("raise max_new_tokens (--max-new-tokens), or not (see there)", "invalid")["error"]["message"]
+        'raise max_new_tokens, or not (see there)'
+    """
+    told = re.sub(r" \(--[a-z][^()]*\)", "", message)
+    return {"error": {"message": told, "type": kind, "param": None, "code": code}}
 
 
 class Reply:

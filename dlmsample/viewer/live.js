@@ -28,18 +28,36 @@
       say(visible(`${error.message}`));
       return;
     }
-    const option = (value, text) => make("option", "", { value, textContent: text });
     field("model").replaceChildren(...models.map((model) => option(model.id, visible(model.id))));
-    const names = policies.map((policy) => option(policy.policy, policy.policy));
-    field("policy0").replaceChildren(...names);
-    field("policy1").replaceChildren(option("", "none"), ...names.map((one) => one.cloneNode(true)));
-    explain();
+    offer();
     say("");
+  }
+
+  const option = (value, text) => make("option", "", { value, textContent: text });
+  const recommended = () => models.find((one) => one.id === field("model").value)?.dlmsample.recommended;
+
+  /** The policies that go with the chosen model: "auto" only where it recommends one. What was chosen stays. */
+  function offer() {
+    const names = [...(recommended() ? ["auto"] : []), ...policies.map((one) => one.policy)];
+    for (const [at, before] of [[0, []], [1, [option("", "none")]]]) {
+      const chosen = field(`policy${at}`).value;
+      field(`policy${at}`).replaceChildren(...before, ...names.map((name) => option(name, name)));
+      if (names.includes(chosen)) field(`policy${at}`).value = chosen;
+      else if (at === 0) field("policy0").value = policies[0].policy;
+    }
+    explain();
+  }
+
+  /** What a choice stands for: its rule, and its options; of "auto" those that the model recommends. */
+  function known(name) {
+    const own = name === "auto" ? recommended() : null;
+    const policy = policies.find((one) => one.policy === (own?.policy ?? name));
+    return own && policy ? { ...policy, options: own.options, summary: `${own.policy}: ${policy.summary}` } : policy;
   }
 
   function explain() {
     for (const at of [0, 1]) {
-      const policy = policies.find((one) => one.policy === field(`policy${at}`).value);
+      const policy = known(field(`policy${at}`).value);
       const options = Object.entries(policy?.options ?? {}).map(([name, value]) => `${name}=${value}`);
       field(`known${at}`).textContent = policy ? `${policy.summary} (${policy.paper}). ${options.join(" ")}` : "";
     }
@@ -147,6 +165,7 @@
   field("key")?.addEventListener("change", fill);
   field("go").addEventListener("click", start);
   field("stop").addEventListener("click", () => running?.abort());
+  field("model").addEventListener("change", offer);
   for (const at of [0, 1]) field(`policy${at}`).addEventListener("change", explain);
   field("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) start();

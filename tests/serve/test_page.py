@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import dlmsample as ds
+from dlmsample.serve.app import ServerState
+from dlmsample.serve.checkpoints import ServedModel, ServedPolicy
+from dlmsample.serve.limits import ServerLimits
 from tests.browser import Browser
 from tests.pages import check_harmless
 from tests.serve.conftest import Running, serving, state_of, until
@@ -68,6 +71,27 @@ def test_two_policies_live(browser: Browser, running: Running, nano: ds.Denoiser
     assert all("nfe" in line for line in figures)
 
 
+def test_what_a_model_recommends_can_be_chosen(browser: Browser, nano: ds.Denoiser, scope: ds.Denoiser) -> None:
+    own = ServedPolicy(ds.D3IM(steps=12))
+    models = {"nano": ServedModel("nano", nano, ServedPolicy(ds.Unmask()))}
+    models["nano+scope"] = ServedModel("nano+scope", scope, ServedPolicy(ds.Unmask()), own)
+    with serving(ServerState(models, ServerLimits())) as running:
+        show(browser, running)
+        names = "[...document.getElementById('policy0').options].map(e => e.value)"
+        assert "auto" not in browser.run(names)
+        put(browser, policy0="t2m", model="nano+scope")
+        assert browser.run(names)[0] == "auto"
+        assert browser.run("document.getElementById('policy0').value") == "t2m"
+        put(browser, prompt=QUESTION, policy0="auto", tokens=32)
+        explained = browser.run("document.getElementById('known0').textContent")
+        assert explained.startswith("d3im: ")
+        assert "steps=12" in explained
+        decode(browser)
+        assert texts(browser) == ds.Sampler(scope, own.policy).generate([QUESTION], 32).texts
+        put(browser, model="nano")
+        assert browser.run("document.getElementById('policy0').value") != "auto"
+
+
 def test_mistakes_are_told(browser: Browser, running: Running) -> None:
     show(browser, running)
     put(browser, options0="tokens_per_stop=4")
@@ -76,6 +100,10 @@ def test_mistakes_are_told(browser: Browser, running: Running) -> None:
     put(browser, options0="nonsense")
     browser.run("document.getElementById('go').click(); 0")
     until(lambda: "name=value, not nonsense" in said(browser))
+    put(browser, options0="", policy0="dsc")
+    browser.run("document.getElementById('go').click(); 0")
+    until(lambda: "reads a correction head" in said(browser))
+    assert "--" not in said(browser)
 
 
 def test_stopping_frees_the_place(browser: Browser, running: Running) -> None:
