@@ -31,7 +31,7 @@ LABELS = {
     "dsc": "DSC with fca",
 }
 """Series that are drawn; the others stand in the tables."""
-_WIDE, _HIGH, _GAP, _LEFT, _TOP = 340.0, 210.0, 70.0, 56.0, 96.0
+WIDE, HIGH, GAP, LEFT, TOP = 340.0, 210.0, 70.0, 56.0, 96.0
 
 Cells = list[dict[str, Any]]
 
@@ -81,16 +81,16 @@ def panel(root: Element, x: float, y: float, title: str, axis: str, key: str, dr
     low, high = min(values) - 0.05, max(values) + 0.05
 
     def place(cell: dict[str, Any]) -> tuple[float, float]:
-        return x + _WIDE * (log10(max(cell[key], 1e-3)) - low) / (high - low), y + _HIGH * (1 - cell["accuracy"])
+        return x + WIDE * (log10(max(cell[key], 1e-3)) - low) / (high - low), y + HIGH * (1 - cell["accuracy"])
 
     words(root, x, y - 10, title, kind="ink head")
     for share in (0, 0.25, 0.5, 0.75, 1):
-        line(root, x, y + _HIGH * (1 - share), x + _WIDE, y + _HIGH * (1 - share), "grid")
-        words(root, x - 6, y + _HIGH * (1 - share) + 4, f"{100 * share:.0f} %", anchor="end", kind="faint")
+        line(root, x, y + HIGH * (1 - share), x + WIDE, y + HIGH * (1 - share), "grid")
+        words(root, x - 6, y + HIGH * (1 - share) + 4, f"{100 * share:.0f} %", anchor="end", kind="faint")
     for value in ratios(10**low, 10**high):
-        at = x + _WIDE * (log10(value) - low) / (high - low)
-        words(root, at, y + _HIGH + 18, f"{value:,g}", anchor="middle", kind="faint")
-    words(root, x + _WIDE / 2, y + _HIGH + 36, axis, anchor="middle", kind="faint")
+        at = x + WIDE * (log10(value) - low) / (high - low)
+        words(root, at, y + HIGH + 18, f"{value:,g}", anchor="middle", kind="faint")
+    words(root, x + WIDE / 2, y + HIGH + 36, axis, anchor="middle", kind="faint")
     for one in drawn:
         points = [place(cell) for cell in one.cells]
         SubElement(root, "path", {"d": path(points), "class": f"c{one.look}"})
@@ -104,16 +104,16 @@ def draw(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
     rows += [(f"tokens/s, {cpu['device']}", "tokens_per_wall_s", cpu)] if cpu else []
     root = picture(
         "parallel",
-        2 * (_LEFT + _WIDE) + 40,
-        _TOP + len(rows) * (_HIGH + _GAP),
+        2 * (LEFT + WIDE) + 40,
+        TOP + len(rows) * (HIGH + GAP),
         "Accuracy over tokens a forward and tokens a second",
         f"{gpu['problems']} problems, batch {gpu['batch_size']}, every policy over the option that makes it faster",
     )
     SubElement(root, "style").text = style()
     for at, (axis, key, record) in enumerate(rows):
-        y = _TOP + at * (_HIGH + _GAP)
+        y = TOP + at * (HIGH + GAP)
         for column, (title, drawn) in enumerate(zip(("nano", "nano and its adapter"), lines_of(record), strict=True)):
-            x = _LEFT + column * (_WIDE + _LEFT)
+            x = LEFT + column * (WIDE + LEFT)
             if not drawn:
                 continue
             panel(root, x, y, title, axis, key, drawn)
