@@ -1,4 +1,4 @@
-"""The picture of docs/explanation/matched-training.md, docs/assets/matched.svg, made from what benchmarks/family.py measured.
+"""docs/assets/matched.svg, a picture of docs/explanation/matched-training.md: what benchmarks/family.py measured.
 
 python docs/make_matched.py
 """
