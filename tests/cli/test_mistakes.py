@@ -64,7 +64,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "model": ((*G, "--model", "nan"), b"", "did you mean 'nano'"),
     "model path": ((*G, "--model", "./nowhere"), b"", "there is no folder './nowhere': check the path, or give nano"),
     "model file": ((*G, "--model", "./pyproject.toml"), b"", "is a file: give the folder"),
-    "no head": ((*G, "--policy", "dsc"), b"", "--head fca (nano ships fca and uniform)"),
+    "no head": ((*G, "--policy", "dsc"), b"", "load(name, head='fca') or model.with_head(head) (--head fca)"),
     "words after options": (("examples", "problems.txt"), b"", "it takes options alone; see dlmsample examples --help"),
     "no task": (("tasks", "gsm8"), b"", "did you mean 'gsm8k'"),
     "no task file": (("tasks", "nofile.jsonl"), b"", "there is no file 'nofile.jsonl': check the path"),
