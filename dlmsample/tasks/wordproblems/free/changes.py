@@ -92,8 +92,8 @@ My {kin} gave me {x o} and my {kin2} gave me {y}. I lost {z}. [How many do I hav
 {x o}, minus {y}, plus {z}. How many {o}?
 If {N} has~have {x o}, loses~lose {y} and finds~find {z}, how many {o} does~do {s} have?
 First {N} had {x o}. After losing {y} {s} bought {z} [more|new ones]. <end>
-lost {y} of my {x} {o} but then got {z} [back|new ones]. how many do I have now?
-{N} {have} {x o} {spot}. {F} took {y}, then brought {z} back. <end>
+lost {y} of my {x} {o} but then got {z} [more|new ones]. how many do I have now?
+{N} {have} {x o} {spot}. {F} took {y}, then {G} brought {z} new ones. <end>
 The {shop} had {x o}. It sold {y} and [got|ordered|received] {z} more. How many {o} does the {shop} have now?
 {N} traded {y} of {p} {x} {o} for {z} [new|other|bigger] {o}. How many {o} does~do {s} have now?
 @ x=9..200 y=2..x/2 z=2..x/3 | Left/Then/First/After that: a = x - y; Left/Now/In the end/Then: a - z | x - y - z | \

@@ -55,11 +55,11 @@ How many of {x} {o} are left after {k} {friends} take {z} each?
 {x o}, {k} {friends} get {z} each, how many are left over?
 @ x=5..90 y=2..x-1 z=2..30 | Left/First/After that: a = x - y; Now/In the end/So: a + z | x - y + z | thing food | \
 story
-{N} has~have {x o}. {s} gives~give {F} {y} and gets~get {z} back. <end>
+{N} has~have {x o}. {s} gives~give {F} {y} and gets~get {z} others for them. <end>
 {N} has~have {x o}. {s} swaps~swap {y} of them with {F} for {z} others. <end>
 {N} had {x o}, gave {y} to {F} and got {z} from {G}. <end>
 {N} had {x o}. {F} took {y}, but {G} gave {h} {z}. <end>
-{F} took {y} of {N's} {x} {o} and [later |]brought {z} back. <end>
+{F} took {y} of {N's} {x} {o} and [later |]gave {h} {z} new ones. <end>
 {N} lost {y} of {p} {x} {o} in a game and won {z} in the next one. <end>
 @ v=2..60 y=v*2 x=2..90 | Half/From the other/That is: a = y / 2; Now/In all/So: x + a | x + y / 2
 {N} has~have {x o} and {F} has {y}. {F} gives {h} half of {Fp} {o}. How many does~do {N} have now?
