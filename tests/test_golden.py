@@ -161,6 +161,7 @@ TEXTS: dict[str, list[str]] = {
     "sudoku": ["3142243142131324", "<answer>\n3 1 4 2\n2 4 3 1\n4 2 1 3\n1 3 2 4\n</answer>", "4" * 16, "31422431"],
     "triviaqa": ["The answer is Mark Twain.", "A: mark  twain", "\\boxed{Twain, Mark}", "the author Mark Twain", "Sam"],
     "wordproblems": CHAINS,
+    "wordproblems.free": CHAINS,
     "wordproblems.plain": CHAINS,
     "wordproblems.short": CHAINS,
 }

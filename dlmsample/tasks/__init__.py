@@ -25,6 +25,7 @@ TASKS = Registry(
         "sudoku": "dlmsample.tasks.sudoku:Sudoku",
         "triviaqa": "dlmsample.tasks.triviaqa:TriviaQA",
         "wordproblems": "dlmsample.tasks.wordproblems.task:WordProblems",
+        "wordproblems.free": "dlmsample.tasks.wordproblems.free.task:FreeProblems",
         "wordproblems.plain": "dlmsample.tasks.wordproblems.plain:PlainProblems",
         "wordproblems.short": "dlmsample.tasks.wordproblems.short.task:ShortProblems",
     },
