@@ -5,11 +5,11 @@
 #   benchmarks/train_ablations.sh measure OUT              each beside the shipped member: OUT/ablations.json
 #   benchmarks/train_ablations.sh dry     OUT              both with the smallest numbers, on a CPU
 #
-# A run of an adapter takes 45 s to 2.5 min of an H100, a head's a little less, two minutes at most of them its operating point;
-# two at once fit into its memory (each takes up to 35 GiB). Runs lie in runs/ and go on from their last checkpoint when the
-# stage is called again; MINUTES (8) begins no further run after that time. GPUS (0) names the GPUs, like "0 1", and AT_ONCE (2)
-# the runs on each. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE and BATCH say how they are measured.
-# What has ended is packed into OUT/ablations.tar.gz.
+# With two at once on an H100 a run takes 2 to 3 minutes, of joint training and ProSeCo 6 to 8; up to two of them are a
+# head's operating point. Two at once fit into its memory (each takes up to 35 GiB). Runs lie in runs/ and go on from their
+# last checkpoint when the stage is called again; MINUTES (8) begins no further run after that time. GPUS (0) names the GPUs,
+# like "0 1", and AT_ONCE (2) the runs on each. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE and BATCH
+# say how they are measured. What has ended is packed into OUT/ablations.tar.gz.
 set -euo pipefail
 stage=$1 out=$2
 shift 2
