@@ -13,7 +13,7 @@ from dlmsample.tasks import load
 from dlmsample.tasks.wordproblems import free, short
 from dlmsample.tasks.wordproblems.free import lexicon, manner
 from dlmsample.tasks.wordproblems.free import task as module
-from dlmsample.tasks.wordproblems.free.frames import Group, Told, evaluate, tell
+from dlmsample.tasks.wordproblems.free.frames import FilledFrame, Group, evaluate, tell
 from dlmsample.tasks.wordproblems.short.draw import Draw
 from dlmsample.tasks.wordproblems.short.work import UnfitError
 from dlmsample.tasks.wordproblems.task import stream
@@ -26,7 +26,7 @@ EQUATION = re.compile(r"^(\d+) ([-+*/]) (\d+) = (\d+)$")
 IMPLIED = {"q", "r"}  #: numbers that a question leaves to be found: how many times it goes, what is left over
 
 
-def told(group: Group, frame: str, seed: int) -> Told:
+def told(group: Group, frame: str, seed: int) -> FilledFrame:
     """The frame filled with numbers that make a question."""
     random = stream(f"frame/{seed}")
     while True:
@@ -37,7 +37,7 @@ def told(group: Group, frame: str, seed: int) -> Told:
 
 
 @cache
-def filled() -> list[tuple[str, Told]]:
+def filled() -> list[tuple[str, FilledFrame]]:
     """Every frame, three times."""
     return [(frame, told(group, frame, 7 * n + k)) for n, (group, frame) in enumerate(FRAMES) for k in range(3)]
 
@@ -99,7 +99,7 @@ def test_every_frame_makes_a_clean_text() -> None:
 def test_every_group_and_nearly_every_frame_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = Counter[tuple[int, str]]()
 
-    def noted(d: Draw, group: Group, frame: str) -> Told:
+    def noted(d: Draw, group: Group, frame: str) -> FilledFrame:
         question = tell(d, group, frame)
         seen[id(group), frame] += 1
         return question

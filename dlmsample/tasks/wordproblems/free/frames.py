@@ -48,7 +48,7 @@ class Group(NamedTuple):
     story: bool
 
 
-class Told(NamedTuple):
+class FilledFrame(NamedTuple):
     """A question, its steps, its numbers, and the group that it is of."""
 
     text: str
@@ -105,7 +105,7 @@ def evaluate(expression: str, values: dict[str, int]) -> int:
     return result
 
 
-def tell(d: Draw, chosen: Group, frame: str) -> Told:
+def tell(d: Draw, chosen: Group, frame: str) -> FilledFrame:
     """A frame of a group, filled; raises UnfitError where the drawn numbers make none."""
     values = dict[str, int]()
     for name, low, high in chosen.numbers:
@@ -115,7 +115,7 @@ def tell(d: Draw, chosen: Group, frame: str) -> Told:
     work, known = Work(), dict(values)
     for phrases, name, a, sign, b in chosen.steps:
         known[name] = work.do(d.say(phrases), evaluate(a, known), sign, evaluate(b, known))
-    return Told(Filler(d, values, chosen.nouns.split()).fill(frame), work, values, chosen)
+    return FilledFrame(Filler(d, values, chosen.nouns.split()).fill(frame), work, values, chosen)
 
 
 class Filler:

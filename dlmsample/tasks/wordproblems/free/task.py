@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.wordproblems.free import changes, compare, groups, measures, money, sums, transfers
-from dlmsample.tasks.wordproblems.free.frames import Group, Told, tell
+from dlmsample.tasks.wordproblems.free.frames import FilledFrame, Group, tell
 from dlmsample.tasks.wordproblems.free.manner import casual, needless
 from dlmsample.tasks.wordproblems.short.draw import Draw
 from dlmsample.tasks.wordproblems.short.task import split_of_text
@@ -31,7 +31,7 @@ _FRAMES = {
 _DRAWN = tuple(name for name, (weight, _) in FAMILIES.items() for _ in range(weight))
 
 
-def ask(d: Draw) -> Told:
+def ask(d: Draw) -> FilledFrame:
     """One question of any frame; raises UnfitError where its numbers make none."""
     chosen, frame = d.pick(_FRAMES[d.pick(_DRAWN)])
     told = tell(d, chosen, frame)
