@@ -149,23 +149,15 @@ def main() -> None:
         print("{claim}: {points:+.1f} [{low:+.1f}, {high:+.1f}], {verdict}".format(**line), flush=True)
     if args.json:
         command = "python -m benchmarks.family " + " ".join(sys.argv[1:])
-        write(args.json, command, args.split, len(examples), where, cells, compared)
+        facts = {"split": args.split, "problems": len(examples), "device": where, "torch": torch.__version__}
+        write(args.json, command, facts, cells, compared)
 
 
 def write(
-    path: Path,
-    command: str,
-    split: str,
-    problems: int,
-    device: str,
-    cells: list[dict[str, Any]],
-    compared: list[dict[str, Any]],
+    path: Path, command: str, facts: dict[str, Any], cells: list[dict[str, Any]], compared: list[dict[str, Any]]
 ) -> None:
-    """The record of a measurement: what was run on what, its cells and their comparisons."""
-    record = {
-        **{"command": command, "split": split, "problems": problems, "device": device},
-        **{"torch": torch.__version__, "dtype": "float32", "cells": cells, "comparisons": compared},
-    }
+    """The record of a measurement: the facts of what was run on what, its cells and their comparisons."""
+    record = {"command": command, **facts, "dtype": "float32", "cells": cells, "comparisons": compared}
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

@@ -77,13 +77,18 @@ SMALL |= {"n_heads": 4, "n_kv_heads": 4, "num_attention_heads": 4, "head_dim": 3
 SMALL |= {"num_key_value_heads": 4}
 
 
+def write_config(folder: Path, name: str, small: bool) -> None:
+    """The published config of a shape, as a checkpoint's folder has it."""
+    config = SHAPES[name] if not small else {key: SMALL.get(key, value) for key, value in SHAPES[name].items()}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
 def build(name: str, device: str, dtype: torch.dtype, small: bool) -> ds.Denoiser:
     """A stock body of that shape with random weights, made where it runs."""
     import transformers
 
-    config = SHAPES[name] if not small else {key: SMALL.get(key, value) for key, value in SHAPES[name].items()}
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        write_config(Path(folder), name, small)
         opened = open_config(folder, eos_ids=[])
     torch.manual_seed(0)
     kind: Any = transformers.AutoModelForCausalLM

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 import dlmsample as ds
+from benchmarks.family import write
 from benchmarks.quality import cell, device_name
 from dlmsample.ablate.analysis.stats import holm, paired_bootstrap, sign_flip_test
 
@@ -127,13 +128,6 @@ def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> li
     return list(found.values())
 
 
-def _write(
-    path: Path, command: str, facts: dict[str, Any], cells: list[dict[str, Any]], compared: list[dict[str, Any]]
-) -> None:
-    record = {"command": command, **facts, "dtype": "float32", "cells": cells, "comparisons": compared}
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-
-
 def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="take variants from RUNS/NAME/final")
@@ -155,7 +149,7 @@ def main(args: Sequence[str] | None = None) -> None:
         records = [json.loads(path.read_text(encoding="utf-8")) for path in files if path.exists()]
         facts = {name: records[0][name] for name in ("split", "problems", "device", "torch")}
         cells = earlier(files, facts, set())
-        _write(given.json, command, facts, cells, comparisons(cells, facts["problems"]))
+        write(given.json, command, facts, cells, comparisons(cells, facts["problems"]))
         return
 
     task = ds.tasks.load("wordproblems", split=given.split, limit=given.limit)
@@ -192,7 +186,7 @@ def main(args: Sequence[str] | None = None) -> None:
             "{variant} against {member}, {policy}: {points:+.1f} [{low:+.1f}, {high:+.1f}]".format(**line), flush=True
         )
     if given.json is not None:
-        _write(given.json, command, facts, cells, compared)
+        write(given.json, command, facts, cells, compared)
 
 
 if __name__ == "__main__":

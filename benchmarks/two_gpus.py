@@ -51,8 +51,7 @@ def write_shape(folder: Path, small: bool, dtype: torch.dtype, device: str) -> N
     """A checkpoint of ``SHAPE`` with random weights."""
     built = shapes.build(SHAPE, device, dtype, small)
     built.module.save_pretrained(folder)
-    config = shapes.SHAPES[SHAPE] if not small else {k: shapes.SMALL.get(k, v) for k, v in shapes.SHAPES[SHAPE].items()}
-    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    shapes.write_config(folder, SHAPE, small)
 
 
 def both(name: str, places: Sequence[str], **options: Any) -> Iterator[tuple[str, ds.Denoiser]]:

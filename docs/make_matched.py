@@ -14,8 +14,8 @@ from xml.etree.ElementTree import SubElement
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dlmsample.ablate.report.svg import mark, markup, picture, words  # noqa: E402  run as a file
-from docs.make_parallel import GAP, HIGH, LEFT, WIDE, Line, panel, style  # noqa: E402
+from dlmsample.ablate.report.svg import markup, picture  # noqa: E402  run as a file
+from docs.make_parallel import GAP, HIGH, LEFT, WIDE, Line, legend, panel, style  # noqa: E402
 
 FIGURES = ROOT / "benchmarks" / "results" / "nano_family.json"
 PICTURE = ROOT / "docs" / "assets" / "matched.svg"
@@ -55,20 +55,15 @@ def draw(record: dict[str, Any]) -> str:
         "matched", 2 * across + 40, _TOP + 2 * (HIGH + GAP + 24), "Accuracy over forwards, by training", about
     )
     SubElement(root, "style").text = style()
-    _legend(root, LEFT, 16, ADAPTERS)
     for at, (title, chosen) in enumerate(PANELS.items()):
+        drawn = lines_of(record, *chosen)
+        if at == 0:  # three of the panels have the same lines
+            legend(root, LEFT, 16, drawn, columns=3, step=190)
         x, y = LEFT + at % 2 * across, _TOP + at // 2 * (HIGH + GAP + 24)
-        panel(root, x, y, title, "forwards an answer", "nfe", lines_of(record, *chosen))
+        panel(root, x, y, title, "forwards an answer", "nfe", drawn)
         if chosen[2] is HEADS:
-            _legend(root, x + 130, y + HIGH - 60, HEADS, columns=1)
+            legend(root, x + 130, y + HIGH - 60, drawn, columns=1, step=0)
     return markup(root)
-
-
-def _legend(root: Any, x: float, y: float, labels: dict[str, str], columns: int = 3) -> None:
-    for i, (name, label) in enumerate(labels.items()):
-        left, high = x + (i % columns) * 190, y + (i // columns) * 18
-        mark(root, left, high - 4, i, i, name != "base", radius=5)
-        words(root, left + 12, high, label)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,14 @@ def panel(root: Element, x: float, y: float, title: str, axis: str, key: str, dr
             mark(root, *at, one.look, one.look, one.solid, radius=4.5)
 
 
+def legend(root: Element, x: float, y: float, drawn: Sequence[Line], columns: int, step: float) -> None:
+    """The lines' marks and labels, row by row."""
+    for i, one in enumerate(drawn):
+        left, high = x + (i % columns) * step, y + (i // columns) * 18
+        mark(root, left, high - 4, one.look, one.look, one.solid, radius=5)
+        words(root, left + 12, high, one.label)
+
+
 def draw(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
     """Accuracy over tokens a forward, then over tokens a second; follows light and dark."""
     rows = [("tokens a forward", "tokens_per_forward", gpu), (f"tokens/s, {gpu['device']}", "tokens_per_wall_s", gpu)]
@@ -117,10 +125,8 @@ def draw(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
             if not drawn:
                 continue
             panel(root, x, y, title, axis, key, drawn)
-            for i, one in enumerate(drawn if at == 0 else ()):
-                left, high = x + (i % 2) * 170, 14 + (i // 2) * 18
-                mark(root, left, high - 4, one.look, one.look, one.solid, radius=5)
-                words(root, left + 12, high, one.label)
+            if at == 0:
+                legend(root, x, 14, drawn, columns=2, step=170)
     return markup(root)
 
 

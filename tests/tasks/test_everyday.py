@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from dlmsample.tasks.wordproblems import everyday, plan_key, split_of
+from dlmsample.tasks.wordproblems import plan_key, split_of, wording
 from dlmsample.tasks.wordproblems import problem as long_problem
 from dlmsample.tasks.wordproblems.everyday import OTHER, problem
 from tests.tasks.test_wordproblems import OPERATIONS, equations, steps
@@ -44,9 +44,11 @@ def test_other_text_is_as_varied_as_what_people_type() -> None:
 
 def test_its_problems_keep_out_of_the_other_splits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans, written out plainly, hash to train, and none is a plan of a held-out problem."""
-    monkeypatch.setattr(everyday, "explain", lambda phrase, equation, vary: f"{equation}.")
+    with monkeypatch.context() as plainly:
+        plainly.setattr(wording, "explain", lambda phrase, equation, vary: f"{equation}.")
+        examples = [problem("train", i) for i in range(COUNT)]
     drawn = set()
-    for example in (problem("train", i) for i in range(COUNT)):
+    for example in examples:
         if example.reference != OTHER:
             chain = tuple(example.reference.partition("\n")[0].removesuffix(".").split(". "))
             assert split_of(chain) == "train"

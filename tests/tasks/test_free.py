@@ -15,6 +15,7 @@ from dlmsample.tasks.wordproblems.free import lexicon, manner
 from dlmsample.tasks.wordproblems.free import task as module
 from dlmsample.tasks.wordproblems.free.frames import FilledFrame, Group, evaluate, tell
 from dlmsample.tasks.wordproblems.short.draw import Draw
+from dlmsample.tasks.wordproblems.short.words import spell
 from dlmsample.tasks.wordproblems.short.work import UnfitError
 from dlmsample.tasks.wordproblems.task import stream
 from dlmsample.train.config import load as recipe
@@ -149,7 +150,7 @@ def test_a_tokenizer_gives_the_same_text_back() -> None:
 
 
 def test_numbers_in_words() -> None:
-    shown = [lexicon.spell(value) for value in range(1000)]
+    shown = [spell(value) for value in range(1000)]
     assert len(set(shown)) == 1000
     assert shown[115] == "one hundred fifteen"
     assert evaluate("x/2-1", {"x": 9}) == 3

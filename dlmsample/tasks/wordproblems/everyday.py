@@ -12,7 +12,7 @@ from dlmsample.tasks.base import Example
 from dlmsample.tasks.wordproblems import words
 from dlmsample.tasks.wordproblems.story import split_of
 from dlmsample.tasks.wordproblems.task import stream
-from dlmsample.tasks.wordproblems.wording import explain
+from dlmsample.tasks.wordproblems.wording import worked
 
 OTHER = "I can only solve word problems with whole numbers."
 """The answer to whatever is none."""
@@ -93,9 +93,7 @@ def problem(split: str, index: int, seed: int = 0) -> Example:
         prompt, steps = _tiny(random) if kind < _TINY else _bare(random)
         if split_of(tuple(equation for _, equation in steps)) == split:
             break
-    answer = steps[-1][1].rpartition(" ")[-1]
-    chain = " ".join([explain(phrase, equation, vary) for phrase, equation in steps])
-    return Example(prompt, answer, f"{chain}\n#### {answer}", {"steps": len(steps)})
+    return worked(prompt, steps, vary)
 
 
 def _pick(random: Callable[[], float], options: Sequence[str]) -> str:

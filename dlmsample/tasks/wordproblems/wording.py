@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from dlmsample.tasks.base import Example
 from dlmsample.tasks.wordproblems import forms, words
 from dlmsample.tasks.wordproblems.story import Story, StoryEvent
 
@@ -57,6 +58,18 @@ def explain(phrase: str, equation: str, vary: Callable[[], float]) -> str:
     a, operation, b, _, r = equation.split(" ")
     options = forms.STEPS[operation]
     return options[int(vary() * len(options))].format(k=phrase, a=a, b=b, r=r)
+
+
+def worked(prompt: str, steps: Sequence[tuple[str, str]], vary: Callable[[], float]) -> Example:
+    """A question with its steps, ``(phrase, equation)``, as the gold chain; the answer is the last result.
+
+    Example:
+        >>> worked("2 + 3?", [("So", "2 + 3 = 5")], lambda: 0.0).reference
+        'So: 2 + 3 = 5.\\n#### 5'
+    """
+    answer = steps[-1][1].rpartition(" ")[-1]
+    chain = " ".join([explain(phrase, equation, vary) for phrase, equation in steps])
+    return Example(prompt, answer, f"{chain}\n#### {answer}", {"steps": len(steps)})
 
 
 def render(plan: Story, random: Callable[[], float], vary: Callable[[], float]) -> tuple[str, str]:

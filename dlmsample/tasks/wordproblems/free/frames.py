@@ -16,6 +16,8 @@ person. Its slots:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from operator import add, mul, sub
 from typing import NamedTuple
 
 from dlmsample.tasks.wordproblems.free import lexicon
@@ -30,6 +32,7 @@ _TERM = re.compile(r"[a-z]+|\d+|[-+*/]")
 _ARTICLE = re.compile(r"\b([Aa]) (?=(?!one\b|uni|use|eur|ukulele)[aeiou]|hour|8|11\b|18\b)")
 _SENTENCE = re.compile(r"(^|[.?!:] )([a-z])")
 _GAP = re.compile(r" +(?=[,.?!;:])")
+_SIGNS: dict[str, Callable[[int, int], int]] = {"+": add, "-": sub, "*": mul, "/": lambda a, b: a // max(1, b)}
 
 
 class Group(NamedTuple):
@@ -95,13 +98,11 @@ def evaluate(expression: str, values: dict[str, int]) -> int:
         >>> evaluate("x-1*y", {"x": 5, "y": 3})
         12
     """
-    terms = [t if t in "+-*/" else int(t) if t.isdigit() else values[t] for t in _TERM.findall(expression)]
-    result = int(terms[0])
-    for sign, term in zip(terms[1::2], terms[2::2], strict=True):
-        number = int(term)
-        result = {"+": result + number, "-": result - number, "*": result * number}.get(
-            str(sign), result // max(1, number)
-        )
+    terms = _TERM.findall(expression)
+    numbers = [int(term) if term.isdigit() else values[term] for term in terms[::2]]
+    result = numbers[0]
+    for sign, number in zip(terms[1::2], numbers[1:], strict=True):
+        result = _SIGNS[sign](result, number)
     return result
 
 
@@ -219,10 +220,10 @@ class Filler:
     def _verb(self, name: str) -> str:
         subject, _, rest = name.rpartition(":")
         base, _, form = rest.partition(".")
-        third = subject in ("F", "G") or (not subject and self.person("N").third if base in _TENSED else True)
-        if base == "have":
-            return HAVE.plain if form else self.d.tense(HAVE, third)
-        if base == "did":
+        if base in ("have", "did"):
+            third = subject in ("F", "G") or (not subject and self.person("N").third)
+            if base == "have":
+                return HAVE.plain if form else self.d.tense(HAVE, third)
             return "did" if self.d.past else "does" if third else "do"
         stem = base.rstrip("123")
         if stem not in lexicon.VERBS:
@@ -234,9 +235,7 @@ class Filler:
             return verb.plain if form == "plain" else verb.past
         if subject == "T":
             return verb.past if self.d.past else verb.plain
-        if not subject:
-            third = self.person("N").third
-        return self.d.tense(verb, third)
+        return self.d.tense(verb, bool(subject) or self.person("N").third)
 
     def _word(self, name: str, plain: str) -> str:
         if name not in self._words:
@@ -252,6 +251,3 @@ class Filler:
         if hero.third:
             return third
         return {"are": "am", "were": "was"}.get(other, other) if hero.name == "I" else other
-
-
-_TENSED = ("have", "did")

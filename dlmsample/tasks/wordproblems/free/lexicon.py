@@ -7,34 +7,25 @@ from collections.abc import Callable
 from dlmsample.tasks.wordproblems.short import lexicon as short
 from dlmsample.tasks.wordproblems.short import words
 from dlmsample.tasks.wordproblems.short.draw import Draw, Verb, verbs
-from dlmsample.tasks.wordproblems.short.words import Noun, Person
+from dlmsample.tasks.wordproblems.short.words import Noun, Person, nouns, spell
 
-
-def _nouns(text: str) -> tuple[Noun, ...]:
-    found = []
-    for word in text.split():
-        one, _, many = word.replace("_", " ").partition("/")
-        found.append(Noun(one, many or one + "s"))
-    return tuple(found)
-
-
-_TOYS = _nouns(
+_TOYS = nouns(
     "marble card sticker stamp coin toy ball balloon bead shell stone rock button badge toy_car comic doll puzzle"
     " pebble"
     " trading_card football_card game_card seashell postcard keychain magnet figurine pin domino/dominoes jigsaw"
     " crystal"
     " model_plane lego_brick rubber_duck hair_clip friendship_bracelet bookmark plushie yo-yo"
 )
-_STATIONERY = _nouns(
+_STATIONERY = nouns(
     "pen pencil crayon marker notebook eraser ruler folder book paper_clip envelope poster paintbrush/paintbrushes"
     " sketch/sketches drawing highlighter glue_stick sheet_of_paper/sheets_of_paper"
 )
-_HOUSE = _nouns(
+_HOUSE = nouns(
     "cup plate spoon fork glass/glasses bottle candle towel pillow blanket key light_bulb battery/batteries nail screw"
     " brick tile plank napkin straw bowl mug chair clothes_peg sponge hanger vase cushion lamp tea_light"
 )
-_CLOTHES = _nouns("sock shirt hat scarf/scarves cap dress/dresses ribbon belt sweater T-shirt jacket apron tie")
-_SNACKS = _nouns(
+_CLOTHES = nouns("sock shirt hat scarf/scarves cap dress/dresses ribbon belt sweater T-shirt jacket apron tie")
+_SNACKS = nouns(
     "apple orange banana pear plum peach/peaches mango/mangoes lemon strawberry/strawberries cherry/cherries grape"
     " cookie candy/candies cupcake muffin donut brownie chocolate lollipop sandwich/sandwiches egg carrot"
     " potato/potatoes"
@@ -43,7 +34,7 @@ _SNACKS = _nouns(
     " slice_of_pizza/slices_of_pizza chicken_nugget gummy_worm jelly_bean chocolate_bar granola_bar popsicle mint tart"
     " olive pickle rice_cake spring_roll macaron scone cinnamon_roll samosa tangerine apricot raspberry/raspberries"
 )
-_WILD = _nouns(
+_WILD = nouns(
     "bird duck frog butterfly/butterflies bee squirrel pigeon swan penguin turtle monkey rabbit crow sparrow seagull"
     " dragonfly/dragonflies owl bat flamingo parrot ladybug dolphin seal"
 )
@@ -53,17 +44,17 @@ NOUNS: dict[str, tuple[Noun, ...]] = {
     "toy": _TOYS + _STATIONERY + _CLOTHES,
     "house": _HOUSE + _STATIONERY,
     "animal": _WILD,
-    "farm": _nouns("cow sheep/sheep goat pig hen chicken horse duck goose/geese donkey turkey llama pony/ponies lamb"),
-    "pet": _nouns("dog cat fish/fish rabbit hamster parrot turtle guinea_pig mouse/mice snail kitten puppy/puppies"),
-    "person": _nouns(
+    "farm": nouns("cow sheep/sheep goat pig hen chicken horse duck goose/geese donkey turkey llama pony/ponies lamb"),
+    "pet": nouns("dog cat fish/fish rabbit hamster parrot turtle guinea_pig mouse/mice snail kitten puppy/puppies"),
+    "person": nouns(
         "child/children kid boy girl man/men woman/women student player dancer singer worker guest visitor fan"
         " person/people tourist camper hiker swimmer runner scout pupil adult teenager"
     ),
-    "vehicle": _nouns("car bus/buses truck bike van taxi motorcycle scooter tractor"),
-    "plant": _nouns("tree flower rose tulip bush/bushes plant seed sunflower tomato_plant pine apple_tree"
+    "vehicle": nouns("car bus/buses truck bike van taxi motorcycle scooter tractor"),
+    "plant": nouns("tree flower rose tulip bush/bushes plant seed sunflower tomato_plant pine apple_tree"
     " daisy/daisies"),
     "goods": _SNACKS[:24] + _TOYS[:20] + _STATIONERY[:12] + _HOUSE[:14] + _CLOTHES,
-    "pot": _nouns(
+    "pot": nouns(
         "box/boxes bag basket jar pack packet crate tray bowl shelf/shelves drawer carton bucket plate pile stack tin"
         " sack case chest bin can container bundle tub"
     ),
@@ -123,21 +114,6 @@ def noun(d: Draw, kind: str) -> Noun:
         look = d.pick(_LOOKS)
         return Noun(f"{look} {found.one}", f"{look} {found.many}")
     return found
-
-
-def spell(value: int, joint: str = "-") -> str:
-    """A number to 999 in words.
-
-    Example:
-        >>> spell(0), spell(47), spell(312), spell(600)
-        ('zero', 'forty-seven', 'three hundred twelve', 'six hundred')
-    """
-    if value >= 100:
-        rest = value % 100
-        return f"{words.NUMBERS[value // 100]} hundred" + (f" {spell(rest, joint)}" if rest else "")
-    if value <= 20:
-        return words.NUMBERS[value]
-    return words.TENS[value // 10] + (f"{joint}{words.NUMBERS[value % 10]}" if value % 10 else "")
 
 
 def numerals(d: Draw) -> Callable[[int], str]:

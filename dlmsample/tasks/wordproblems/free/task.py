@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dlmsample.tasks.base import Example
 from dlmsample.tasks.wordproblems.free import changes, compare, groups, measures, money, sums, transfers
-from dlmsample.tasks.wordproblems.free.frames import FilledFrame, Group, tell
+from dlmsample.tasks.wordproblems.free.frames import Group, tell
 from dlmsample.tasks.wordproblems.free.manner import casual, needless
 from dlmsample.tasks.wordproblems.short.draw import Draw
-from dlmsample.tasks.wordproblems.short.task import split_of_text
-from dlmsample.tasks.wordproblems.short.work import UnfitError
+from dlmsample.tasks.wordproblems.short.task import drawn
+from dlmsample.tasks.wordproblems.short.work import Work
 from dlmsample.tasks.wordproblems.task import WordProblems, stream
-from dlmsample.tasks.wordproblems.wording import explain
 
 FAMILIES: dict[str, tuple[int, tuple[Group, ...]]] = {
     "changes": (20, changes.GROUPS),
@@ -31,12 +30,12 @@ _FRAMES = {
 _DRAWN = tuple(name for name, (weight, _) in FAMILIES.items() for _ in range(weight))
 
 
-def ask(d: Draw) -> FilledFrame:
-    """One question of any frame; raises UnfitError where its numbers make none."""
+def ask(d: Draw) -> tuple[str, Work]:
+    """One question of any frame and its steps; raises UnfitError where its numbers make none."""
     chosen, frame = d.pick(_FRAMES[d.pick(_DRAWN)])
     told = tell(d, chosen, frame)
     text = needless(d, told.text) if chosen.story else told.text
-    return told._replace(text=casual(d, text))
+    return casual(d, text), told.work
 
 
 def problem(split: str, index: int, seed: int = 0) -> Example:
@@ -54,19 +53,7 @@ def problem(split: str, index: int, seed: int = 0) -> Example:
     if split not in FreeProblems.splits:
         raise ValueError(f"unknown split {split!r}; choose from {', '.join(FreeProblems.splits)}")
     name = f"free/{split}/{index}/{seed}"
-    d = Draw(stream(name))
-    while True:
-        d = Draw(d.random)
-        try:
-            told = ask(d)
-        except UnfitError:
-            continue
-        if split_of_text(told.text) == split:
-            break
-    vary = stream(f"{name}/chain")
-    answer = told.work.steps[-1][1].rpartition(" ")[-1]
-    chain = " ".join([explain(phrase, equation, vary) for phrase, equation in told.work.steps])
-    return Example(told.text, answer, f"{chain}\n#### {answer}", {"steps": len(told.work.steps)})
+    return drawn(ask, name, split, Draw(stream(name)).random)
 
 
 class FreeProblems(WordProblems):

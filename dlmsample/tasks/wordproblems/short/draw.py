@@ -79,11 +79,8 @@ class Draw:
 
     def write(self, value: int) -> str:
         """Digits, or now and then a word."""
-        if self.spelled and value <= 20:
-            return words.NUMBERS[value]
-        if self.spelled and value < 100 and self.chance(0.6):
-            tens, ones = divmod(value, 10)
-            return words.TENS[tens] + (f"-{words.NUMBERS[ones]}" if ones else "")
+        if self.spelled and (value <= 20 or (value < 100 and self.chance(0.6))):
+            return words.spell(value)
         return str(value)
 
     def person(self, *others: Person) -> Person:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 
@@ -13,10 +14,10 @@ from dlmsample.tasks.wordproblems.short import arithmetic, measures, money, rela
 from dlmsample.tasks.wordproblems.short.draw import Draw
 from dlmsample.tasks.wordproblems.short.talk import talk
 from dlmsample.tasks.wordproblems.short.words import NUMBERS
-from dlmsample.tasks.wordproblems.short.work import UnfitError
+from dlmsample.tasks.wordproblems.short.work import UnfitError, Work
 from dlmsample.tasks.wordproblems.story import SPLITS
 from dlmsample.tasks.wordproblems.task import WordProblems, stream
-from dlmsample.tasks.wordproblems.wording import explain
+from dlmsample.tasks.wordproblems.wording import worked
 
 _TALK = 0.08
 """Share of the training texts that are no question with numbers."""
@@ -105,19 +106,30 @@ def problem(split: str, index: int, seed: int = 0, talk_share: float = _TALK) ->
             text, said = talk(d)
             if split_of_text(text) == split:
                 return Example(text, said.rpartition(" ")[-1], said, {"steps": 0})
+    return drawn(_ask, name, split, d.random)
+
+
+def drawn(ask: Callable[[Draw], tuple[str, Work]], name: str, split: str, random: Callable[[], float]) -> Example:
+    """The first question that ``ask`` makes of these floats and that belongs to the split, with its steps worded.
+
+    Args:
+        ask: a text and its steps; raises UnfitError where the drawn numbers make none.
+        name: of the question, which decides how its steps are worded.
+        split: train or valid.
+        random: floats in [0, 1).
+    """
     while True:
-        d = Draw(d.random)
         try:
-            text, work = d.pick(_DRAWN)(d)
+            text, work = ask(Draw(random))
         except UnfitError:
             continue
-        text = _casual(d, text)
         if split_of_text(text) == split:
-            break
-    vary = stream(f"{name}/chain")
-    answer = work.steps[-1][1].rpartition(" ")[-1]
-    chain = " ".join([explain(phrase, equation, vary) for phrase, equation in work.steps])
-    return Example(text, answer, f"{chain}\n#### {answer}", {"steps": len(work.steps)})
+            return worked(text, work.steps, stream(f"{name}/chain"))
+
+
+def _ask(d: Draw) -> tuple[str, Work]:
+    text, work = d.pick(_DRAWN)(d)
+    return _casual(d, text), work
 
 
 def _casual(d: Draw, text: str) -> str:

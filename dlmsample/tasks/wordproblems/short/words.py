@@ -24,7 +24,7 @@ class Person(NamedTuple):
     third: bool = True
 
 
-def _nouns(text: str) -> tuple[Noun, ...]:
+def nouns(text: str) -> tuple[Noun, ...]:
     """Nouns with a regular plural, or written ``one/many``; an underscore stands for a space."""
     found = []
     for word in text.split():
@@ -33,14 +33,14 @@ def _nouns(text: str) -> tuple[Noun, ...]:
     return tuple(found)
 
 
-FOOD = _nouns(
+FOOD = nouns(
     "apple banana orange pear plum lemon melon cherry/cherries cookie candy/candies muffin egg carrot potato/potatoes"
     " tomato/tomatoes sandwich/sandwiches onion grape nut pie cake pancake roll bun donut cupcake cracker chocolate"
     " biscuit peanut pretzel waffle bagel olive pepper lollipop burger taco mushroom cucumber pizza sausage walnut fig"
     " sweet peach/peaches strawberry/strawberries blueberry/blueberries berry/berries ice_cream fish_stick chip"
     " loaf/loaves bread pea bean radish/radishes mango/mangoes kiwi date cheese_stick gummy_bear gumdrop treat snack"
 )
-THINGS = _nouns(
+THINGS = nouns(
     "pen pencil book marble card sticker stamp coin toy ball balloon box/boxes button bead block shell stone rock key"
     " hat sock shirt shoe ring ribbon flower rose tulip candle cup plate spoon fork knife/knives glass/glasses bottle"
     " jar can bag basket brick tile nail screw chair table lamp clock picture photo poster postcard letter envelope"
@@ -51,18 +51,18 @@ THINGS = _nouns(
     " globe mug bowl pan tray bucket bin shovel hammer tool paint dice peg pin clip magnet lock bell whistle mask cap"
     " trading_card baseball_card paper_clip rubber_band jump_rope action_figure building_block golf_ball light_bulb"
 )
-ANIMALS = _nouns(
+ANIMALS = nouns(
     "dog cat bird fish/fish duck frog rabbit mouse/mice horse cow sheep/sheep goat pig hen chicken goose/geese bee ant"
     " butterfly/butterflies snail turtle monkey lion tiger bear elephant fox/foxes wolf/wolves deer/deer owl squirrel"
     " puppy/puppies kitten lamb crab whale penguin seal snake lizard spider parrot pigeon swan hamster beetle worm"
 )
-PEOPLE = _nouns(
+PEOPLE = nouns(
     "child/children kid boy girl man/men woman/women student pupil player dancer singer worker "
     "guest visitor fan person/people"
     " friend teacher doctor nurse swimmer runner passenger customer soldier tourist neighbor baby/babies teenager"
 )
-VEHICLES = _nouns("car bus/buses truck train boat ship plane bicycle van taxi bike scooter tractor")
-CONTAINERS = _nouns(
+VEHICLES = nouns("car bus/buses truck train boat ship plane bicycle van taxi bike scooter tractor")
+CONTAINERS = nouns(
     "bag box/boxes basket jar pack packet crate tray bowl shelf/shelves drawer case carton bucket plate bundle row"
     " pile stack set tin can sack pocket page album bin pot cup drawer cage table team group room table bench/benches"
 )
@@ -154,3 +154,18 @@ NUMBERS = tuple(
     " eighteen nineteen twenty".split()
 )
 TENS = tuple("_ _ twenty thirty forty fifty sixty seventy eighty ninety".split())
+
+
+def spell(value: int, joint: str = "-") -> str:
+    """A number to 999 in words.
+
+    Example:
+        >>> spell(0), spell(47), spell(312), spell(600)
+        ('zero', 'forty-seven', 'three hundred twelve', 'six hundred')
+    """
+    if value >= 100:
+        rest = value % 100
+        return f"{NUMBERS[value // 100]} hundred" + (f" {spell(rest, joint)}" if rest else "")
+    if value <= 20:
+        return NUMBERS[value]
+    return TENS[value // 10] + (f"{joint}{NUMBERS[value % 10]}" if value % 10 else "")
