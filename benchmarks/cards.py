@@ -3,7 +3,8 @@
     python -m benchmarks.cards
 
 Reads benchmarks/results/nano_family.json (benchmarks.family), nano_diagnose.json (``dlmsample diagnose``), and for a
-member that the family's measurement does not have, parallel.json (benchmarks.parallel).
+member that the family's measurement does not have, ablations.json (benchmarks.trained) or parallel.json
+(benchmarks.parallel).
 """
 
 from __future__ import annotations
@@ -188,7 +189,34 @@ def parallel(label: str, measured: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def beside(run: str, measured: dict[str, Any]) -> str:
+    """The section of a member that was measured as an ablation, beside another one, as Markdown."""
+    cells = {(c["checkpoint"], c["policy"]): c for c in measured["cells"]}
+    rows = [row for row in measured["comparisons"] if row["variant"] == run]
+    other = rows[0]["member"]
+    cards = dict.fromkeys(cells[run, row["policy"]].get("device", measured["device"]) for row in rows)
+    lines = [
+        TITLE,
+        f"{measured['problems']:,} problems of the {measured['split']} split, 160 new tokens, greedy, "
+        f"{measured['dtype']}, {' and '.join(cards)},",
+        "beside the head `fca`; `benchmarks/results/ablations.json` has the commands:",
+        "",
+        "| policy | exact answers | forwards | fca | its forwards | points, paired 95 % interval | p, Holm |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        ours, theirs = cells[run, row["policy"]], cells[other, row["policy"]]
+        lines.append(
+            f"| `{row['policy']}` | {ours['accuracy']:.1%} | {ours['nfe']:.1f} | {theirs['accuracy']:.1%} "
+            f"| {theirs['nfe']:.1f} | {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] "
+            f"| {row['p_holm']:.2g} |"
+        )
+    lines += ["", "One run (seed 0); p is corrected for all comparisons of the record: `docs/results/ablations.md`."]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
+    ablated = json.loads((RESULTS / "ablations.json").read_text(encoding="utf-8"))
     measured = json.loads((RESULTS / "parallel.json").read_text(encoding="utf-8"))
     family = json.loads((RESULTS / "nano_family.json").read_text(encoding="utf-8"))
     diagnosed = json.loads((RESULTS / "nano_diagnose.json").read_text(encoding="utf-8"))["runs"]
@@ -196,8 +224,12 @@ def main() -> None:
         path = folder / "README.md"
         before = path.read_text(encoding="utf-8").partition(TITLE)[0].rstrip("\n")
         before = before.replace('"this folder")  # a folder, or its short name or hub id', f'"{folder.name}")')
-        known = any(cell["checkpoint"] == label for cell in family["cells"])
-        after = section(label, family, diagnosed) if known else parallel(label, measured)
+        if any(cell["checkpoint"] == label for cell in family["cells"]):
+            after = section(label, family, diagnosed)
+        elif any(cell["checkpoint"] == f"nano_{folder.name}" for cell in ablated["cells"]):
+            after = beside(f"nano_{folder.name}", ablated)
+        else:
+            after = parallel(label, measured)
         path.write_text(f"{before}\n\n{after}", encoding="utf-8")
 
 

@@ -10,6 +10,7 @@
 #
 # Runs lie in runs/ and go on from their last checkpoint when a stage is called again; results are copied into OUT.
 # On an H100 a step of the base takes 0.2 s, after a minute of compiling: choose steps so that MINUTES do not cut the schedule.
+# PROCESSES (1) is on how many GPUs the base is trained: each takes its part of every batch.
 # SETTINGS and HEAD_SETTINGS hold more key=value settings of all runs and of the heads'; MINUTES is the longest time of the
 # base's training; LIMIT, GRID_LIMIT and SHORT are numbers of problems; DEVICE and BATCH say how they are decoded.
 # A dry run of everything on a CPU: benchmarks/retrain_nano.sh dry OUT. Where packages are missing, their wheels are taken
@@ -73,7 +74,9 @@ base() {
     cp "$nano"/*.json "$nano"/*.jinja "$nano"/model.safetensors "$init/"
   fi
   say training
-  "$python" -m dlmsample.train --recipe "$recipe" --out "$run" --max-minutes "${MINUTES:-7.2}" "${settings[@]/#/--set=}"
+  local train=("$python" -m)
+  [ "${PROCESSES:-1}" -eq 1 ] || train+=(torch.distributed.run --nproc-per-node "$PROCESSES" --module)
+  "${train[@]}" dlmsample.train --recipe "$recipe" --out "$run" --max-minutes "${MINUTES:-7.2}" "${settings[@]/#/--set=}"
   if [ ! -e "$run/final/model.safetensors" ]; then
     say "not finished: exporting the last checkpoint"
     "$python" -m dlmsample.train export "$(find "$run" -maxdepth 1 -name 'checkpoint-*' | sort -V | tail -n 1)" "$run/final"

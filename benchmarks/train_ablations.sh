@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Ablations of training on nano: train them, two at a time on each GPU, and measure them (resumable).
 #
-#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all, or some of benchmarks/{ablations,seeds}/*.yaml and of $more below
+#   benchmarks/train_ablations.sh train   OUT [NAME ...]   all of benchmarks/{ablations,seeds}/*.yaml and of $more below, or some;
+#                                                          a shipped recipe nano_NAME may be named, too
 #   benchmarks/train_ablations.sh measure OUT              each beside the shipped member: OUT/ablations.json
 #   benchmarks/train_ablations.sh dry     OUT              both with the smallest numbers, on a CPU
 #
 # With two at once on an H100 a run takes 2 to 3 minutes, of joint training and ProSeCo 6 to 8; up to two of them are a
 # head's operating point. Two at once fit into its memory (each takes up to 35 GiB). Runs lie in runs/ and go on from their
-# last checkpoint when the stage is called again; MINUTES (8) begins no further run after that time. GPUS (0) names the GPUs,
-# like "0 1", and AT_ONCE (2) the runs on each. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE and BATCH
+# last checkpoint when the stage is called again; MINUTES (8, a whole number) begins no further run after
+# that time. GPUS (0) names the GPUs, like "0 1", and AT_ONCE (2) the runs on each. SETTINGS and HEAD_SETTINGS hold more key=value settings; LIMIT, DEVICE and BATCH
 # say how they are measured. What has ended is packed into OUT/ablations.tar.gz.
 set -euo pipefail
 stage=$1 out=$2
@@ -30,10 +31,12 @@ names() {
 }
 
 # Where the run of a name lies: what has a shipped recipe is called as that recipe.
-folder() { case " $more " in *" $1 "*) echo "runs/nano_$1" ;; *) echo "runs/$1" ;; esac; }
+folder() { if shipped "$1"; then echo "runs/nano_$1"; else echo "runs/$1"; fi; }
+
+shipped() { [ -e "dlmsample/recipes/nano_$1.yaml" ]; }
 
 recipe() {
-  case " $more " in *" $1 "*) echo "nano_$1"; return ;; esac
+  if shipped "$1"; then echo "nano_$1"; return; fi
   case $1 in
     *_seed*) echo "benchmarks/seeds/$1.yaml" ;;
     *) echo "benchmarks/ablations/$1.yaml" ;;
@@ -59,13 +62,13 @@ slot() {
     if [ -e "$(folder "$name")/final" ] || ! mkdir "$taken/$name" 2> /dev/null; then continue; fi
     if [ $((SECONDS - began)) -ge $((${MINUTES:-8} * 60)) ]; then say "no time left for $name"; continue; fi
     train_one "$name" || true
-    (flock 9 && pack) 9> "$taken/lock"
+    (flock 9 && pack "$@") 9> "$taken/lock"
   done
 }
 
 pack() {
   local found=() name run
-  for name in $(names); do
+  for name in "$@"; do
     run=$(folder "$name")
     if [ -e "$run/final" ]; then found+=("${run#runs/}/final" "${run#runs/}/metrics.jsonl"); fi
   done
@@ -82,7 +85,7 @@ train() {
   done
   wait
   rm -r "$taken"
-  pack
+  pack "$@"
 }
 
 measure() {

@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,16 +116,34 @@ def _label(member: tuple[str | None, str | None]) -> str:
 
 
 def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> list[dict[str, Any]]:
-    """Cells of records made on the same machine from the same problems, but for the checkpoints measured again."""
+    """Cells of records made from the same problems, but for the checkpoints measured again.
+
+    Of another device only a record that gives every answer of the shipped members alike: its cells name it.
+    """
     found = dict[tuple[str, str], dict[str, Any]]()
     for path in filter(Path.exists, paths):
         record = json.loads(path.read_text(encoding="utf-8"))
         differs = [name for name, value in facts.items() if record.get(name) != value]
-        if differs:
+        named = {(c["checkpoint"], c["policy"]): c for c in record["cells"] if c["checkpoint"] not in again}
+        if differs == ["device"] and same_members(found, named):
+            named = {key: {"device": record["device"], **c} for key, c in named.items() if key not in members(found)}
+        elif differs:
             print(f"{path} is not gone on from: another {', '.join(differs)}", flush=True)
             continue
-        found |= {(c["checkpoint"], c["policy"]): c for c in record["cells"] if c["checkpoint"] not in again}
+        found |= named
     return list(found.values())
+
+
+def members(cells: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those cells, (checkpoint, policy), whose checkpoint is shipped."""
+    shipped = {_label(variant.member) for variant in variants()}
+    return {key for key in cells if key[0] in shipped}
+
+
+def same_members(one: dict[tuple[str, str], dict[str, Any]], two: dict[tuple[str, str], dict[str, Any]]) -> bool:
+    """Whether both have cells of shipped members, and no answer of theirs is right in one alone."""
+    both = members(one.keys() & two.keys())
+    return bool(both) and all(one[key]["correct"] == two[key]["correct"] for key in both)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -49,8 +49,9 @@ def page(record: dict[str, Any]) -> str:
 
 def _how(record: dict[str, Any]) -> str:
     on = f"{record['problems']:,} problems of the {record['split']} split, 160 new tokens, greedy, {record['dtype']}"
+    cards = dict.fromkeys([record["device"], *(c["device"] for c in record["cells"] if "device" in c)])
     return (
-        f"{on},\n{record['device']}, torch {record['torch']};\n"
+        f"{on},\n{' and '.join(cards)}, torch {record['torch']};\n"
         f"`{record['command']}`,\n[output](../../benchmarks/results/ablations.json); trained by\n"
         "`benchmarks/train_ablations.sh train OUT`, from `benchmarks/ablations` and `dlmsample/recipes`."
     )

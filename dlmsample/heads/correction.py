@@ -24,6 +24,8 @@ class HeadConfig(BaseModel):
         layer: entry of the backbone's ``hidden_states`` it reads; -2 is the penultimate layer's output.
         offset: added to the error logit, so that P_error = 0.5 is the operating point.
         max_positions: longest canvas it was made for, positions.
+        with_adapter: whether an adapter was trained together with it (joint training, Eq. 3.3): without that adapter
+            the hidden states are others than those that it learned to read.
 
     Raises:
         ValueError: an unknown field, or a value out of range.
@@ -43,6 +45,7 @@ class HeadConfig(BaseModel):
     layer: int = -2
     offset: Annotated[float, Field(allow_inf_nan=False)] = 0.0
     max_positions: _Count = 2048
+    with_adapter: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -164,11 +164,14 @@ def _unconverted(module: Any, folder: Path, config: Any) -> Iterator[None]:
         yield
 
 
-def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype) -> CorrectionHead:
-    """A head, if it fits the model of that configuration.
+def read_head(
+    folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype, adapted: bool = False
+) -> CorrectionHead:
+    """A head, if it fits the model of that configuration, which is ``adapted`` or not.
 
     Raises:
-        ValueError: it was trained on another width or on a layer that the model lacks.
+        ValueError: it was trained on another width, on a layer that the model lacks, or together with an adapter that
+            is not there.
     """
     head, body = load_head(folder, device, dtype), config.get_text_config()
     if head.config.hidden_size != body.hidden_size:
@@ -181,6 +184,11 @@ def read_head(folder: Path, name: str, model: str, config: Any, device: Any, dty
         raise ValueError(
             f"head {name!r} reads hidden layer {head.layer}; {model} has {states} of them: "
             "give a head that was trained on this model"
+        )
+    if head.config.with_adapter and not adapted:
+        raise ValueError(
+            f"head {name!r} was trained together with an adapter and reads its hidden states: give that "
+            "adapter, too (the embedded one has the head's name)"
         )
     return head
 

@@ -135,7 +135,7 @@ def load(
         spread = {"": str(target)}
     scorer_head: Any = None
     if scorer is not None:
-        scorer_head = attach.read_head(scorer, str(head), name, opened.config, target, kind)
+        scorer_head = attach.read_head(scorer, str(head), name, opened.config, target, kind, added is not None)
     if added is None:
         module = opened.load(kind, allow_pickle=allow_pickle, device_map=spread, quantization=bits)
     else:

@@ -272,6 +272,7 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
     from dlmsample.heads import CorrectionHead, HeadConfig
 
     body, options = module.config, section.model_dump(exclude={"calibration_rows", "operating"})
+    options["with_adapter"] = config.lora is not None
     try:
         shape = HeadConfig(hidden_size=body.hidden_size, max_positions=context_of(body, reads), **options)
     except ValueError as error:

@@ -12,8 +12,8 @@ import pytest
 import dlmsample as ds
 
 NANO = Path(str(files("dlmsample") / "models" / "nano"))
-ADAPTERS = ["certainty", "mdm", "random_t2t", "scope", "self_generated_t2t"]
-HEADS = ["fca", "uniform"]
+ADAPTERS = ["certainty", "joint", "mdm", "random_t2t", "scope", "self_generated_t2t"]
+HEADS = ["fca", "joint", "prism", "uniform"]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,20 @@ def test_scope_answers_from_a_clean_slate(problems: list[Any]) -> None:
 
 def test_the_head_trained_on_own_errors_points_at_more_of_them(problems: list[Any]) -> None:
     prompts, remasks = [p.prompt for p in problems], {}
-    for name in HEADS:
+    for name in ("fca", "uniform"):
         sampler = ds.Sampler(ds.load("nano", head=name), ds.DSC(tokens_per_step=4))
         remasks[name] = sum(row.remasks for row in sampler.generate(prompts).stats)
     assert remasks["fca"] > remasks["uniform"] > 0
+
+
+def test_a_jointly_trained_head_is_refused_without_its_adapter() -> None:
+    with pytest.raises(ValueError, match="'joint' was trained together with an adapter"):
+        ds.load("nano", head="joint")
+
+
+@pytest.mark.parametrize("given", [{"head": "prism"}, {"adapter": "joint", "head": "joint"}], ids=["prism", "joint"])
+def test_the_rivals_heads_remask_and_answer(given: dict[str, str], problems: list[Any]) -> None:
+    model = ds.load("nano", **given)
+    out = ds.Sampler(model, ds.DSC(tokens_per_step=4)).generate([p.prompt for p in problems])
+    assert sum(row.remasks for row in out.stats) > 0
+    assert right(model, ds.DSC(tokens_per_step=2), problems[:6]) >= 4

@@ -96,7 +96,8 @@ def groups(d: Draw) -> tuple[str, Work]:
     ]
     text, question = d.pick(forms)
     del each
-    if (question and text.startswith("There")) or text.startswith(owner.name):
+    told = f" {n} {plural}" not in question  # a change after the groups takes the place of the question
+    if told and ((question and text.startswith("There")) or text.startswith(owner.name)):
         text, question = _then(d, work, total, noun, owner, text, question)
     if (
         question
