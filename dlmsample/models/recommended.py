@@ -33,7 +33,7 @@ def recommended(
 ) -> Recommendation:
     """The recommendation for a checkpoint with what is attached to it.
 
-    An adapter's goes before a head's, and a head's before the checkpoint's own.
+    A head's goes before an adapter's, for no other policy reads a head, and an adapter's before the checkpoint's own.
 
     Args:
         model: embedded model, folder or hub id.
@@ -51,10 +51,10 @@ def recommended(
     """
     base = folder_of(model) if model in EMBEDDED else _folder(model)
     places = [("model", model, base, revision)]
-    if head is not None:
-        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head), None))
     if adapter is not None:
         places.insert(0, ("adapter", adapter, shipped(base, "adapter").get(adapter) or _folder(adapter), None))
+    if head is not None:
+        places.insert(0, ("head", head, shipped(base, "head").get(head) or _folder(head), None))
     for kind, name, folder, at in places:
         path = folder / RECOMMENDED if folder.exists() else _of_hub(name, at, local)
         with suppress(OSError):

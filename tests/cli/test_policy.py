@@ -57,6 +57,11 @@ def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
     assert chosen.options.get("block_length") == entry.get("block_length")
 
 
+def test_a_head_beside_an_adapter_recommends_its_own_policy() -> None:
+    assert recommended("nano", "joint", "joint") == ("head joint", {"policy": "dsc"})
+    assert recommended("nano", "joint") == ("adapter joint", {"policy": "unmask", "tokens_per_step": 2})
+
+
 def test_auto_is_the_recommended_policy_and_set_wins(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "huggingface_hub.constants.HF_HUB_OFFLINE", True
