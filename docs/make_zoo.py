@@ -48,7 +48,7 @@ def _how(record: dict[str, Any]) -> Iterator[str]:
         f"[output](../../benchmarks/results/zoo.json), [candidates](../../examples/zoo_on_nano.yaml). Tuned: of a\n"
         f"policy's candidates the most accurate on {record['validation_problems']} problems of the validation split,\n"
         f"among those that took no more forwards there than the budget; on the test split they may take a little\n"
-        f"more. `dsc` runs with nano's two heads; its comparison is with nano.\n\n"
+        f"more. `dsc` runs with the heads `fca` and `uniform`; its comparison is with nano.\n\n"
         f"Forwards are no unit of time. A forward of `wino` computes a second block beside the first, shadows that\n"
         f"verify it; with `block_length=all` every forward computes the whole answer, and without it one block. What\n"
         f"that means in seconds is measured in [accuracy with few forwards](parallel.md)."

@@ -186,8 +186,8 @@ class Pretrained:
         """A Sampler with the policy and options that a checkpoint carries in its ``decoding_config.json``.
 
         Args:
-            model: from :func:`dlmsample.load`, or what to load. An adapter's recommendation goes before a head's, and
-                a head's before the checkpoint's own.
+            model: from :func:`dlmsample.load`, or what to load. A head's recommendation goes before an adapter's, and
+                an adapter's before the checkpoint's own.
             folder: read the file in this folder instead.
             changed: arguments of the Sampler that win over the file's; ``policy`` is one of them.
 
