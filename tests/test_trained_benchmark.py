@@ -92,6 +92,27 @@ def test_parts_are_put_together_and_a_new_measurement_replaces_an_old_one(tmp_pa
     assert [(cell["checkpoint"], cell["correct"]) for cell in found] == [("a", "00"), ("b", "00")]
 
 
+@pytest.mark.parametrize(("member", "taken"), [("0f", True), ("0e", False), (None, False)])
+def test_another_device_counts_where_the_shipped_members_answer_alike(
+    member: str | None, taken: bool, tmp_path: Path
+) -> None:
+    facts = {"split": "test", "problems": 8, "device": "one", "torch": "2"}
+    policy = trained.WHOLE[0]
+
+    def cell(label: str, correct: str) -> dict[str, Any]:
+        return {"checkpoint": label, "policy": policy, "nfe": 1.0, "correct": correct}
+
+    for name, device, cells in (
+        ("here", "one", [cell("scope", "0f")]),
+        ("there", "two", [cell("scope_t0", "33"), *([cell("scope", member)] if member else [])]),
+    ):
+        record = {**facts, "device": device, "cells": cells}
+        (tmp_path / name).write_text(json.dumps(record), encoding="utf-8")
+    found = trained.earlier([tmp_path / "here", tmp_path / "there"], facts, set())
+    assert found[0] == cell("scope", "0f")
+    assert found[1:] == ([{"device": "two", **cell("scope_t0", "33")}] if taken else [])
+
+
 def test_files_are_merged_without_measuring(tmp_path: Path) -> None:
     record = json.loads((ROOT / "benchmarks" / "results" / "ablations.json").read_text(encoding="utf-8"))
     halves = [tmp_path / "one.json", tmp_path / "two.json"]
