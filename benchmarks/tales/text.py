@@ -68,7 +68,12 @@ def weights(gguf: Path, out: Path) -> None:
     import transformers
 
     loaded: Any = transformers.AutoModelForCausalLM
-    loaded.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16).save_pretrained(out)
+    model = loaded.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    # Its numbers are plain by now, but transformers saves no model that a quantizer has read.
+    model.hf_quantizer = None
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.save_pretrained(out)
     transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
 
 
