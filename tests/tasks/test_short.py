@@ -14,6 +14,8 @@ from dlmsample.tasks.wordproblems import problem as long_problem
 from dlmsample.tasks.wordproblems.short import talk as module_talk
 from dlmsample.tasks.wordproblems.short import task as module
 from dlmsample.tasks.wordproblems.short.draw import Draw
+from dlmsample.tasks.wordproblems.short.shares import groups
+from dlmsample.tasks.wordproblems.short.words import spell
 from dlmsample.tasks.wordproblems.short.work import Work
 
 EXAMPLES = [short.problem("train", index) for index in range(1500)]
@@ -52,6 +54,20 @@ def test_every_kind_computes_what_its_text_says(kind: object) -> None:
         last = int(work.steps[-1][1].rpartition(" ")[-1])
         assert last in results
     assert made > 100
+
+
+def test_equal_groups_tell_every_number_that_their_steps_use() -> None:
+    """A change after "picks 7 a day" once took the place of the question that says for how many days."""
+    for index in range(3000):
+        with contextlib.suppress(module.UnfitError):
+            text, work = groups(Draw(module.stream(f"told/{index}")))
+            said = set(re.findall(r"\d+|[a-z]+(?:-[a-z]+)?", text.lower()))
+            for _, equation in work.steps:
+                found = EQUATION.match(equation)
+                assert found
+                for number in {int(found[1]), int(found[3])}:
+                    assert {str(number), spell(number)} & said, (text, equation)
+                said.add(found[4])
 
 
 class OftenRare(Draw):

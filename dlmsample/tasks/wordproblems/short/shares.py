@@ -96,12 +96,13 @@ def groups(d: Draw) -> tuple[str, Work]:
     ]
     text, question = d.pick(forms)
     del each
-    told = f" {n} {plural}" not in question  # a change after the groups takes the place of the question
+    told = f" {n} {plural}" not in question  # where the question alone says it, nothing may take its place
     if told and ((question and text.startswith("There")) or text.startswith(owner.name)):
         text, question = _then(d, work, total, noun, owner, text, question)
     if (
         question
         and d.chance(0.15)
+        and told
         and "in " not in question
         and "for " not in question
         and "hold" not in question
