@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.family import comparisons
+from benchmarks.trained import devices
 
 RESULTS = Path(__file__).parent / "results"
 NANO = Path(__file__).parents[1] / "dlmsample" / "models" / "nano"
@@ -193,22 +194,21 @@ def beside(run: str, measured: dict[str, Any]) -> str:
     """The section of a member that was measured as an ablation, beside another one, as Markdown."""
     cells = {(c["checkpoint"], c["policy"]): c for c in measured["cells"]}
     rows = [row for row in measured["comparisons"] if row["variant"] == run]
-    other = rows[0]["member"]
-    cards = dict.fromkeys(cells[run, row["policy"]].get("device", measured["device"]) for row in rows)
+    other = rows[0]["member"].removeprefix("base+")
     lines = [
         TITLE,
         f"{measured['problems']:,} problems of the {measured['split']} split, 160 new tokens, greedy, "
-        f"{measured['dtype']}, {' and '.join(cards)},",
-        "beside the head `fca`; `benchmarks/results/ablations.json` has the commands:",
+        f"{measured['dtype']}, {devices(measured, run)},",
+        f"beside the head `{other}`; `benchmarks/results/ablations.json` has the commands:",
         "",
-        "| policy | exact answers | forwards | fca | its forwards | points, paired 95 % interval | p, Holm |",
+        f"| policy | exact answers | forwards | {other} | its forwards | points, paired 95 % interval | p, Holm |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        ours, theirs = cells[run, row["policy"]], cells[other, row["policy"]]
+        ours, theirs = (cells[name, row["policy"]]["accuracy"] for name in (run, row["member"]))
         lines.append(
-            f"| `{row['policy']}` | {ours['accuracy']:.1%} | {ours['nfe']:.1f} | {theirs['accuracy']:.1%} "
-            f"| {theirs['nfe']:.1f} | {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] "
+            f"| `{row['policy']}` | {ours:.1%} | {row['forwards']:.1f} | {theirs:.1%} "
+            f"| {row['member_forwards']:.1f} | {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] "
             f"| {row['p_holm']:.2g} |"
         )
     lines += ["", "One run (seed 0); p is corrected for all comparisons of the record: `docs/results/ablations.md`."]

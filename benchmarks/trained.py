@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,13 +120,15 @@ def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> li
 
     Of another device only a record that gives every answer of the shipped members alike: its cells name it.
     """
+    shipped = {_label(variant.member) for variant in variants()}
     found = dict[tuple[str, str], dict[str, Any]]()
     for path in filter(Path.exists, paths):
         record = json.loads(path.read_text(encoding="utf-8"))
         differs = [name for name, value in facts.items() if record.get(name) != value]
         named = {(c["checkpoint"], c["policy"]): c for c in record["cells"] if c["checkpoint"] not in again}
-        if differs == ["device"] and same_members(found, named):
-            named = {key: {"device": record["device"], **c} for key, c in named.items() if key not in members(found)}
+        both = [key for key in named if key in found and key[0] in shipped]
+        if differs == ["device"] and both and all(found[key]["correct"] == named[key]["correct"] for key in both):
+            named = {key: {"device": record["device"], **c} for key, c in named.items() if key not in both}
         elif differs:
             print(f"{path} is not gone on from: another {', '.join(differs)}", flush=True)
             continue
@@ -134,16 +136,10 @@ def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> li
     return list(found.values())
 
 
-def members(cells: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those cells, (checkpoint, policy), whose checkpoint is shipped."""
-    shipped = {_label(variant.member) for variant in variants()}
-    return {key for key in cells if key[0] in shipped}
-
-
-def same_members(one: dict[tuple[str, str], dict[str, Any]], two: dict[tuple[str, str], dict[str, Any]]) -> bool:
-    """Whether both have cells of shipped members, and no answer of theirs is right in one alone."""
-    both = members(one.keys() & two.keys())
-    return bool(both) and all(one[key]["correct"] == two[key]["correct"] for key in both)
+def devices(record: dict[str, Any], checkpoint: str | None = None) -> str:
+    """Where a record's cells were measured, all or those of one checkpoint, in words."""
+    cells = [cell for cell in record["cells"] if checkpoint in (None, cell["checkpoint"])]
+    return " and ".join(dict.fromkeys(cell.get("device", record["device"]) for cell in cells))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.trained import ABLATIONS, SEEDS, Variant, is_seed, variants  # noqa: E402  run as a file
+from benchmarks.trained import ABLATIONS, SEEDS, Variant, devices, is_seed, variants  # noqa: E402  run as a file
 
 FIGURES = ROOT / "benchmarks" / "results" / "ablations.json"
 PAGE = ROOT / "docs" / "results" / "ablations.md"
@@ -49,9 +49,8 @@ def page(record: dict[str, Any]) -> str:
 
 def _how(record: dict[str, Any]) -> str:
     on = f"{record['problems']:,} problems of the {record['split']} split, 160 new tokens, greedy, {record['dtype']}"
-    cards = dict.fromkeys([record["device"], *(c["device"] for c in record["cells"] if "device" in c)])
     return (
-        f"{on},\n{' and '.join(cards)}, torch {record['torch']};\n"
+        f"{on},\n{devices(record)}, torch {record['torch']};\n"
         f"`{record['command']}`,\n[output](../../benchmarks/results/ablations.json); trained by\n"
         "`benchmarks/train_ablations.sh train OUT`, from `benchmarks/ablations` and `dlmsample/recipes`."
     )

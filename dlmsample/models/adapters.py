@@ -165,7 +165,7 @@ def _unconverted(module: Any, folder: Path, config: Any) -> Iterator[None]:
 
 
 def read_head(
-    folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype, adapted: bool = False
+    folder: Path, name: str, model: str, config: Any, device: Any, dtype: torch.dtype, adapted: bool
 ) -> CorrectionHead:
     """A head, if it fits the model of that configuration, which is ``adapted`` or not.
 

@@ -272,9 +272,9 @@ def build_head(config: TrainConfig, section: HeadSection, module: Any, reads: Mo
     from dlmsample.heads import CorrectionHead, HeadConfig
 
     body, options = module.config, section.model_dump(exclude={"calibration_rows", "operating"})
-    options["with_adapter"] = config.lora is not None
+    made_for = {"hidden_size": body.hidden_size, "max_positions": context_of(body, reads)}
     try:
-        shape = HeadConfig(hidden_size=body.hidden_size, max_positions=context_of(body, reads), **options)
+        shape = HeadConfig(**made_for, with_adapter=config.lora is not None, **options)
     except ValueError as error:
         raise TrainError(f"head: {one_line(error)}") from None
     with _seeded(config.seed, "cpu"):
