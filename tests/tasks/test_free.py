@@ -167,8 +167,9 @@ def test_what_people_add_leaves_the_numbers_of_the_question() -> None:
         assert len(re.findall(r"\d+", manner.needless(d, text))) in (2, 3)
 
 
-def test_the_recipe_trains_on_it() -> None:
-    config = recipe("nano_free")
+@pytest.mark.parametrize(("name", "share"), [("nano_free", 0.3), ("nano_more", 0.46), ("nano_last", 0.46)])
+def test_recipes_train_on_it(name: str, share: float) -> None:
+    config = recipe(name)
     assert config.task is not None
-    assert [part.share for part in config.task.mix if part.name == "wordproblems.free"] == [0.3]
+    assert [part.share for part in config.task.mix if part.name == "wordproblems.free"] == [share]
     assert generator("wordproblems.free") is free.problem
