@@ -18,6 +18,7 @@ mkdir -p runs "$out"
 out=$(cd "$out" && pwd)
 python=${PYTHON:-python3}
 began=$SECONDS
+[[ ${MINUTES:-8} =~ ^[0-9]+$ ]] || { echo "MINUTES must be a whole number, got $MINUTES" >&2; exit 2; }
 more="prism joint proseco copying masks"
 export TORCHINDUCTOR_COMPILE_THREADS=4 TOKENIZERS_PARALLELISM=false
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"

@@ -79,6 +79,10 @@ class Block(NamedTuple):
         """bool, shaped like ``tokens``."""
         return (tokens[..., None] == self.eos_ids).any(-1)
 
+    def is_full(self, tokens: Tensor) -> Tensor:
+        """bool ``[row]``: no editable position would be masked if these were the block's tokens, ``[row, pos]``."""
+        return ~(self.editable & (tokens == self.mask_id)).any(-1)
+
 
 class EditInfo(NamedTuple):
     """Why a policy replaced or remasked tokens, for the trace; read only where a visible token changed."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from dlmsample.support.files import replacement
 from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
@@ -117,23 +118,13 @@ def _replaceable(target: Path) -> bool:
 
 
 def _write(target: Path, text: str, option: str) -> None:
-    """Write a temporary file beside the target and rename it."""
+    """A file takes its place whole; a device or a pipe is written to."""
     try:
         if not _replaceable(target):
             target.write_text(text, encoding="utf-8", newline="\n")
             return
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~umask
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(name, mode)
-            os.replace(name, target)
-        except BaseException:
-            os.unlink(name)
-            raise
+        with replacement(target) as file:
+            file.write(text)
     except OSError as e:
         raise _unwritable(str(target), option, e.strerror or str(e)) from e
 

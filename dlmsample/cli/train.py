@@ -144,6 +144,7 @@ def _train(given: TrainOptions, config: TrainConfig, out: Path) -> int:
     if _main():
         where = f"finished: {out / 'final'}" if done else "stopped; the same command goes on"
         sys.stderr.write(f"step {trainer.step}/{config.steps}, {where}\n")
+    trainer.accelerator.end_training()  # several processes part, or torch warns of what they leave behind
     return 0
 
 

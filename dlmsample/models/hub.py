@@ -145,10 +145,10 @@ def _reason(error: BaseException, what: str, revision: str | None = None) -> str
 
 
 def _unknown_reason(error: BaseException, what: str) -> str:
-    return f"cannot fetch {what}: {one_line(error)}; check the hub id, or give a folder"
+    return f"cannot fetch {what}: {gist(error)}; check the hub id, or give a folder"
 
 
-def one_line(error: BaseException) -> str:
+def gist(error: BaseException) -> str:
     """The first sentence of an error's message."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0].split(". ")[0].rstrip(".")[:200]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dlmsample.models.hub import locate, one_line
+from dlmsample.models.hub import gist, locate
 from dlmsample.models.weight_files import check_weights
 from dlmsample.support.registry import unknown
 
@@ -232,7 +232,7 @@ def _check_fp8(device: Any, opened: Opened) -> None:
         narrow(torch.ones(1, 1, device=device))
     except (RuntimeError, NotImplementedError, TypeError) as e:
         raise ValueError(
-            f"quantization 'fp8' needs float8_e4m3fn, which torch lacks on {device} ({one_line(e)}): use cpu or cuda"
+            f"quantization 'fp8' needs float8_e4m3fn, which torch lacks on {device} ({gist(e)}): use cpu or cuda"
         ) from e
 
 
@@ -255,7 +255,7 @@ def _device(device: Any) -> Any:
         torch.zeros(1, device=target).item()
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as e:
         raise ValueError(
-            f"device {device!r} cannot be used here ({one_line(e)}): use cpu, or cuda where there is one"
+            f"device {device!r} cannot be used here ({gist(e)}): use cpu, or cuda where there is one"
         ) from e
     return target
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dlmsample.models.hub import not_fetched, one_line
+from dlmsample.models.hub import gist, not_fetched
 from dlmsample.models.weight_files import check_pointers
 from dlmsample.support.text import parse_json
 
@@ -75,7 +75,7 @@ def read_tokenizer(
             raise ValueError(reason) from e
         if folder.is_dir() and not _has(folder, _FILES[1:]):
             raise _without_vocabulary(where) from e
-        raise ValueError(f"cannot read the tokenizer in {where}: {one_line(e)}; repair or remove its files") from e
+        raise ValueError(f"cannot read the tokenizer in {where}: {gist(e)}; repair or remove its files") from e
     if folder.is_dir() and tokenizer is not None and _is_empty(tokenizer):
         raise _without_vocabulary(where)
     if folder.is_dir() and not (folder / "tokenizer.json").is_file():
@@ -85,7 +85,7 @@ def read_tokenizer(
             tokenizer.decode(tokenizer.encode(_ANY_TEXT))
     except Exception as e:  # bare ones, too
         raise ValueError(
-            f"the tokenizer in {where} cannot encode a text ({one_line(e)}): its files are incomplete or damaged; "
+            f"the tokenizer in {where} cannot encode a text ({gist(e)}): its files are incomplete or damaged; "
             "download them again"
         ) from e
     template = getattr(tokenizer, "chat_template", None)

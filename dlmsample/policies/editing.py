@@ -38,16 +38,11 @@ def settled(
     Returns:
         done, bool ``[row]``; the new ``post``.
     """
-    saw_full, full = _full(block, block.tokens), _full(block, tokens)
+    saw_full, full = block.is_full(block.tokens), block.is_full(tokens)
     post = post + saw_full.long()
     if not enabled:
         return full, post
     return full & ((saw_full & ~edited) | (post >= max_post_steps)), post
-
-
-def _full(block: Block, tokens: Tensor) -> Tensor:
-    """bool ``[row]``: no editable position would be masked if these were the block's tokens."""
-    return ~(block.editable & (tokens == block.mask_id)).any(-1)
 
 
 def apply(block: Block, fill: Tensor, token: Tensor, remask: Tensor | None = None) -> Tensor:

@@ -44,19 +44,30 @@ def atomic_write(path: Path) -> Iterator[TextIO]:
         'complete'
     """
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with replacement(path) as file:
+            yield file
     except OSError as error:
-        raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; make the folder writable") from None
+        said = error.strerror or str(error)
+        raise ValueError(f"cannot write {str(path)!r}: {said}; make the folder writable or free the disk") from None
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[TextIO]:
+    """:func:`atomic_write` for callers that word the error themselves; a file that is there keeps its permissions.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    umask = os.umask(0)
+    os.umask(umask)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     try:
         with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             yield file
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
+        os.chmod(name, mode)
         os.replace(name, path)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):
             os.unlink(name)
-        if isinstance(error, OSError):
-            raise ValueError(f"cannot write {str(path)!r}: {error.strerror}; free the disk or the name") from None
         raise

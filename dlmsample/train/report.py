@@ -1,10 +1,11 @@
-"""What a run tells: metrics as JSON lines and to TensorBoard, samples, and progress on standard error."""
+"""What a run tells: metrics as JSON lines and to trackers, samples, and progress on standard error."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ class RunLog:
         for path in (out / "metrics.jsonl", self.samples):
             trim(path, start)
         self.file = (out / "metrics.jsonl").open("a", encoding="utf-8")
-        self.board = tensorboard(out / "tensorboard", start) if report_to is None else None
-        self.trackers = Trackers(report_to or (), out, config or {}, start)
+        names = _usual() if report_to is None else report_to
+        self.trackers = Trackers(names, out, config or {}, start)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import Progress
@@ -126,9 +127,6 @@ class RunLog:
             return
         self.file.write(json.dumps({"step": step, **values}) + "\n")
         self.file.flush()
-        if self.board is not None:
-            for name, value in values.items():
-                self.board.add_scalar(name, value, step)
         self.trackers.log(values, step)
         text = f"loss {values['loss']:.4f}  lr {values['lr']:.2e}  {values['tokens_per_s']:,.0f} tokens/s"
         if self.bar:
@@ -142,29 +140,23 @@ class RunLog:
             for answer in answers:
                 file.write(json.dumps({"step": step, **answer}, ensure_ascii=False) + "\n")
         text = "\n\n".join(f"    {a['text']!r}" for a in answers)
-        if self.board is not None:
-            self.board.add_text("samples", text, step)
         self.trackers.log({"samples": text}, step)
 
     def close(self) -> None:
         if self.enabled:
             self.file.close()
-            if self.board is not None:
-                self.board.close()
             self.trackers.close()
             if self.bar:
                 self.bar.stop()
 
 
-def tensorboard(folder: Path, start: int) -> Any:
-    """A writer of TensorBoard's files that takes back what a killed run wrote after ``start``; None without it."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        note = "no TensorBoard files: pip install 'dlmsample[tensorboard]' (metrics.jsonl holds the same numbers)"
-        print(note, file=sys.stderr)
-        return None
-    return SummaryWriter(str(folder), purge_step=start + 1)
+def _usual() -> tuple[str, ...]:
+    """What a run that names no tracker writes beside its own files: TensorBoard's, where it is installed."""
+    if find_spec("tensorboard") is not None:
+        return ("tensorboard",)
+    note = "no TensorBoard files: pip install 'dlmsample[tensorboard]' (metrics.jsonl holds the same numbers)"
+    print(note, file=sys.stderr)
+    return ()
 
 
 def trim(path: Path, start: int) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.models.denoiser import Denoiser, Facts
 from dlmsample.policies.registry import policy
 from dlmsample.train.calibrate import validation
 from dlmsample.train.config import TrainConfig, TrainError
 from dlmsample.train.config.sections import SampleSection
+from dlmsample.train.live import denoiser_of
 from dlmsample.train.model import StreamModel, pad_id
 
 
@@ -28,15 +28,9 @@ class Samples:
     """
 
     def __init__(self, config: TrainConfig, section: SampleSection, model: StreamModel) -> None:
-        from transformers import AutoTokenizer
-
         self.section, self.seed, self.model = section, config.seed, model
         self.every, self.precision = section.every, config.precision
-        facts = Facts(**config.geometry.model_dump())
-        tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
-        self.denoiser = Denoiser(
-            config.model.init or "model", model.module, tokenizer, facts, model.head, interface=model.reads
-        )
+        self.denoiser = denoiser_of(config, model)
         (rows,) = validation(config, pad_id(model.module), section.count)
         order = rows.keys.argsort()
         ends = zip(rows.tokens[order].tolist(), rows.prompt[order], rows.answer[order], strict=True)

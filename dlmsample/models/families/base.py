@@ -85,6 +85,7 @@ class Family:
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  #: key -> the values that the body computes
     harmless: frozenset[str] = frozenset()  #: keys that its published code does not read, or that change no logits
     weights: tuple[Transform, ...] = ()
+    must_declare: bool = False  #: the checkpoint's own section must give every fact, because the family says none
     attention: Attention = "bidirectional"
     block_alignment: Alignment = "prompt"
     logit_shift: bool = False

@@ -20,7 +20,7 @@ from dlmsample.models.families.lora import LORA_TARGETS
 from dlmsample.models.families.registry import family as family_of
 from dlmsample.models.families.registry import recognise
 from dlmsample.models.families.weights import load_module
-from dlmsample.models.hub import locate, one_line, read_config
+from dlmsample.models.hub import gist, locate, read_config
 from dlmsample.models.interface import ModuleInterface, context_of, interface_of
 from dlmsample.models.tokenizer import read_tokenizer
 
@@ -77,7 +77,7 @@ class Opened:
         except Exception as e:  # sizes that do not go together break a module anywhere
             raise ValueError(
                 f"no {self.family.model or 'module'} can be built as the config.json of {self.name!r} says: "
-                f"{one_line(e)}; take the published file"
+                f"{gist(e)}; take the published file"
             ) from e
 
     def load(self, dtype: Any, *, allow_pickle: bool = False, device_map: Any = None, quantization: Any = None) -> Any:
@@ -209,7 +209,7 @@ def _check_remote(name: str, family: Family, raw: Mapping[str, Any], trusted: bo
     if "auto_map" not in raw:
         raise ValueError(f"{name!r} brings no modelling code (no auto_map in its config.json): give another family")
     if not trusted:
-        why = "" if family.name == "remote" else " (no stock body is known to give its numbers)"
+        why = "" if family.must_declare else " (no stock body is known to give its numbers)"
         raise ValueError(
             f"{name!r} needs the modelling code that comes with it{why}: if you trust its author, load with "
             "trust_remote_code=True (--trust-remote-code)"
@@ -240,7 +240,7 @@ def _own_config(name: str, raw: Mapping[str, Any], stock: Any, keys: ConfigKeys)
     try:
         return stock.from_dict({key: value for key, value in raw.items() if key not in left_out})
     except Exception as e:  # validation has errors of its own
-        raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}; repair its config.json") from e
+        raise ValueError(f"cannot read the configuration of {name!r}: {gist(e)}; repair its config.json") from e
 
 
 def _named(config: Any, raw: Mapping[str, Any], where: str) -> Any:
@@ -265,4 +265,4 @@ def _remote_config(name: str, where: str, revision: str | None) -> Any:
     try:
         return AutoConfig.from_pretrained(where, trust_remote_code=True, **pinned)
     except Exception as e:  # code that comes with a checkpoint may raise anything
-        raise ValueError(f"cannot read the configuration of {name!r}: {one_line(e)}") from e
+        raise ValueError(f"cannot read the configuration of {name!r}: {gist(e)}") from e

@@ -6,6 +6,7 @@ from dlmsample.models.families.base import Family
 
 STOCK = Family(
     name="stock",
+    must_declare=True,
     summary="any decoder of transformers whose config.json has a dlmsample section that says how it decodes",
     model="AutoModelForCausalLM",
 )
@@ -45,6 +46,7 @@ MASKED_LM = Family(
 )
 REMOTE = Family(
     name="remote",
+    must_declare=True,
     summary="modelling code that comes with the checkpoint, run only when asked for (--trust-remote-code)",
     module_kind="module",
 )

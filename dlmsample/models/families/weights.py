@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from dlmsample.models.families.base import Family, Join, Rename, Split, Stack
-from dlmsample.models.hub import not_fetched, one_line
+from dlmsample.models.hub import gist, not_fetched
 from dlmsample.models.weight_files import QUANTISED, stored_quantised
 
 #: Tensors that a checkpoint may lack, because decoding never reads them; and may have although the body derives them.
@@ -113,7 +113,7 @@ def load_module(
         needed = "a model.safetensors that fits config.json"
         if quantization is not None:
             needed += ", and a bitsandbytes that works on this device"
-        raise ValueError(f"cannot load the weights of {name!r}: {one_line(e)} (needed: {needed})") from e
+        raise ValueError(f"cannot load the weights of {name!r}: {gist(e)} (needed: {needed})") from e
     module, report = loaded
     if family.weights:
         # the instance's, not the class's: what is saved from here on is stock

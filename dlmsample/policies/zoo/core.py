@@ -110,7 +110,7 @@ class CoRe(Policy):
         probing = hide.any(-1)
         shown = torch.where(probing[:, None], torch.where(hide, block.mask_id, block.tokens), tokens)
         shown = torch.where(state.probing[:, None], returned, shown)
-        done = ~probing & ~(block.editable & (shown == block.mask_id)).any(-1)
+        done = ~probing & block.is_full(shown)
         after = CoReState(state.probes + state.probing, probing, hide, tokens, pred.prob)
         return after, Update(shown, done, EditInfo(0, fill.needed(pred.margin, "margin").float()), prob)
 

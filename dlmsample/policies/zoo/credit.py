@@ -86,8 +86,8 @@ class CreditDecoding(Policy):
         log_p = torch.where(new | own, log_prob, fill.needed(pred.asked, "asked"))
         raised = self._raised(pred, ids, credit, (credit > 0) | own | new, log_p)
         filled = fill.threshold(block, raised, self.threshold, self.min_commit, eos=self.eos)
-        full = ~(block.masked & ~filled).any(-1)
-        return CreditState(ids, credit), Update(apply(block, filled, raised.token), full, prob=raised.prob)
+        tokens = apply(block, filled, raised.token)
+        return CreditState(ids, credit), Update(tokens, block.is_full(tokens), prob=raised.prob)
 
     def _raised(self, pred: Prediction, ids: Tensor, credit: Tensor, held: Tensor, log_p: Tensor) -> Prediction:
         """The prediction of the raised logits; every token without credit keeps its share of the rest."""

@@ -76,8 +76,8 @@ class KLASS(Policy):
         sure = fill.ready(block, pred, self.eos) & (pred.prob > self.threshold) & (steady >= self.history)
         few = fill.quota(block, pred, self.tokens_per_step, eos=self.eos)
         filled = torch.where(sure.any(-1, keepdim=True), sure, few)
-        full = ~(block.masked & ~filled).any(-1)
-        return KLASSState(steady), Update(apply(block, filled, pred.token), full)
+        tokens = apply(block, filled, pred.token)
+        return KLASSState(steady), Update(tokens, block.is_full(tokens))
 
     def max_steps(self, block: Block) -> Tensor:
         return block.size

@@ -115,7 +115,7 @@ class ReMDM(Policy):
         remasked = block.visible & (draw < sigma)
         tokens = torch.where(filled, pred.token, torch.where(remasked, block.mask_id, block.tokens))
 
-        full = ~(block.editable & (tokens == block.mask_id)).any(-1)
+        full = block.is_full(tokens)
         next_t = (state.steps - block.step - 1) / state.steps.double()
         later = (block.step + 2 < state.steps) & ((next_t > self.t_off) | (self.when != "loop")) & (self.level > 0)
         sure = torch.where(filled, pred.prob, state.sure)

@@ -98,7 +98,7 @@ class Tolerator(Policy):
         again = filled & ~filling
         repeats = torch.where(again, torch.where(pred.token == state.last, state.repeats + 1, 1), state.repeats)
         last = torch.where(again, pred.token, state.last)
-        full = ~(block.editable & (tokens == block.mask_id)).any(-1)
+        full = block.is_full(tokens)
         turn = state.round + full
         free = block.editable & (repeats < (self.lock_after or torch.iinfo(torch.int64).max))
         more = full & (turn <= self.rounds) & free.any(-1)

@@ -81,8 +81,7 @@ class WINO(Policy):
         most = torch.where(count > 1, state.drafted - 1, 0)
         revoked = lowest(pred.loo_prob, failed, most)
         tokens = edit.apply(block, drafted, pred.token, revoked)
-        done = ~(block.editable & (tokens == block.mask_id)).any(-1)
-        return WINOState(count), Update(tokens, done, EditInfo(0, pred.loo_prob))
+        return WINOState(count), Update(tokens, block.is_full(tokens), EditInfo(0, pred.loo_prob))
 
     def max_steps(self, block: Block) -> Tensor:
         return block.size

@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from dlmsample.decoding.sampler import Sampler
-from dlmsample.models.denoiser import Denoiser, Facts
 from dlmsample.policies.base import Policy
 from dlmsample.policies.dsc import DSC
 from dlmsample.policies.unmask import Unmask
 from dlmsample.tasks import Task, list_tasks, task_class, task_options
 from dlmsample.train.config import TrainConfig
+from dlmsample.train.live import denoiser_of
 from dlmsample.train.model import StreamModel
 
 SHARES = (1, 2, 4, 8, 16, 32)
@@ -103,7 +103,7 @@ def operating_point(
     section, task = config.head.operating, _task(config)
     if task is None or any(isinstance(p, DTensor) for p in model.parameters()):
         return []
-    denoiser = _denoiser(config, model)
+    denoiser = denoiser_of(config, model)
     examples, end = list(task), clock() + 60 * section.minutes
     prompts = [example.prompt for example in examples]
     width = config.windows.window_max
@@ -144,12 +144,3 @@ def _task(config: TrainConfig) -> Task | None:
     known = task_options(section.name)
     options = {key: value for key, value in section.options.items() if key in known}
     return task_class(section.name)("valid", config.head.operating.problems, **options)
-
-
-def _denoiser(config: TrainConfig, model: StreamModel) -> Any:
-    from transformers import AutoTokenizer
-
-    facts = Facts(**config.geometry.model_dump())
-    tokenizer = AutoTokenizer.from_pretrained(str(config.tokenizer_folder))
-    name = config.model.init or "model"
-    return Denoiser(name, model.module, tokenizer, facts, model.head, interface=model.reads)

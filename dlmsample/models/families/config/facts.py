@@ -34,10 +34,10 @@ def find_facts(
     """
     section = raw.get(SECTION)
     declared = section if isinstance(section, dict) else {}
-    given = declared if _must_declare(family) else {**_of_family(name, family, raw), **declared}
+    given = declared if family.must_declare else {**_of_family(name, family, raw), **declared}
     overrides = {"mask_id": mask_id, "eos_ids": eos_ids}
     given = {**given, **{key: value for key, value in overrides.items() if value is not None}}
-    if not _must_declare(family):
+    if not family.must_declare:
         if "mask_id" not in given:
             given["mask_id"] = _mask_id(name, family, raw, vocabulary, tokenizer)
         if "eos_ids" not in given:
@@ -67,11 +67,6 @@ def find_facts(
     if mask_id is None:
         _check_mask(name, family, tokenizer, facts.mask_id)
     return facts
-
-
-def _must_declare(family: Family) -> bool:
-    """Whether all facts must be declared by the section, because the family says none."""
-    return family.name in ("stock", "remote")
 
 
 def _of_family(name: str, family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
