@@ -4,9 +4,9 @@
         --json benchmarks/results/quantized_answers.json
     python -m benchmarks.quantized shapes --json benchmarks/results/quantized_shapes.json
 
-``fp8`` is ``load(..., quantization="fp8")`` in bfloat16: its difference to ``bfloat16`` is that of the weights. What
-putting the LM head into eight bits as well would cost is measured in the logits. Cells that the JSON file has from an
-earlier run with the same options, machine and versions are not run again.
+``fp8`` is ``load(..., quantization="fp8")`` in bfloat16: its difference to ``bfloat16`` is that of the weights;
+``fp8_dynamic`` rounds activations as well. What putting the LM head into eight bits, too, would cost is measured in the
+logits. Cells that the JSON file has from an earlier run with the same options, machine and versions are not run again.
 
 Answers are compared on the same problems: a paired bootstrap interval (10,000 resamples, seed 0), and McNemar's exact
 test, corrected after Holm. Logits are those of a block of masks behind a prompt, which sees it as one block. Their
@@ -44,8 +44,15 @@ FORMS: dict[str, dict[str, Any]] = {
     "float32": {"dtype": "float32"},
     "bfloat16": {"dtype": "bfloat16"},
     "fp8": {"dtype": "bfloat16", "quantization": "fp8"},
+    "fp8_dynamic": {"dtype": "bfloat16", "quantization": "fp8_dynamic"},
 }
-AGAINST = (("fp8", "bfloat16"), ("bfloat16", "float32"), ("fp8", "float32"))
+AGAINST = (
+    ("fp8", "bfloat16"),
+    ("fp8_dynamic", "bfloat16"),
+    ("bfloat16", "float32"),
+    ("fp8", "float32"),
+    ("fp8_dynamic", "float32"),
+)
 POLICIES = ("unmask:tokens_per_step=1", "unmask:tokens_per_step=4", "t2m", "d3im:steps=48,block_length=all")
 PUBLISHED = ("llada_8b_causal", "sdar_4b")
 BATCHES = (1, 8, 32)
@@ -180,7 +187,10 @@ def published(args: argparse.Namespace, command: str) -> dict[str, Any]:
     for shape in args.shape or PUBLISHED:
         full = open_model(shape, base_model(SHAPES[shape], args.device, dtype, args.small))
         shared = {id(weight): weight for weight in full.module.parameters()}
-        forms = {"full": full, "fp8": replace(full, module=narrow_layers(copy.deepcopy(full.module, shared)))}
+        forms = {"full": full}
+        for form, dynamic in (("fp8", False), ("fp8_dynamic", True)):
+            layers = narrow_layers(copy.deepcopy(full.module, dict(shared)), dynamic=dynamic)
+            forms[form] = replace(full, module=layers)
         draw = torch.Generator().manual_seed(0)
         ids = torch.randint(10, full.vocab_size // 2, (max(BATCHES), args.prompt), generator=draw).to(device)
         for form, model in forms.items():

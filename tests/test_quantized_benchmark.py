@@ -26,7 +26,9 @@ def test_published_shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     record = run(SHAPES, tmp_path / "shapes.json")
     assert {"command", "device", "dtype", "machine", "torch", "versions"} <= record.keys()
     cells = {(c["form"], c.get("batch")): c for c in record["cells"]}
-    assert cells.keys() == {("full", None), ("fp8", None), ("full", 2), ("fp8", 2)}
+    assert cells.keys() == {(form, batch) for form in ("full", "fp8", "fp8_dynamic") for batch in (None, 2)}
+    assert cells["fp8", None]["relative_error"] < cells["fp8_dynamic", None]["relative_error"] < 0.2
+    assert cells["fp8", None]["narrow_bytes"] == cells["fp8_dynamic", None]["narrow_bytes"]
     full, narrow = cells["full", None], cells["fp8", None]
     assert (full["relative_error"], full["same_best"], full["narrow_bytes"]) == (0, 1, 0)
     assert 0 < narrow["relative_error"] <= narrow["largest_relative_error"] < 0.2
@@ -60,7 +62,9 @@ def test_answers_of_nano(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert list(logits) == [*quantized.FORMS, "fp8, LM head too"]
     assert logits["fp8"]["narrow_bytes"] < logits["fp8, LM head too"]["narrow_bytes"]
     assert logits["float32"]["relative_error"] == 0 < logits["bfloat16"]["relative_error"] < 0.05
-    assert logits["bfloat16"]["relative_error"] < logits["fp8"]["relative_error"] < 0.2
+    off = [logits[form]["relative_error"] for form in ("bfloat16", "fp8", "fp8_dynamic")]
+    assert off == sorted(off)
+    assert off[-1] < 0.2
     sizes = [logits[form]["weight_bytes"] for form in quantized.FORMS]
     assert sizes == sorted(sizes, reverse=True)
     found = [(row["form"], row["against"]) for row in record["comparisons"]]
@@ -105,7 +109,7 @@ def test_the_page_s_answers_are_those_of_the_file() -> None:
     for row in shown:
         policy = row["policy"]
         assert [row[form] for form in quantized.FORMS] == [share[form, policy] for form in quantized.FORMS]
-        for one, two in (("fp8", "bfloat16"), ("bfloat16", "float32")):
+        for one, two in (("fp8", "bfloat16"), ("fp8_dynamic", "bfloat16"), ("bfloat16", "float32")):
             c = off[one, two, policy]
             assert row[f"{one} - {two}"] == f"{c['points']:+.1f} [{c['low']:+.1f}, {c['high']:+.1f}]"
 

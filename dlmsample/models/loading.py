@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # torch is imported when something is loaded
     from dlmsample.models.families import Opened
 
 _BITS = ("8bit", "4bit")  #: by bitsandbytes
-_FP8 = "fp8"
+_FP8 = {"fp8": False, "fp8_dynamic": True}  # whether activations are rounded, too
 _DTYPES = ("float32", "bfloat16", "float16", "float64")
 _SPREADS = ("auto", "balanced", "balanced_low_0", "sequential")
 
@@ -72,10 +72,11 @@ def load(
             "sequential", or a dict of places (devices, or "disk"); not with ``device``.
         quantization: "fp8": the weights of a stock body's linear layers in e4m3 with a scale per output channel, once
             they are loaded and an adapter is merged; activations and all else stay in ``dtype``
-            (:func:`dlmsample.models.fusion.fp8.narrow_layers`). Or "8bit" or "4bit" by bitsandbytes, which must be
-            installed; not with an adapter. 8bit computes in float16 where ``dtype`` is None or "auto" and rounds
-            activations too, so that a batch may give other tokens than its rows alone. None of them is for mixtures of
-            experts, whose experts would stay as they are.
+            (:func:`dlmsample.models.fusion.fp8.narrow_layers`). "fp8_dynamic" rounds what a layer is given as well,
+            each position on its own scale, for the products that tensor cores make in eight bits. Or "8bit" or "4bit"
+            by bitsandbytes, which must be installed; not with an adapter. 8bit computes in float16 where ``dtype`` is
+            None or "auto" and rounds activations too, so that a batch may give other tokens than its rows alone. None
+            of them is for mixtures of experts, whose experts would stay as they are.
         allow_pickle: also read weights that are no safetensors.
         compile: let torch.compile fuse the layers of a stock decoder (:func:`dlmsample.models.fusion.fuse.fuse`): first
             forwards that take seconds, faster ones from then on; for GPUs, on one device. With gradients, a cache of
@@ -126,8 +127,10 @@ def load(
             raise ValueError(
                 "an adapter cannot be merged into weights on disk: leave out disk in device_map or the adapter"
             )
-        if quantization == _FP8:
-            raise ValueError("weights on disk stay as they are: leave out disk in device_map or quantization 'fp8'")
+        if quantization in _FP8:
+            raise ValueError(
+                f"weights on disk stay as they are: leave out disk in device_map or quantization {quantization!r}"
+            )
     on_cpu = target.type == "cpu" and (spread is None or not torch.cuda.is_available())
     kind = _dtype(dtype, on_cpu, quantization)
     bits = _quantization(quantization, kind, target, added is not None, opened)
@@ -142,8 +145,8 @@ def load(
         wide = attach.merging_dtype(opened, kind)
         whole = opened.load(wide, allow_pickle=allow_pickle, device_map=spread)
         module = attach.merge(whole, added, str(adapter), kind, opened)
-    if quantization == _FP8:
-        module = narrow_layers(module, target if spread is None else None)
+    if quantization in _FP8:
+        module = narrow_layers(module, target if spread is None else None, _FP8[quantization])
     if spread is None:
         module = module.to(target)
     if compile:
@@ -200,10 +203,10 @@ def _quantization(asked: str | None, dtype: Any, device: Any, merging: bool, ope
         return None
     from importlib.util import find_spec
 
-    if asked not in (_FP8, *_BITS):
-        raise unknown("quantization", asked, (_FP8, *_BITS))
-    if asked == _FP8:
-        _check_fp8(device, opened)
+    if asked not in (*_FP8, *_BITS):
+        raise unknown("quantization", asked, (*_FP8, *_BITS))
+    if asked in _FP8:
+        _check_fp8(asked, device, opened)
         return None
     if merging:
         raise ValueError(
@@ -219,20 +222,22 @@ def _quantization(asked: str | None, dtype: Any, device: Any, merging: bool, ope
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_compute_dtype=dtype)
 
 
-def _check_fp8(device: Any, opened: Opened) -> None:
+def _check_fp8(asked: str, device: Any, opened: Opened) -> None:
     """Refuse code that may do anything with its weights, experts, and devices without the dtype."""
     import torch
 
     from dlmsample.kernels.narrow import narrow
 
     if opened.runs_remote_code:
-        raise ValueError(f"quantization 'fp8' is for stock bodies, and {opened.name!r} runs its own code: leave it out")
-    _check_experts(_FP8, opened)
+        raise ValueError(
+            f"quantization {asked!r} is for stock bodies, and {opened.name!r} runs its own code: leave it out"
+        )
+    _check_experts(asked, opened)
     try:
         narrow(torch.ones(1, 1, device=device))
     except (RuntimeError, NotImplementedError, TypeError) as e:
         raise ValueError(
-            f"quantization 'fp8' needs float8_e4m3fn, which torch lacks on {device} ({gist(e)}): use cpu or cuda"
+            f"quantization {asked!r} needs float8_e4m3fn, which torch lacks on {device} ({gist(e)}): use cpu or cuda"
         ) from e
 
 

@@ -188,8 +188,9 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
     quantization: Annotated[
         str | None,
         typer.Option(
-            metavar="fp8|8bit|4bit",
-            help="Weights in fewer bits: fp8 (e4m3, a scale per output channel), or 8bit and 4bit with bitsandbytes.",
+            metavar="fp8|fp8_dynamic|8bit|4bit",
+            help="Weights in fewer bits: fp8 (e4m3, a scale per output channel), fp8_dynamic (activations, too), or "
+            "8bit and 4bit with bitsandbytes.",
         ),
     ] = None
     compile: Annotated[bool, typer.Option("--compile", help="Fuse the layers with torch.compile; for GPUs.")] = False

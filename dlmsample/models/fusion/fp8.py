@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from dlmsample.kernels.narrow import narrow
 from dlmsample.kernels.product import narrow_product
+from dlmsample.kernels.scaled import scaled_product
 
 
 @torch.library.custom_op("dlmsample::narrow_linear", mutates_args=())
@@ -33,10 +34,13 @@ class Fp8Linear(nn.Module):
     Args:
         linear: what it stands in place of; left as it is.
         device: where the weight is put before it is rounded; None: it stays where it is.
+        dynamic: also round what it is given, each position on a scale found then
+            (:func:`~dlmsample.kernels.scaled.scaled_product`).
     """
 
-    def __init__(self, linear: nn.Linear, device: torch.device | None = None) -> None:
+    def __init__(self, linear: nn.Linear, device: torch.device | None = None, dynamic: bool = False) -> None:
         super().__init__()
+        self.dynamic = dynamic
         self.in_features, self.out_features = linear.in_features, linear.out_features
         weight, scale = narrow(linear.weight.detach().to(device))
         self.weight = nn.Parameter(weight, requires_grad=False)
@@ -45,10 +49,13 @@ class Fp8Linear(nn.Module):
         self.bias = None if bias is None else nn.Parameter(bias.detach().to(device), requires_grad=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.dynamic:  # in torch's own operations, so that the compiler rounds once for all layers that read it
+            return scaled_product(x, self.weight, self.scale, self.bias)
         return narrow_linear(x, self.weight, self.scale, self.bias)
 
     def extra_repr(self) -> str:
-        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}, dynamic={self.dynamic}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Move the layer without casting what it is made of."""
@@ -60,7 +67,7 @@ class Fp8Linear(nn.Module):
         return super()._apply(moved, recurse)
 
 
-def narrow_layers(module: Any, device: torch.device | None = None) -> Any:
+def narrow_layers(module: Any, device: torch.device | None = None, dynamic: bool = False) -> Any:
     """Put the linear layers of a module's body into eight bits, one after the other.
 
     In place: the module is changed, and every layer's own weight is gone before the next is rounded. What stays as it
@@ -70,6 +77,7 @@ def narrow_layers(module: Any, device: torch.device | None = None) -> Any:
     Args:
         module: of transformers.
         device: where the weights are put; None: they stay where they are.
+        dynamic: the layers also round what they are given.
 
     Returns:
         The module.
@@ -96,7 +104,7 @@ def narrow_layers(module: Any, device: torch.device | None = None) -> Any:
         linear: Any = getattr(parent, name)
         if linear.weight.is_meta:
             raise ValueError("quantization 'fp8' needs all weights in memory: leave it out, or use more devices")
-        small = _hooked(Fp8Linear(linear, device), linear)
+        small = _hooked(Fp8Linear(linear, device, dynamic), linear)
         del linear  # the only other one is the module's
         for parent, name in spots:
             setattr(parent, name, small)
