@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-import torch
 
 import dlmsample as ds
 from dlmsample.models.denoiser import Denoiser, Facts
@@ -124,9 +123,3 @@ def test_mistakes(options: dict[str, Any], said: str) -> None:
 def test_a_block_causal_model_has_an_exact_one(nano: ds.Denoiser) -> None:
     with pytest.raises(ValueError, match="exact cache"):
         ds.Sampler(nano, ds.Unmask(), cache="dual")
-
-
-def test_a_head_reads_the_whole_canvas() -> None:
-    model = random_model("bidirectional").with_head(torch.nn.Identity())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="whole canvas"):
-        ds.Sampler(model, ds.DSC(), cache="prefix")

@@ -136,7 +136,3 @@ def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: 
         raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
     if model.interface.kind != "decoder":
         raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
-    if "error" in needs:
-        raise ValueError(
-            f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
-        )
