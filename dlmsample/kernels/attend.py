@@ -3,8 +3,9 @@
 A block's queries all see the same keys: what lies before the block, read from the cache, and the block itself, whose
 keys and values come from the forward and are written to the cache on the way. So one number per row says what is
 visible, and no mask is read. Where ``WHOLE``, they also see what the cache holds behind the block, up to the row's
-length, and what the block has beyond that is not written. Queries that share keys (of one block, of heads in one group) are the rows of one matrix
-product. Where there are few of them, the keys are split among programs and ``combine`` merges the parts.
+length, and what the block has beyond that is not written. Queries that share keys (of one block, of heads in one group)
+are the rows of one matrix product. Where there are few of them, the keys are split among programs and ``combine``
+merges the parts.
 """
 
 # Triton types what runs when traced, not what is written.
