@@ -174,6 +174,14 @@ def test_a_head_reads_what_it_reads_without_a_cache(made: list[Any], in_place: b
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shift", [False, True])
+@in_both_ways
+def test_a_suffix_captured(made: list[Any], in_place: bool, kind: str, shift: bool) -> None:
+    options: dict[str, Any] = {"cache": kind, "suffix": 5, "refresh": 3, "batch_size": 3}
+    same(*both(with_head(toy(in_place, shift)), ds.DSC(threshold=0.4), **options), prompts=RAGGED[:5], new=29)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @in_both_ways
 def test_a_head_captured(made: list[Any], in_place: bool, kind: str) -> None:
     model = with_head(toy(in_place, seed=2))

@@ -172,6 +172,7 @@ class Slots:
             score=config.scores,
             shadow=extent.width if config.shadows else 0,
             refresh=config.refresh,
+            suffix=config.suffix,
             captured=executor.captured,
             behind=int(config.next_block is not None),
             answer=None if config.grow is None else eos_chance(config.settings),

@@ -71,7 +71,7 @@ class CapturedParts(Captured):
 
     def _far(self, reader: ApproximateReader, places: Sequence[RowPosition]) -> int:
         """How far these rows are read, in coarse steps, so that few kinds are captured."""
-        return min(coarse(reader.reach(places), 128), self._extent.length)
+        return min(coarse(reader.reach(places, self._extent.width), 128), self._extent.length)
 
     def _index(self, slots: list[int]) -> Tensor:
         """These slots where captures find them, the last one repeated up to a number of which there are few."""

@@ -42,9 +42,10 @@ class ApproximateReader:
         kind: ``prefix`` or ``dual``.
         refresh: forwards in a block from one whole forward to the next; None: only on entering a block.
         score: also run the correction head.
+        suffix: positions behind the active block that exist for a forward, also for a whole one; None: all.
 
-    Deviation: the paper refreshes when a block is finished, with a forward of its own; here the first forward in the
-    next block does it.
+    Deviations: the paper refreshes when a block is finished, with a forward of its own; here the first forward in the
+    next block does it. A limited ``suffix`` is ours: what lies further behind is no key and is not computed.
     """
 
     cached = False
@@ -58,8 +59,10 @@ class ApproximateReader:
         kind: Approximation,
         refresh: int | None,
         score: bool = False,
+        suffix: int | None = None,
     ) -> None:
         self._body, self._kind, self._refresh, self._score = Body(model), kind, refresh, score
+        self._suffix = suffix
         self._rows, self._capacity = rows, capacity
         self._ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
         self._cache = BlockCache(rows, capacity)
@@ -75,26 +78,26 @@ class ApproximateReader:
         due = self.due(at)
         later = [row for row in at if row not in due]
         if later:
-            self.read_blocks(canvas, layout, start, self.span(later, layout.width), self.reach(later))
+            self.read_blocks(canvas, layout, start, self.span(later, layout.width), self.reach(later, layout.width))
         if due:
             slots = torch.tensor([row.slot for row in due], device=canvas.device)
-            self.read_canvases(slots, canvas, layout, start, self.reach(due))
-        return self.features(canvas, layout, start, self.reach(at))
+            self.read_canvases(slots, canvas, layout, start, self.reach(due, layout.width))
+        return self.features(canvas, layout, start, self.reach(at, layout.width))
 
     def due(self, at: Sequence[RowPosition]) -> list[RowPosition]:
         """The rows whose next forward is a whole one."""
         return [row for row in at if (row.age % self._refresh if self._refresh else row.age) == 0]
 
-    def reach(self, at: Sequence[RowPosition]) -> int:
-        """Positions that the longest of these rows sees."""
-        return max(row.length for row in at)
+    def reach(self, at: Sequence[RowPosition], width: int) -> int:
+        """Positions that exist for any of these rows, whose blocks have ``width``."""
+        return max(self._end(row, width) for row in at)
 
     def span(self, at: Sequence[RowPosition], width: int) -> int:
         """Positions that a forward over the blocks of these rows recomputes, counted from each block's start."""
-        return width if self._kind == "dual" else self.reach(at) - min(row.start for row in at)
+        return width if self._kind == "dual" else max(self._end(row, width) - row.start for row in at)
 
     def read_blocks(self, canvas: Tensor, layout: Layout, start: Tensor, span: int, reach: int) -> None:
-        """A forward over ``span`` positions of every row, which see its whole canvas.
+        """A forward over ``span`` positions of every row, which see all that exists for it.
 
         Args:
             canvas: int64 ``[row, pos]``.
@@ -103,7 +106,7 @@ class ApproximateReader:
             span: at least what :meth:`span` says of the rows that are not due; of others nothing is kept.
             reach: at least what :meth:`reach` says of them.
         """
-        begin = (start - self._ahead).clamp(min=0)
+        layout, begin = self._existing(layout, start), (start - self._ahead).clamp(min=0)
         positions = begin[:, None] + torch.arange(span + self._ahead, device=canvas.device)
         positions = positions.clamp(max=reach)  # the spare position at the end takes what a row does not need
         out = self._decode(canvas.gather(1, positions), positions, layout.length, reach)
@@ -118,26 +121,27 @@ class ApproximateReader:
         Args:
             slots: int64, these rows; one may be there twice.
             canvas: int64 ``[row, pos]``, as ``layout`` and ``start`` of all rows.
-            reach: at least the longest canvas of ``slots``.
+            reach: at least what :meth:`reach` says of ``slots``.
         """
-        ids, layout = canvas[slots, :reach], layout.keep(slots)
+        ids, layout, start = canvas[slots, :reach], layout.keep(slots), start[slots]
+        layout = self._existing(layout, start)
         positions = torch.arange(reach, device=canvas.device).expand(len(slots), -1)
         out = self._refill(slots, ids, positions, masks.bidirectional(layout.holds(positions)))
-        self._put(slots, out, layout.window(start[slots]) - self._ahead)
+        self._put(slots, out, layout.window(start) - self._ahead)
         if self._score:
             self._put_scored(slots, self._body.scored(out), positions)
 
     def features(self, canvas: Tensor, layout: Layout, start: Tensor, reach: int) -> Features:
         """What the latest forwards of all rows give.
 
-        ``reach`` is at least the longest canvas; without a head it does not matter.
+        ``reach`` is at least what :meth:`reach` says of all rows; without a head it does not matter.
         """
         assert self._hidden is not None
         logits = self._body.logits(self._hidden[: len(canvas)], canvas)
         if self._scored is None:
             return Features(logits, None)
         positions = torch.arange(reach, device=canvas.device).expand(len(canvas), -1)
-        valid = layout.holds(positions)
+        valid = self._existing(layout, start).holds(positions)
         # what a row never had there must be finite, though nothing sees it
         hidden = self._scored[: len(canvas), :reach].masked_fill(~valid[..., None].to(self._scored.device), 0)
         error = self._body.judged(hidden, positions, valid)
@@ -148,6 +152,16 @@ class ApproximateReader:
         self._cache.keep(rows)
         if self._scored is not None:
             self._scored[: len(rows)] = self._scored[rows.to(self._scored.device)]
+
+    def _end(self, row: RowPosition, width: int) -> int:
+        """Behind the last position that exists for a row."""
+        return row.length if self._suffix is None else min(row.length, row.start + width + self._suffix)
+
+    def _existing(self, layout: Layout, start: Tensor) -> Layout:
+        """The same on the device: rows as long as what exists for them."""
+        if self._suffix is None:
+            return layout
+        return layout._replace(length=torch.minimum(layout.length, start + layout.width + self._suffix))
 
     def _refill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
         """A forward over whole canvases, written to the cache."""

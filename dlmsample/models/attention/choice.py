@@ -39,6 +39,7 @@ def open_reader(
     score: bool,
     shadow: int = 0,
     refresh: int | None = None,
+    suffix: int | None = None,
     captured: bool = False,
     behind: int = 0,
     answer: Callable[[Tensor], Tensor] | None = None,
@@ -53,6 +54,7 @@ def open_reader(
         score: also run the model's correction head.
         shadow: positions of a block, to also give the logits of its shadows; 0: none.
         refresh: of an approximate cache, forwards from one whole forward to the next.
+        suffix: of an approximate cache, positions behind the active block that exist for a forward; None: all.
         captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
         behind: without a cache, also give the logits of so many blocks behind each active one.
         answer: without a cache, what to make of the logits of the whole answer, see :class:`WholeReader`.
@@ -67,7 +69,7 @@ def open_reader(
         if in_place(model):
             if cache == "exact":
                 return InPlaceReader(model, rows, capacity, score)
-            return InPlaceApproximateReader(model, rows, capacity, cache, refresh, score)
+            return InPlaceApproximateReader(model, rows, capacity, cache, refresh, score, suffix)
     if cache == "exact":
         return CachedReader(model, rows, capacity, score, shadow)
-    return ApproximateReader(model, rows, capacity, cache, refresh, score)
+    return ApproximateReader(model, rows, capacity, cache, refresh, score, suffix)

@@ -124,6 +124,7 @@ class InPlaceApproximateReader(ApproximateReader):
         kind: ``prefix`` or ``dual``.
         refresh: forwards in a block from one whole forward to the next; None: only on entering a block.
         score: also run the correction head.
+        suffix: positions behind the active block that exist for a forward; None: all.
     """
 
     ragged = True
@@ -136,8 +137,9 @@ class InPlaceApproximateReader(ApproximateReader):
         kind: Approximation,
         refresh: int | None,
         score: bool = False,
+        suffix: int | None = None,
     ) -> None:
-        super().__init__(model, rows, capacity, kind, refresh, score)
+        super().__init__(model, rows, capacity, kind, refresh, score, suffix)
         self._unused = _prepared(self._cache, model)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
