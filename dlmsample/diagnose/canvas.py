@@ -11,8 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from dlmsample.diagnose.examples import Gold
 from dlmsample.models.attention import masks
-from dlmsample.models.attention.block_cache import BlockCache
-from dlmsample.models.attention.cached import Body
+from dlmsample.models.attention.cached import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.rng import sequence_key
 

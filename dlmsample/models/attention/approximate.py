@@ -11,8 +11,7 @@ from torch import Tensor
 
 from dlmsample.models.attention import masks
 from dlmsample.models.attention.base import Features, Layout, RowPosition, select
-from dlmsample.models.attention.block_cache import BlockCache
-from dlmsample.models.attention.cached import Body
+from dlmsample.models.attention.cached import BlockCache, Body
 from dlmsample.models.denoiser import Denoiser
 
 Approximation = Literal["prefix", "dual"]
@@ -61,8 +60,8 @@ class ApproximateReader:
         score: bool = False,
         suffix: int | None = None,
     ) -> None:
-        self._body, self._kind, self._refresh, self._score = Body(model), kind, refresh, score
-        self._suffix = suffix
+        self._body, self._kind, self._refresh, self._suffix = Body(model), kind, refresh, suffix
+        self._score, self._head = score, model.head
         self._rows, self._capacity = rows, capacity
         self._ahead = int(model.facts.logit_shift)  # a block's first position is predicted by the one before it
         self._cache = BlockCache(rows, capacity)
@@ -111,9 +110,7 @@ class ApproximateReader:
         positions = positions.clamp(max=reach)  # the spare position at the end takes what a row does not need
         out = self._decode(canvas.gather(1, positions), positions, layout.length, reach)
         rows = torch.arange(len(canvas), device=canvas.device)
-        self._put(rows, out, layout.window(start) - begin[:, None] - self._ahead)
-        if self._score:
-            self._put_scored(rows, self._body.scored(out), positions)
+        self._put(rows, out, positions, layout.window(start) - begin[:, None] - self._ahead)
 
     def read_canvases(self, slots: Tensor, canvas: Tensor, layout: Layout, start: Tensor, reach: int) -> None:
         """A forward over the whole canvases of some rows.
@@ -127,9 +124,7 @@ class ApproximateReader:
         layout = self._existing(layout, start)
         positions = torch.arange(reach, device=canvas.device).expand(len(slots), -1)
         out = self._refill(slots, ids, positions, masks.bidirectional(layout.holds(positions)))
-        self._put(slots, out, layout.window(start) - self._ahead)
-        if self._score:
-            self._put_scored(slots, self._body.scored(out), positions)
+        self._put(slots, out, positions, layout.window(start) - self._ahead)
 
     def features(self, canvas: Tensor, layout: Layout, start: Tensor, reach: int) -> Features:
         """What the latest forwards of all rows give.
@@ -138,13 +133,13 @@ class ApproximateReader:
         """
         assert self._hidden is not None
         logits = self._body.logits(self._hidden[: len(canvas)], canvas)
-        if self._scored is None:
+        if self._scored is None or self._head is None:
             return Features(logits, None)
         positions = torch.arange(reach, device=canvas.device).expand(len(canvas), -1)
         valid = self._existing(layout, start).holds(positions)
         # what a row never had there must be finite, though nothing sees it
         hidden = self._scored[: len(canvas), :reach].masked_fill(~valid[..., None].to(self._scored.device), 0)
-        error = self._body.judged(hidden, positions, valid)
+        error = self._head(hidden, positions, valid)
         return Features(logits, error.gather(1, layout.window(start).clamp(max=reach - 1)))
 
     def keep(self, rows: Tensor) -> None:
@@ -176,15 +171,19 @@ class ApproximateReader:
         mask = repeat(seen, "row key -> row 1 query key", query=ids.shape[1])
         return self._body(ids, positions, mask, self._cache, self._score)
 
-    def _put(self, slots: Tensor, out: Any, places: Tensor) -> None:
-        """Keep what a forward gave at these places of it, int64 ``[row, pos]``; those it lacks do not matter."""
-        hidden = select(out.last_hidden_state, places.clamp(0, out.last_hidden_state.shape[1] - 1))
+    def _put(self, slots: Tensor, out: Any, positions: Tensor, blocks: Tensor) -> None:
+        """Keep what a forward over ``positions [row, pos]`` of these rows gave.
+
+        ``blocks [row, n]`` says where in the forward the active blocks are predicted; what it lacks does not matter.
+        """
+        last = out.last_hidden_state
+        hidden = select(last, blocks.clamp(0, last.shape[1] - 1))
         if self._hidden is None:
             self._hidden = hidden.new_zeros(self._rows, *hidden.shape[1:])
         self._hidden.index_copy_(0, slots.to(hidden.device), hidden)
-
-    def _put_scored(self, slots: Tensor, hidden: Tensor, positions: Tensor) -> None:
-        """Keep what the head reads, ``[row, pos, size]`` of these positions."""
+        if not self._score or self._head is None:
+            return
+        read: Tensor = out.hidden_states[self._head.layer]
         if self._scored is None:
-            self._scored = hidden.new_zeros(self._rows, self._capacity, hidden.shape[-1])
-        self._scored[slots.to(hidden.device)[:, None], positions.to(hidden.device)] = hidden
+            self._scored = read.new_zeros(self._rows, self._capacity, read.shape[-1])
+        self._scored[slots.to(read.device)[:, None], positions.to(read.device)] = read

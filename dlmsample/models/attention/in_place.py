@@ -19,8 +19,7 @@ from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
 from dlmsample.models.attention.approximate import ApproximateReader, Approximation
 from dlmsample.models.attention.base import Layout
-from dlmsample.models.attention.block_cache import BlockCache, write_rows
-from dlmsample.models.attention.cached import CachedReader, attention
+from dlmsample.models.attention.cached import BlockCache, CachedReader, attention, write_rows
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.interface import BODIES
 
