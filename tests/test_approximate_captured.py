@@ -201,7 +201,7 @@ def test_few_kinds_are_captured(made: list[Any]) -> None:
     assert len([kind for kind in kinds if kind[0] == "canvases"]) <= 8
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["dual", pytest.param("prefix", marks=pytest.mark.full)])
 def test_compiled_layers_and_a_compiled_update(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cuda_graphs", lambda: _again)
     monkeypatch.setattr(pool, "_capturable", lambda config: True)
