@@ -52,19 +52,35 @@ _ORDER = [
     *_all("llada_8b", (32,), ("ours_fused", "llada", "ours_dual")),
     *_all(MAIN, (128,), ("ours",)),
     *_all("sdar_4b", (128,), PREFIX),
+    *_all("llada_8b", (1, 8), ("ours_dual_fused", "ours_prefix_fused")),
+    *_all("llada_8b", (32,), ("ours_dual_fused", "ours_prefix_fused", "ours_prefix")),
+    *_all("llada_8b", (1,), ("ours_dual_plain",)),
 ]
 
+#: What the approximate caches give beside the exact one of the same body made block-causal; about three minutes on one
+#: H100, a third of them for compiling, those that take longest last.
+_APPROXIMATE = [
+    *_all(MAIN, (1,), ("ours", "ours_fused")),
+    *_all("llada_8b", (1,), ("ours_dual_plain", "ours_dual", "ours_dual_fused", "ours_prefix", "ours_prefix_fused")),
+    *_all(MAIN, (8,), ("ours", "ours_fused")),
+    *_all("llada_8b", (8,), ("ours_dual", "ours_dual_fused")),
+    *_all(MAIN, (32,), ("ours", "ours_fused")),
+    *_all("llada_8b", (32,), ("ours_dual", "ours_dual_fused")),
+    *_all("llada_8b", (8, 32), ("ours_prefix_fused", "ours_prefix")),
+]
+ORDERS = {"usual": _ORDER, "approximate": _APPROXIMATE}
 
-def order(small: bool = False) -> list[Wanted]:
-    """All cells; ``small``: with few rows and tokens.
+
+def order(small: bool = False, cells: str = "usual") -> list[Wanted]:
+    """All cells of one of ``ORDERS``; ``small``: with few rows and tokens.
 
     Example:
         >>> order()[0]
         Wanted(shape='llada_8b_causal', batch=1, peer='llada2', new=256)
     """
     if not small:
-        return list(_ORDER)
-    return [want._replace(batch=_SMALL_BATCH[want.batch], new=_SMALL_NEW[want.new]) for want in _ORDER]
+        return list(ORDERS[cells])
+    return [want._replace(batch=_SMALL_BATCH[want.batch], new=_SMALL_NEW[want.new]) for want in ORDERS[cells]]
 
 
 def usual_new(small: bool) -> int:

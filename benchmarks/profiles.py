@@ -157,7 +157,8 @@ def profiled(subject: Ready, machine: roofline.Machine) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         seen.export_chrome_trace(f"{folder}/trace.json")
         spans = read_trace(Path(folder) / "trace.json")
-    least = roofline.work(job.model, len(job.prompts), job.prompts.shape[1], job.new)
+    rows, prompt = job.prompts.shape
+    least = roofline.work(job.model, rows, prompt, job.new, answer.steps, PEERS[peer].approximate)
     head = {"shape": job.model.name, "peer": peer, "batch": len(job.prompts), "new": job.new, "steps": answer.steps}
     return {
         **head,

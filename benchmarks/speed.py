@@ -1,6 +1,7 @@
 """Tokens per second of dlmsample and of other decoders, side by side: same weights, prompts, policy, steps and tokens.
 
     python -m benchmarks.speed --seconds 420 --repeats 2 --json benchmarks/results/speed.json
+    python -m benchmarks.speed --cells approximate --seconds 175 --repeats 1 --json FILE
     python -m benchmarks.speed --profile-summary benchmarks/results/speed_profile.json --shape llada_8b_causal \
         --peer ours_fused --batch 1 --batch 8 --batch 32
     python -m benchmarks.speed --targets benchmarks/results/speed.json
@@ -40,7 +41,7 @@ import torch
 import dlmsample as ds
 from benchmarks import roofline, shapes
 from benchmarks.cell import LONG, against, agreement, attempt
-from benchmarks.order import BATCHES, Wanted, order, usual_new
+from benchmarks.order import BATCHES, ORDERS, Wanted, order, usual_new
 from benchmarks.peers import PEERS, Answer, Job
 from benchmarks.profiles import profiled, profiles_table, ready, trace
 from benchmarks.quality import device_name, parse_policy
@@ -147,7 +148,7 @@ class Weights:
 def wanted(args: argparse.Namespace) -> list[Wanted]:
     """What the command line asks for."""
     if not (args.batch or args.peer or args.new):
-        return [want for want in order(args.small) if want.shape in (args.shape or SHAPES)]
+        return [want for want in order(args.small, args.cells) if want.shape in (args.shape or SHAPES)]
     batches = args.batch or ((1, 2) if args.small else BATCHES)
     chosen = product(args.shape or SHAPES, batches, args.peer or PEERS, [args.new or usual_new(args.small)])
     return [Wanted(*each) for each in chosen]
@@ -177,6 +178,7 @@ def profile(args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--cells", choices=list(ORDERS), default="usual", help="which, without batch, peer and new")
     parser.add_argument("--shape", action="append", choices=list(SHAPES), help="default: all")
     parser.add_argument("--peer", action="append", choices=list(PEERS), help="default: all")
     parser.add_argument("--policy", action="append", help=f"default: {POLICY}; also t2t, unmask:threshold=X")

@@ -14,11 +14,14 @@ LABELS = {
     "ours_plain": "dlmsample, no captured graphs",
     "ours_prefix": 'dlmsample, cache="prefix"',
     "ours_dual": 'dlmsample, cache="dual"',
+    "ours_prefix_fused": 'dlmsample, cache="prefix", compiled',
+    "ours_dual_fused": 'dlmsample, cache="dual", compiled',
+    "ours_dual_plain": 'dlmsample, cache="dual", no captured graphs',
     "diffusers": "diffusers LLaDA2Pipeline",
     "llada2": "LLaDA2-style loop",
     "llada": "LLaDA-style loop",
 }
-_NOT_DRAWN = "ours_plain"
+_NOT_DRAWN = ("ours_plain", "ours_prefix_fused", "ours_dual_fused", "ours_dual_plain")
 _INK = (*INK, ("grid", "#d0d7de", "#3d444d"))
 _PANEL, _HIGH, _GAP, _LEFT = 250.0, 190.0, 62.0, 52.0
 _COLUMNS = 3
@@ -86,7 +89,7 @@ def plot(record: dict[str, Any]) -> str:
 
     One policy is drawn, the first one of the results.
     """
-    cells = [cell for cell in usual(record) if "skipped" not in cell and cell["peer"] != _NOT_DRAWN]
+    cells = [cell for cell in usual(record) if "skipped" not in cell and cell["peer"] not in _NOT_DRAWN]
     cells = [cell for cell in cells if cell["policy"] == cells[0]["policy"]]
     shapes = list(dict.fromkeys(cell["shape"] for cell in cells))
     peers = [peer for peer in LABELS if any(cell["peer"] == peer for cell in cells)]

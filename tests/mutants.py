@@ -469,6 +469,17 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
         ("(block & ~own) | beside", "block | beside"),
         ("scatter(1, at, mask_id)", "scatter(1, at, at)"),
     ],
+    ("attention/approximate.py", "tests/test_approximate.py"): [
+        ("row.age % self._refresh if self._refresh else row.age", "row.age"),
+        ("(start - self._ahead).clamp(min=0)", "start.clamp(min=0)"),
+        ("start + layout.width + self._suffix", "start + self._suffix"),
+        ("max(self._end(row, width) - row.start for row in at)", "width"),
+    ],
+    ("captured/parts.py attention/in_place.py", "tests/test_approximate_captured.py -k 'come_and_go or suffix'"): [
+        ("span = reader.span(later, self._extent.width)", "span = self._extent.width"),
+        ("[row.slot for row in due]", "[at for at, _ in enumerate(due)]"),
+        ("begin, length, True)", "begin, length)"),
+    ],
     ("policies/dsc.py policies/edit.py", _policy("dsc")): [
         ("% self.stride == self.stride - 1", "% self.stride == 0"),
         ("_REMASKS_PER_POSITION * block.size - ", "block.size - "),

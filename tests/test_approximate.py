@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -114,6 +115,9 @@ def test_masks_inside_text(nano: ds.Denoiser) -> None:
         ({"cache": "duel"}, "'prefix' or 'dual'"),
         ({"cache": "dual", "refresh": 0}, "refresh is 1 or more"),
         ({"refresh": 4}, "refresh is 1 or more forwards, for cache"),
+        ({"cache": "dual", "suffix": -1}, "suffix is 0 or more"),
+        ({"cache": "dual", "suffix": 2.5}, "suffix must be an int"),
+        ({"suffix": 4}, "suffix is 0 or more positions, for cache"),
     ],
 )
 def test_mistakes(options: dict[str, Any], said: str) -> None:
@@ -126,7 +130,64 @@ def test_a_block_causal_model_has_an_exact_one(nano: ds.Denoiser) -> None:
         ds.Sampler(nano, ds.Unmask(), cache="dual")
 
 
-def test_a_head_reads_the_whole_canvas() -> None:
-    model = random_model("bidirectional").with_head(torch.nn.Identity())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="whole canvas"):
-        ds.Sampler(model, ds.DSC(), cache="prefix")
+def by_hand(model: Denoiser, prompt: list[int], new: int, suffix: int) -> list[int]:
+    """One token a step, the most confident, from forwards over no more than ``suffix`` positions behind the block."""
+    ids, width, shift = [*prompt, *[model.mask_id] * new], model.block_length, model.facts.logit_shift
+    for start in range(len(prompt), len(ids), width):
+        end = min(start + width, len(ids))
+        while model.mask_id in ids[start:end]:
+            with torch.no_grad():
+                logits = model.module(torch.tensor([ids[: end + suffix]]), use_cache=False).logits[0]
+            if shift:
+                logits = torch.cat([logits[:1], logits[:-1]])
+            logits[:, model.mask_id] = -torch.inf
+            best = logits.softmax(-1).max(-1)
+            at = max((p for p in range(start, end) if ids[p] == model.mask_id), key=lambda p: float(best.values[p]))
+            ids[at] = int(best.indices[at])
+    return ids[len(prompt) :]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", [0, 3, 8])
+def test_a_suffix_by_hand(kind: Any, suffix: int) -> None:
+    """Where every forward is a whole one, whole is up to there."""
+    model = random_model("bidirectional", seed=2)
+    for of in (model, shifted(model)):
+        of = replace(of, facts=replace(of.facts, eos_ids=()))
+        options: dict[str, Any] = {"cache": kind, "refresh": 1, "suffix": suffix}
+        out = ds.Sampler(of, ds.Unmask(), **options).generate(PROMPTS[:3], max_new_tokens=21)
+        assert out.tokens == [by_hand(of, prompt, 21, suffix) for prompt in PROMPTS[:3]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_suffix_that_holds_all_changes_nothing_and_another_does(kind: Any) -> None:
+    model, policy = random_model("bidirectional", seed=2), ds.Unmask()
+    of = {n: tokens(model, policy, cache=kind, suffix=n) for n in (None, 512, 13, 0)}
+    assert of[None] == of[512] == of[13] != of[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("refresh", [None, 3])
+def test_a_batch_with_a_suffix_gives_what_its_rows_give_alone(kind: Any, refresh: int | None) -> None:
+    for model in (random_model("bidirectional", seed=4), shifted(random_model("bidirectional", seed=4))):
+        sampler = ds.Sampler(model, ds.T2M(fill_threshold=0.3), cache=kind, refresh=refresh, suffix=5, batch_size=3)
+        together = sampler.generate(PROMPTS, max_new_tokens=37, seed=[7] * len(PROMPTS))
+        for prompt, answer in zip(PROMPTS, together.tokens, strict=True):
+            assert sampler.generate([prompt], max_new_tokens=37, seed=[7]).tokens == [answer]
+
+
+def test_a_suffix_leaves_less_to_compute() -> None:
+    """Positions that go through the body; blocks of 8 behind a prompt of 8, 40 new tokens, two steps a block."""
+    model, seen = random_model("bidirectional"), []
+    model.module.model.register_forward_pre_hook(
+        lambda _, __, given: seen.append(given["input_ids"].shape[1]), with_kwargs=True
+    )
+    cases: list[tuple[Any, list[int]]] = [
+        ("dual", [20, 8, 28, 8, 36, 8, 44, 8, 48, 8]),
+        ("prefix", [20, 12, 28, 12, 36, 12, 44, 12, 48, 8]),
+    ]
+    for kind, expected in cases:
+        seen.clear()
+        sampler = ds.Sampler(model, ds.Unmask(tokens_per_step=4), cache=kind, suffix=4)
+        sampler.generate([list(range(3, 11))], max_new_tokens=40)
+        assert seen == expected

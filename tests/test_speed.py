@@ -76,6 +76,17 @@ def test_a_cell_of_captured_forwards(made: list[Any]) -> None:
     assert len(figures["spread"]) == 2
 
 
+@pytest.mark.parametrize("peer", ["ours_dual", "ours_prefix"])
+def test_a_cell_of_a_captured_approximate_cache(made: list[Any], peer: str) -> None:
+    """Of a step's captures only the update calls the LM head; what comes before it counts as forward, too."""
+    work = job(ds.Unmask(tokens_per_step=4), "bidirectional")
+    figures, answer = cell(peer, work, MACHINE, repeats=2)
+    assert made
+    assert figures["approximate"]
+    assert 0 < figures["captured"]["forwards"] <= answer.forwards
+    assert figures["forward_share"] > 0
+
+
 def test_others_have_no_first_call(made: list[Any]) -> None:
     figures, answer = cell("llada2", job(ds.Unmask(tokens_per_step=4)), MACHINE, repeats=1)
     assert figures["first_extra_seconds"] is None
@@ -138,7 +149,7 @@ class Counted:
     ],
 )
 def test_operations_are_those_that_hooks_count(shape: str, peer: str, spare: int, shift: bool) -> None:
-    """What a step must do is what it does, but for the spare position behind a row that approximate caches carry."""
+    """What a step must do is what it does, but for a spare position behind each row where a cache is sliced."""
     base = speed.base_model(speed.SHAPES[shape], "cpu", torch.float32, small=True)
     base.module.config._experts_implementation = "eager"  # grouped products are not counted by torch
     model = speed.open_model(shape, base)
@@ -154,7 +165,8 @@ def test_operations_are_those_that_hooks_count(shape: str, peer: str, spare: int
     if model.attention == "block_causal":  # a finished block is forwarded once more, but for the last
         kinds += [roofline.Forward(1, 32, 64 + 32, 64), roofline.Forward(1, 32, 96 + 32, 96)]
     assert sum(each.times for each in kinds) == counted.forwards
-    made = sum(each.times * roofline.forwarded(model, 2, each._replace(keys=each.keys + spare)).flops for each in kinds)
+    read = [each._replace(keys=each.keys + spare) if each.kept else each for each in kinds]
+    made = sum(each.times * roofline.forwarded(model, 2, each).flops for each in read)
     assert counted.flops == made
     if model.attention != "block_causal":
         least = roofline.work(model, 2, 64, 96, answer.steps, kind.approximate)
@@ -192,7 +204,7 @@ def test_results_hold_the_work_of_their_shape() -> None:
 
 def _args(**given: Any) -> argparse.Namespace:
     usual = {"device": "cpu", "small": True, "prompt": 32, "new": 32, "repeats": 1, "seconds": 60.0, "policy": None}
-    usual |= {"dtype": None, "shape": ["llada_8b_causal"], "batch": [1, 2], "peer": None}
+    usual |= {"cells": "usual", "dtype": None, "shape": ["llada_8b_causal"], "batch": [1, 2], "peer": None}
     return argparse.Namespace(**usual | given)
 
 
@@ -240,6 +252,8 @@ def test_the_usual_order_has_every_shape_and_batch_and_the_targets_first() -> No
     assert {want.shape for want in found} == set(speed.SHAPES)
     assert {want.batch for want in found} == set(BATCHES)
     assert {want.peer for want in found} == set(PEERS)
+    assert {want.batch for want in order(cells="approximate")} == {1, 8, 32}
+    assert {PEERS[want.peer].approximate for want in order(cells="approximate")} == {"", "prefix", "dual"}
     assert {(want.shape, want.batch) for want in found[:12]} == {("llada_8b_causal", batch) for batch in (1, 8, 32)}
     assert speed.wanted(_args(shape=None, batch=None, new=None)) == order(small=True)
     some = speed.wanted(_args(shape=["nano", "sdar_4b"], batch=None, new=None))
@@ -349,6 +363,16 @@ def test_a_trace_file_gives_kernels_or_else_what_operations_took_themselves(tmp_
         own[span.name] = own.get(span.name, 0) + span.length
     assert own == {"aten::linear": 5, "aten::mm": 5}
     assert read_trace(tmp_path / "3.json") == [Span("gemm", 50, 3, 7)]
+
+
+def test_a_profile_of_an_approximate_cache_is_bounded_by_its_own_forwards() -> None:
+    """Not by forwards over the whole canvas at every step."""
+    work = job(ds.Unmask(tokens_per_step=4), "bidirectional")
+    found = profiled(ready("ours_dual", work), MACHINE)
+    rows, prompt = work.prompts.shape
+    least = roofline.work(work.model, rows, prompt, work.new, found["steps"], "dual")
+    assert found["roofline_us"] == pytest.approx(1e6 * least.seconds(MACHINE))
+    assert found["roofline_us"] < 1e6 * roofline.work(work.model, rows, prompt, work.new).seconds(MACHINE)
 
 
 def test_a_profile_ends_in_a_table() -> None:

@@ -35,6 +35,18 @@ PEERS: dict[str, Peer] = {
     "ours_plain": Peer(ours.open_plain, "the same without captured graphs", ours=True),
     "ours_prefix": Peer(partial(ours.open_approximate, "prefix"), 'Sampler(cache="prefix")', True, "prefix"),
     "ours_dual": Peer(partial(ours.open_approximate, "dual"), 'Sampler(cache="dual")', True, "dual"),
+    "ours_prefix_fused": Peer(
+        partial(ours.open_approximate, "prefix", compiled=True), 'Sampler(cache="prefix"), compiled', True, "prefix"
+    ),
+    "ours_dual_fused": Peer(
+        partial(ours.open_approximate, "dual", compiled=True), 'Sampler(cache="dual"), compiled', True, "dual"
+    ),
+    "ours_dual_plain": Peer(
+        partial(ours.open_approximate, "dual", graphs=False),
+        'Sampler(cache="dual") without captured graphs',
+        True,
+        "dual",
+    ),
     "diffusers": Peer(_each_time(pipeline.decode), "diffusers' LLaDA2Pipeline"),
     "llada2": Peer(
         _each_time(llada2.decode),

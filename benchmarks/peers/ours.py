@@ -23,10 +23,7 @@ def open_sampler(job: Job) -> Opened:
 
 def open_fused(job: Job) -> Opened:
     """As it comes, compiled as ``load(..., compile=True)`` does; on a copy of the module that shares its weights."""
-    module = job.model.module
-    if module not in _FUSED:
-        _FUSED[module] = fuse(copy.deepcopy(module, {id(weight): weight for weight in module.parameters()}))
-    return _open(dataclasses.replace(job, model=dataclasses.replace(job.model, module=_FUSED[module])))
+    return _open(_compiled(job))
 
 
 def open_plain(job: Job) -> Opened:
@@ -34,15 +31,23 @@ def open_plain(job: Job) -> Opened:
     return _open(job, graphs=False)
 
 
-def open_approximate(kind: Approximation, job: Job) -> Opened:
-    """As it comes, keys and values of other blocks a few forwards old.
+def open_approximate(kind: Approximation, job: Job, compiled: bool = False, graphs: bool = True) -> Opened:
+    """As it comes, or ``compiled``, or without ``graphs``: keys and values of other blocks a few forwards old.
 
     Raises:
         Unfit: a checkpoint that has an exact cache.
     """
     if job.model.attention != "bidirectional":
         raise Unfit("is for bidirectional checkpoints")
-    return _open(job, cache=kind)
+    return _open(_compiled(job) if compiled else job, cache=kind, graphs=graphs)
+
+
+def _compiled(job: Job) -> Job:
+    """The job on a compiled copy of its module."""
+    module = job.model.module
+    if module not in _FUSED:
+        _FUSED[module] = fuse(copy.deepcopy(module, {id(weight): weight for weight in module.parameters()}))
+    return dataclasses.replace(job, model=dataclasses.replace(job.model, module=_FUSED[module]))
 
 
 def _open(job: Job, **options: Any) -> Opened:

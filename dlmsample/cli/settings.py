@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dlmsample.cli.answers.asked import GenerateOptions
 
 #: Options of ``generate`` that the Sampler takes as they were typed.
-_AS_TYPED = ("temperature", "top_p", "top_k", "batch_size", "refresh")
+_AS_TYPED = ("temperature", "top_p", "top_k", "batch_size", "refresh", "suffix")
 _GROWTHS = {"daedal": "dlmsample.decoding.grow.daedal:Daedal"}  #: what ``--grow`` names
 
 

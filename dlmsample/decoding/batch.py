@@ -31,7 +31,7 @@ class RunningRow:
 
     @property
     def place(self) -> RowPosition:
-        return RowPosition(self.starts[self.turn], self.age, self.length, self.starts[0])
+        return RowPosition(self.starts[self.turn], self.age, self.length, self.starts[0], self.slot or 0)
 
     @property
     def length(self) -> int:

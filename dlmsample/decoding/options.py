@@ -44,6 +44,7 @@ def checked(
     batch_size: Any,
     cache: Any,
     refresh: Any,
+    suffix: Any = None,
 ) -> tuple[Denoiser, Policy]:
     """The options of a Sampler.
 
@@ -83,7 +84,7 @@ def checked(
     if integer("batch_size", batch_size) < 1:
         raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
     needs = policy.needs
-    _check_cache(model, policy, needs, cache, refresh)
+    _check_cache(model, policy, needs, cache, refresh, suffix)
     if "error" in needs and model.head is None:
         raise ValueError(_headless(model, policy))
     return model, policy
@@ -112,7 +113,7 @@ def _headless(model: Denoiser, policy: Policy) -> str:
     )
 
 
-def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any) -> None:
+def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: Any, refresh: Any, suffix: Any) -> None:
     """The cache of a Sampler.
 
     Raises:
@@ -120,6 +121,8 @@ def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: 
     """
     if refresh is not None and (integer("refresh", refresh) < 1 or cache not in APPROXIMATIONS):
         raise ValueError(f"refresh is 1 or more forwards, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
+    if suffix is not None and (integer("suffix", suffix) < 0 or cache not in APPROXIMATIONS):
+        raise ValueError(f"suffix is 0 or more positions, for cache {' or '.join(map(repr, APPROXIMATIONS))} alone")
     if "loo_prob" in needs:
         if cache in APPROXIMATIONS:
             raise ValueError(f"{policy.name} hides tokens one by one, which cache={cache!r} does not: leave it out")
@@ -136,7 +139,3 @@ def _check_cache(model: Denoiser, policy: Policy, needs: frozenset[str], cache: 
         raise ValueError(f"{model.name} is block-causal and has an exact cache: leave cache={cache!r} out")
     if model.interface.kind != "decoder":
         raise ValueError(f"{model.name} has no cache of keys and values: leave cache={cache!r} out")
-    if "error" in needs:
-        raise ValueError(
-            f"the correction head reads the whole canvas, which cache={cache!r} does not compute: leave it out"
-        )

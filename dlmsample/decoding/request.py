@@ -83,6 +83,7 @@ class DecodingConfig(NamedTuple):
     shadows: bool  #: the policy reads what the model says of a position without seeing the token there
     next_block: NextBlock | None = None  #: when the block behind the active one is filled, too
     grow: Daedal | None = None  #: how answers grow
+    suffix: int | None = None  #: of an approximate cache, positions behind the active block that are looked at
 
     @classmethod
     def make(

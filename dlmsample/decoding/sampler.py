@@ -50,6 +50,8 @@ class Sampler(Pretrained):
             "prefix" and "dual": approximations for bidirectional checkpoints (other tokens, faster), see
             :class:`~dlmsample.models.attention.approximate.ApproximateReader`.
         refresh: with these, how many forwards from one over the whole canvas to the next; None: one per block.
+        suffix: with these, how many positions behind the active block are looked at, those further behind do not exist
+            for the model until their turn comes (other tokens, less to compute); None: all.
         next_block: (begin, settle): fill the next block, too, from these shares of the active one on (other tokens,
             fewer forwards; no cache): :class:`~dlmsample.decoding.ahead.next_block.NextBlock`.
         grow: let answers begin short and grow, up to ``max_new_tokens``; on bidirectional models:
@@ -81,12 +83,13 @@ class Sampler(Pretrained):
         *,
         cache: bool | Approximation = True,
         refresh: int | None = None,
+        suffix: int | None = None,
         next_block: tuple[float, float] | None = None,
         grow: daedal.Daedal | None = None,
         graphs: bool = True,
     ) -> None:
         sampling = temperature, top_p, top_k
-        model, policy = options.checked(model, policy, block_length, *sampling, batch_size, cache, refresh)
+        model, policy = options.checked(model, policy, block_length, *sampling, batch_size, cache, refresh, suffix)
         self.model, self.policy = model, policy
         length = model.facts.block_length if block_length is None else block_length
         self.block_length = length if isinstance(length, str) else int(length)
@@ -94,10 +97,10 @@ class Sampler(Pretrained):
         self.temperature, self.top_p, self.top_k = float(temperature), float(top_p), top_k and int(top_k)
         self.batch_size, self.refresh = int(batch_size), refresh and int(refresh)
         self.cache: CacheKind = cache_kind(model, cache)
-        with_these = (model, policy, self.cache, self.block_length == "all")
-        self.next_block = None if next_block is None else checked_next(next_block, *with_these)
-        held = (model, policy, self.cache, self.batch_size, self.next_block is not None)
-        self.grow = None if grow is None else daedal.checked(grow, *held)
+        self.suffix = suffix if suffix is None else int(suffix)
+        own = model, policy, self.cache
+        self.next_block = None if next_block is None else checked_next(next_block, *own, self.block_length == "all")
+        self.grow = None if grow is None else daedal.checked(grow, *own, self.batch_size, self.next_block is not None)
         self.graphs, self._pool = bool(graphs), Pool(bool(graphs), self.batch_size)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -283,10 +286,7 @@ class Sampler(Pretrained):
         return results
 
     def _decode(
-        self,
-        requests: Iterable[Request],
-        config: DecodingConfig,
-        on_tick: Callable[[int], None] | None = None,
+        self, requests: Iterable[Request], config: DecodingConfig, on_tick: Callable[[int], None] | None = None
     ) -> Iterator[tuple[int, Decoded]]:
         """Steps 1 to 6 for each request; its result as soon as it is done."""
         return decode(requests, config, self.batch_size, self._pool.slots, on_tick)
@@ -297,4 +297,4 @@ class Sampler(Pretrained):
         sampling = self.temperature, self.top_p, self.top_k
         options.check_use({"next_block": self.next_block, "grow": self.grow}, filling, bool(record))
         made = DecodingConfig.make(self.model, self.policy, length, sampling, self.cache, self.refresh, filling, record)
-        return made._replace(next_block=self.next_block, grow=self.grow)
+        return made._replace(next_block=self.next_block, grow=self.grow, suffix=self.suffix)

@@ -60,6 +60,7 @@ class Executor(Protocol):
     """How forwards are run."""
 
     ahead: bool  #: whether a forward may be started before the flags of the one before it are read
+    captured: bool  #: whether forwards are captured: the fewer shapes they have the better
 
     def memory(self) -> Memory:
         """Memory for a batch."""
@@ -106,6 +107,7 @@ class Eager:
 
     config: DecodingConfig
     ahead: bool = field(default=False, init=False)
+    captured: bool = field(default=False, init=False)
 
     def memory(self) -> Memory:
         return Held()
@@ -170,7 +172,8 @@ class Slots:
             score=config.scores,
             shadow=extent.width if config.shadows else 0,
             refresh=config.refresh,
-            captured=executor.ahead,
+            suffix=config.suffix,
+            captured=executor.captured,
             behind=int(config.next_block is not None),
             answer=None if config.grow is None else eos_chance(config.settings),
         )

@@ -2,8 +2,10 @@
 
 A block's queries all see the same keys: what lies before the block, read from the cache, and the block itself, whose
 keys and values come from the forward and are written to the cache on the way. So one number per row says what is
-visible, and no mask is read. Queries that share keys (of one block, of heads in one group) are the rows of one matrix
-product. Where there are few of them, the keys are split among programs and ``combine`` merges the parts.
+visible, and no mask is read. Where ``WHOLE``, they also see what the cache holds behind the block, up to the row's
+length, and what the block has beyond that is not written. Queries that share keys (of one block, of heads in one group)
+are the rows of one matrix product. Where there are few of them, the keys are split among programs and ``combine``
+merges the parts.
 """
 
 # Triton types what runs when traced, not what is written.
@@ -34,7 +36,8 @@ def _seen(query, key, value, inside, scale, best, total, mixed, EXACT: tl.conste
 def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
            width, groups, tiles, q_row, q_head, q_pos, k_row, k_head, k_pos, v_row, v_head, v_pos,
            kept_row, kept_head, kept_pos, SIZE: tl.constexpr, DIM: tl.constexpr, QUERIES: tl.constexpr,
-           KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr, BYTES: tl.constexpr):  # fmt: skip
+           KEYS: tl.constexpr, SPLITS: tl.constexpr, EXACT: tl.constexpr, BYTES: tl.constexpr,
+           WHOLE: tl.constexpr):  # fmt: skip
     """Queries of one tile against one part of what its row and key head hold; one more part is written, not read."""
     kv_heads = tl.num_programs(1)
     row, tile, split = tl.program_id(0) // tiles, tl.program_id(0) % tiles, tl.program_id(2)
@@ -44,7 +47,9 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
     real = dim < SIZE
 
     begin = tl.load(start + row).to(tl.int32)
-    end = tl.minimum(begin + width, tl.load(length + row).to(tl.int32))
+    end = tl.load(length + row).to(tl.int32)
+    if not WHOLE:
+        end = tl.minimum(begin + width, end)
     k, v = k + row * k_row + head * k_head, v + row * v_row + head * v_head
     keys, values = keys + row * kept_row + head * kept_head, values + row * kept_row + head * kept_head
     step = tl.arange(0, KEYS)
@@ -53,6 +58,8 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
         if tile == 0:
             for at in range(0, width, KEYS):
                 some = (at + step < width)[:, None] & real[None, :]
+                if WHOLE:  # wide blocks may reach beyond the cache
+                    some = some & (begin + at + step < end)[:, None]
                 where = (begin + at + step)[:, None] * kept_pos + dim[None, :]
                 tl.store(keys + where, tl.load(k + (at + step)[:, None] * k_pos + dim[None, :], some, 0.0), mask=some)
                 tl.store(values + where, tl.load(v + (at + step)[:, None] * v_pos + dim[None, :], some, 0.0), mask=some)
@@ -70,6 +77,8 @@ def attend(q, k, v, keys, values, start, length, out, parts, sums, scale,
     for at in range(split * share, tl.minimum((split + 1) * share, end), KEYS):
         position = at + step
         own, inside = position >= begin, position < end
+        if WHOLE:
+            own = own & (position < begin + width)
         key_at = tl.where(own, k + (position - begin) * k_pos, keys + position * kept_pos)
         value_at = tl.where(own, v + (position - begin) * v_pos, values + position * kept_pos)
         # a choice of addresses loses what is known of them, and with it vectorised and prefetched loads

@@ -28,12 +28,23 @@ KEY_BYTES = 2**14
 
 @torch.library.custom_op("dlmsample::block_attention", mutates_args=("keys", "values"))
 def block_attention(
-    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    start: Tensor,
+    length: Tensor,
+    scale: float,
+    whole: bool = False,
 ) -> Tensor:
     """Every query sees the cache's positions before ``start``, and those of its own block before ``length``.
 
     The block's keys and values are written at ``start``; nothing else of the cache changes. Positions at or past a
     row's ``length`` are padding: their output means nothing. The launch depends on shapes only.
+
+    ``whole``: every query also sees what the cache holds behind its block, before ``length``. The block may then
+    reach beyond the cache; of what lies at or past ``length`` nothing is written.
 
     Args:
         q: ``[row, head, pos, size]``, positions of the active block.
@@ -44,32 +55,57 @@ def block_attention(
         start: int64 ``[row]``, first position of the active block.
         length: int64 ``[row]``, positions of the row's canvas.
         scale: of the scores.
+        whole: whether a query sees what lies behind its block.
 
     Returns:
         ``[row, pos, head, size]``.
     """
-    return plain(q, k, v, keys, values, start, length, scale)
+    return plain(q, k, v, keys, values, start, length, scale, whole)
 
 
 @block_attention.register_fake
 def _shape(
-    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    start: Tensor,
+    length: Tensor,
+    scale: float,
+    whole: bool = False,
 ) -> Tensor:
     rows, heads, width, size = q.shape
     return q.new_empty(rows, width, heads, size)
 
 
 def plain(
-    q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, start: Tensor, length: Tensor, scale: float
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    start: Tensor,
+    length: Tensor,
+    scale: float,
+    whole: bool = False,
 ) -> Tensor:
     """The same in torch, over all that the cache has room for."""
     rows, heads, width, _ = q.shape
     kept_keys, kept_values = keys[:rows], values[:rows]
-    at = (start[:, None] + torch.arange(width, device=q.device))[:, None, :, None].expand_as(k)
-    kept_keys.scatter_(2, at, k)
-    kept_values.scatter_(2, at, v)
-    end = torch.minimum(start + width, length)
-    seen = (torch.arange(keys.shape[2], device=q.device) < end[:, None])[:, None]
+    places = torch.arange(keys.shape[2], device=q.device)
+    end = length if whole else torch.minimum(start + width, length)
+    if whole:
+        within = places - start[:, None]
+        own = ((within >= 0) & (within < width) & (places < end[:, None]))[:, None, :, None]
+        source = within.clamp(0, width - 1)[:, None, :, None].expand(-1, k.shape[1], -1, k.shape[3])
+        kept_keys.copy_(torch.where(own, k.gather(2, source), kept_keys))
+        kept_values.copy_(torch.where(own, v.gather(2, source), kept_values))
+    else:
+        at = (start[:, None] + torch.arange(width, device=q.device))[:, None, :, None].expand_as(k)
+        kept_keys.scatter_(2, at, k)
+        kept_values.scatter_(2, at, v)
+    seen = (places < end[:, None])[:, None]
     # what is masked must still be finite: 0 times NaN is NaN
     hidden, groups = ~seen[..., None], heads // k.shape[1]
     held_keys = kept_keys.masked_fill(hidden, 0).repeat_interleave(groups, 1)
@@ -89,6 +125,7 @@ def launch(
     start: Tensor,
     length: Tensor,
     scale: float,
+    whole: bool = False,
     splits: int | None = None,
     tile: int | None = None,
     keys_at_once: int | None = None,
@@ -128,6 +165,7 @@ def launch(
                 KEYS=at_once,
                 EXACT=exact,
                 BYTES=alignment(k, v, keys, values),
+                WHOLE=whole,
                 num_warps=warps,
                 num_stages=stages,
             )

@@ -244,7 +244,9 @@ def two_way(folder: Path) -> Path:
 
 def test_an_approximate_cache_on_a_model_that_needs_one(call: Call, tmp_path: Path) -> None:
     folder = two_way(tmp_path / "two_way")
-    told = call("generate", "a", "--model", str(folder), "--cache", "dual", "--refresh", "4", "--json", *SHORT)
+    told = call(
+        "generate", "a", "--model", str(folder), "--cache", "dual", "--refresh", "4", "--suffix", "0", "--json", *SHORT
+    )
     assert (told.code, json.loads(told.out)["cache"]) == (0, "dual")
     told = call("generate", "a", "--model", str(folder), "--cache", "prefix", *SHORT)
     assert told.out.rstrip().endswith(", cache prefix")

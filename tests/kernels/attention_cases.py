@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -32,10 +34,23 @@ class Case:
             self.values[row, :, start:] = NAN
         self.real = torch.arange(width, device=DEVICE) < (self.length - self.start)[:, None]
 
-    def check(self, tolerance: float = 2e-6, **options: int) -> None:
+    def see_all(self, lengths: list[int]) -> Case:
+        """Let queries see what the cache holds behind the blocks, and NaN stand where nothing may be read."""
+        self.length = torch.tensor(lengths, device=DEVICE)
+        g = torch.Generator().manual_seed(9)
+        for row, length in enumerate(lengths):
+            start, end = int(self.start[row]), min(int(self.start[row]) + self.q.shape[2], length)
+            for kept in (self.keys, self.values):
+                behind = torch.randn(kept[row, :, end:length].shape, generator=g).to(kept)
+                kept[row, :, :start] = kept[row, :, :start].nan_to_num(0.5)
+                kept[row, :, start:end], kept[row, :, end:length], kept[row, :, length:] = NAN, behind, NAN
+        self.real = torch.arange(self.q.shape[2], device=DEVICE) < (self.length - self.start)[:, None]
+        return self
+
+    def check(self, tolerance: float = 2e-6, **options: Any) -> None:
         caches = [(self.keys.clone(), self.values.clone()) for _ in range(2)]
         given = (self.start, self.length, self.q.shape[-1] ** -0.5)
-        want = plain(self.q, self.k, self.v, *caches[0], *given)
+        want = plain(self.q, self.k, self.v, *caches[0], *given, whole=bool(options.get("whole")))
         got = launch(self.q, self.k, self.v, *caches[1], *given, **options)
         assert got.shape == want.shape
         torch.testing.assert_close(got[self.real], want[self.real], rtol=0, atol=tolerance)
@@ -55,6 +70,19 @@ def test_heads_that_share_keys(splits: int) -> None:
 
 def test_more_queries_than_a_tile_holds_and_more_keys_than_one_step() -> None:
     Case(rows=1, heads=2, kv=1, width=37, size=16, capacity=80, seed=2).check(tile=16, splits=2, keys_at_once=16)
+
+
+@pytest.mark.parametrize("splits", [1, 4])
+def test_what_lies_behind_a_block_is_seen_too(splits: int) -> None:
+    case = Case(rows=3, heads=4, kv=2, width=8, size=16, capacity=150, seed=7)
+    case.start = torch.tensor([0, 40, 139], device=DEVICE)
+    case.see_all([100, 48, 145]).check(splits=splits, whole=True)
+
+
+def test_a_wide_block_may_reach_beyond_the_cache() -> None:
+    case = Case(rows=3, heads=2, kv=1, width=37, size=16, capacity=60, seed=8)
+    case.start = torch.tensor([50, 3, 30], device=DEVICE)
+    case.see_all([60, 60, 41]).check(tile=16, splits=2, keys_at_once=16, whole=True)
 
 
 def test_sizes_that_are_no_powers_of_two() -> None:

@@ -27,11 +27,24 @@ def test_plain_torch_equals_softmax_by_hand() -> None:
     assert torch.equal(values[0, 0, 5:8], v[0, 0])
 
 
+def test_with_what_lies_behind_the_block_by_hand() -> None:
+    g = torch.Generator().manual_seed(0)
+    q, k, v = torch.randn(1, 2, 3, 4, generator=g), *torch.randn(2, 1, 1, 3, 4, generator=g)
+    keys, values = torch.randn(2, 1, 1, 10, 4, generator=g)
+    seen = [torch.cat([kept[0, 0, :5], own[0, 0], kept[0, 0, 8:9]]) for kept, own in ((keys, k), (values, v))]
+    want = torch.stack([((q[0, h] @ seen[0].T) * 0.5).softmax(-1) @ seen[1] for h in range(2)], 1)
+    before = keys[0, 0].clone()
+    got = block_attention(q, k, v, keys, values, torch.tensor([5]), torch.tensor([9]), 0.5, True)
+    torch.testing.assert_close(got[0], want)
+    assert torch.equal(keys[0, 0], torch.cat([before[:5], k[0, 0], before[8:]]))
+
+
 def test_the_operation_is_what_it_says_to_the_compiler() -> None:
     q, k, v = torch.randn(2, 4, 8, 16), *torch.randn(2, 2, 2, 8, 16)
     keys, values = torch.randn(2, 3, 2, 40, 16)
     given = (q, k, v, keys, values, torch.tensor([0, 16]), torch.tensor([8, 20]), 0.25)
-    torch.library.opcheck(block_attention, given)
+    for whole in (False, True):
+        torch.library.opcheck(block_attention, (*given, whole))
 
 
 @pytest.mark.parametrize(

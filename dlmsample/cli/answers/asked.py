@@ -117,6 +117,14 @@ class GenerateOptions(threads.ThreadOptions, options.CheckpointOptions):
             help="With --cache prefix or dual: renew the cache every N forwards.  [default: once per block]",
         ),
     ] = None
+    suffix: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="With --cache prefix or dual: look at N positions behind the active block only.  [default: all]",
+        ),
+    ] = None
     grow: Annotated[
         str | None,
         typer.Option(

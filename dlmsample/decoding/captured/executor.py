@@ -17,7 +17,7 @@ from dlmsample.decoding.captured.memory import FixedMemory, coarse
 from dlmsample.decoding.request import DecodingConfig, Extent, OpenedRows
 from dlmsample.decoding.slots import Eager, Launched, Memory, own_mode
 from dlmsample.decoding.step import Change, advance, tree_map
-from dlmsample.models.attention.base import Reader, RowPosition
+from dlmsample.models.attention.base import Features, Reader, RowPosition
 from dlmsample.models.fusion.fuse import is_fused
 
 #: Positions of prompts that a GPU computes faster than a host launches the kernels.
@@ -37,7 +37,8 @@ class Captured:
         record: what captures.
     """
 
-    ahead = True
+    ahead: bool = True
+    captured: bool = True
 
     @own_mode
     def __init__(self, config: DecodingConfig, size: int, extent: Extent, record: Capture) -> None:
@@ -86,8 +87,12 @@ class Captured:
         return 2 * self._memory.rounded(live) <= rows
 
     def _step(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> tuple[Tensor, Change]:
-        settings = self._config.settings
         features = reader.read(memory.rows.canvas, memory.layout, memory.rows.start, places)
+        return self._update(memory, features)
+
+    def _update(self, memory: Memory, features: Features) -> tuple[Tensor, Change]:
+        """What the policy makes of a forward, written to memory."""
+        settings = self._config.settings
         if self._compiled is None:
             rows, outcome, change = advance(memory.rows, memory.layout, features, settings)
             memory.write(rows, memory.layout)

@@ -58,6 +58,13 @@ class FixedMemory:
         self._use(len(rows.start))
         self.write(rows, layout)
 
+    @property
+    def whole(self) -> tuple[Rows, Layout]:
+        """All slots, those that are not in use as well."""
+        assert self.everything is not None
+        assert self._all_layout is not None
+        return self.everything, self._all_layout
+
     def rounded(self, rows: int) -> int:
         """How many rows a forward has when ``rows`` of them are decoded."""
         return min(bucket(rows), self.size)
@@ -76,11 +83,9 @@ class FixedMemory:
 
     def _use(self, rows: int) -> None:
         """Work on the first ``rows`` slots."""
-        assert self.everything is not None
-        assert self._all_layout is not None
-        whole = self._all_layout
-        self.layout = whole._replace(first=whole.first[:rows], length=whole.length[:rows])
-        self.rows = tree_map(lambda t: t[:rows], self.everything)
+        everything, layout = self.whole
+        self.layout = layout._replace(first=layout.first[:rows], length=layout.length[:rows])
+        self.rows = tree_map(lambda t: t[:rows], everything)
 
 
 def bucket(rows: int) -> int:

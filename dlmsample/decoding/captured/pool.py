@@ -11,6 +11,7 @@ import torch
 from dlmsample.decoding.captured.capture import cuda_graphs
 from dlmsample.decoding.captured.executor import Captured
 from dlmsample.decoding.captured.memory import bucket, coarse
+from dlmsample.decoding.captured.parts import CapturedParts
 from dlmsample.decoding.request import DecodingConfig, Extent
 from dlmsample.decoding.slots import Eager, Slots
 from dlmsample.models.attention.approximate import APPROXIMATIONS
@@ -75,7 +76,8 @@ class Pool:
     def _made(self, config: DecodingConfig, size: int, extent: Extent) -> Slots:
         extent = extent._replace(length=min(coarse(extent.length, 128), config.model.context))
         size = min(bucket(size), self._size)
-        return Slots(config, size, extent, Captured(config, size, extent, cuda_graphs()))
+        kind = CapturedParts if config.cache in APPROXIMATIONS else Captured
+        return Slots(config, size, extent, kind(config, size, extent, cuda_graphs()))
 
 
 def _serves(slots: Slots, size: int, extent: Extent) -> bool:
@@ -94,7 +96,6 @@ def _capturable(config: DecodingConfig) -> bool:
     if (
         config.next_block is not None
         or config.grow is not None
-        or config.cache in APPROXIMATIONS
         or device.type != "cuda"
         or torch.is_autocast_enabled("cuda")
     ):

@@ -63,6 +63,7 @@ class RowPosition(NamedTuple):
     age: int  #: forwards that the row has had in this block
     length: int  #: positions of the row's canvas
     first: int = 0  #: first position of the first active block
+    slot: int = 0  #: which row of the batch it is
 
 
 class Reader(Protocol):

@@ -39,6 +39,7 @@ def open_reader(
     score: bool,
     shadow: int = 0,
     refresh: int | None = None,
+    suffix: int | None = None,
     captured: bool = False,
     behind: int = 0,
     answer: Callable[[Tensor], Tensor] | None = None,
@@ -53,19 +54,22 @@ def open_reader(
         score: also run the model's correction head.
         shadow: positions of a block, to also give the logits of its shadows; 0: none.
         refresh: of an approximate cache, forwards from one whole forward to the next.
+        suffix: of an approximate cache, positions behind the active block that exist for a forward; None: all.
         captured: forwards are captured as CUDA graphs: the fewer shapes they have the better.
         behind: without a cache, also give the logits of so many blocks behind each active one.
         answer: without a cache, what to make of the logits of the whole answer, see :class:`WholeReader`.
     """
-    if cache == "exact":
-        wanted = (captured or is_fused(model.module)) and not shadow  # the operation over the cache knows no masks
-        if wanted and not torch.is_autocast_enabled(model.device.type):  # else keys would not have the cache's dtype
-            # not at the top: it imports what all models of transformers need, which takes seconds
-            from dlmsample.models.attention.in_place import InPlaceReader, in_place
-
-            if in_place(model):
-                return InPlaceReader(model, rows, capacity, score)
-        return CachedReader(model, rows, capacity, score, shadow)
     if cache == "none":
         return WholeReader(model, score, shadow > 0, behind, answer)
-    return ApproximateReader(model, rows, capacity, cache, refresh)
+    wanted = (captured or is_fused(model.module)) and not shadow  # the operation over the cache knows no masks
+    if wanted and not torch.is_autocast_enabled(model.device.type):  # else keys would not have the cache's dtype
+        # not at the top: it imports what all models of transformers need, which takes seconds
+        from dlmsample.models.attention.in_place import InPlaceApproximateReader, InPlaceReader, in_place
+
+        if in_place(model):
+            if cache == "exact":
+                return InPlaceReader(model, rows, capacity, score)
+            return InPlaceApproximateReader(model, rows, capacity, cache, refresh, score, suffix)
+    if cache == "exact":
+        return CachedReader(model, rows, capacity, score, shadow)
+    return ApproximateReader(model, rows, capacity, cache, refresh, score, suffix)

@@ -17,7 +17,9 @@ from transformers.masking_utils import sdpa_mask
 
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.models.attention.cached import CachedReader, attention, write_rows
+from dlmsample.models.attention.approximate import ApproximateReader, Approximation
+from dlmsample.models.attention.base import Layout
+from dlmsample.models.attention.cached import BlockCache, CachedReader, attention, write_rows
 from dlmsample.models.denoiser import Denoiser
 from dlmsample.models.interface import BODIES
 
@@ -36,10 +38,11 @@ class Active(NamedTuple):
     values: Tensor
     start: Tensor  #: int64 ``[row]``, first position of the active block
     length: Tensor  #: int64 ``[row]``, the active block sees the positions before this one
+    whole: bool = False  #: what it sees may lie behind it, too
 
     def attend(self, module: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, scale: float) -> Tensor:
         """Write keys and values of the active block, then attend to all up to ``length``."""
-        return block_attention(q, k, v, *self, scale)
+        return block_attention(q, k, v, *self[:4], scale, self.whole)
 
 
 class Prompts(NamedTuple):
@@ -95,12 +98,7 @@ class InPlaceReader(CachedReader):
 
     def __init__(self, model: Denoiser, rows: int, capacity: int, score: bool) -> None:
         super().__init__(model, rows, capacity, score)
-        config: Any = model.module.config
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        like = torch.zeros((), dtype=model.dtype, device=model.device)
-        self._cache.reserve(config.num_hidden_layers, like.expand(1, config.num_key_value_heads, 1, size))
-        # never read; without a mask transformers would make one
-        self._unused = torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
+        self._unused = _prepared(self._cache, model)
 
     def _forget(self, slots: Tensor) -> None:
         """Nothing to do: what lies behind a row's own positions is not read at all."""
@@ -113,3 +111,53 @@ class InPlaceReader(CachedReader):
         start, rows = positions[:, 0].contiguous(), len(ids)
         blocks = [Active(keys[:rows], values[:rows], start, end) for keys, values in self._cache.pairs()]
         return self._body(ids, positions, self._unused, None, self._score, blocks=blocks)
+
+
+class InPlaceApproximateReader(ApproximateReader):
+    """An approximate cache without slices and masks between whole forwards; the same numbers up to rounding.
+
+    Args:
+        model: a bidirectional checkpoint of which :func:`in_place` is true.
+        rows: of the batch.
+        capacity: positions of a row, one block's width of spare ones included.
+        kind: ``prefix`` or ``dual``.
+        refresh: forwards in a block from one whole forward to the next; None: only on entering a block.
+        score: also run the correction head.
+        suffix: positions behind the active block that exist for a forward; None: all.
+    """
+
+    ragged = True
+
+    def __init__(
+        self,
+        model: Denoiser,
+        rows: int,
+        capacity: int,
+        kind: Approximation,
+        refresh: int | None,
+        score: bool = False,
+        suffix: int | None = None,
+    ) -> None:
+        super().__init__(model, rows, capacity, kind, refresh, score, suffix)
+        self._unused = _prepared(self._cache, model)
+
+    def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
+        """Nothing to do: a row's first forward is a whole one, which reads nothing of the cache."""
+
+    def _refill(self, slots: Tensor, ids: Tensor, positions: Tensor, mask: Tensor) -> Any:
+        blocks = [Prompts(*pair, slots) for pair in self._cache.pairs()]
+        return self._body(ids, positions, mask, None, self._score, blocks=blocks)
+
+    def _decode(self, ids: Tensor, positions: Tensor, length: Tensor, reach: int) -> Any:
+        begin, rows = positions[:, 0].contiguous(), len(ids)
+        blocks = [Active(keys[:rows], values[:rows], begin, length, True) for keys, values in self._cache.pairs()]
+        return self._body(ids, positions, self._unused, None, self._score, blocks=blocks)
+
+
+def _prepared(cache: BlockCache, model: Denoiser) -> Tensor:
+    """Allocate a cache; gives a mask that is never read, without which transformers would make one."""
+    config: Any = model.module.config
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    like = torch.zeros((), dtype=model.dtype, device=model.device)
+    cache.reserve(config.num_hidden_layers, like.expand(1, config.num_key_value_heads, 1, size))
+    return torch.ones(1, 1, 1, 1, dtype=torch.bool, device=model.device)
