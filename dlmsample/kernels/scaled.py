@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -37,7 +39,8 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None
     """
     small, own = narrow(x.reshape(-1, x.shape[-1]))
     if x.dtype == torch.bfloat16 and not any(size % STEP for size in weight.shape) and _multiplies(x.device):
-        out = torch._scaled_mm(small, weight.t(), scale_a=own[:, None], scale_b=scale[None], out_dtype=x.dtype)
+        multiply: Any = torch._scaled_mm  # type: ignore[attr-defined]  # F.scaled_mm is not in every supported torch
+        out = multiply(small, weight.t(), scale_a=own[:, None], scale_b=scale[None], out_dtype=x.dtype)
     else:
         wide = torch.float64 if x.dtype == torch.float64 else torch.float32
         out = (F.linear(small.to(wide), weight.to(wide)) * own[:, None] * scale).to(x.dtype)
