@@ -32,7 +32,7 @@ _MORAL = (
 #: Why a text ends before a sentence.
 FAULTS = {
     "characters": re.compile(r"[^A-Za-z0-9 .,;:!?'\"\-()$%&]"),
-    "list": re.compile(r"(^| )(\d+\.|-|\*) |^\"?(\d+[.)]|Title|Note|Step \d)|: ?$"),
+    "list": re.compile(r"^\"?(\d+[.)]|[-*] |Title|Note|Step \d)|: (\d+\.|[-*] )|( [-*] .*){3}|:$"),
     "about": re.compile(rf"\b({'|'.join(_ABOUT)})\b", re.IGNORECASE),
     "moral": re.compile(rf"\b({'|'.join(_MORAL)})", re.IGNORECASE),
 }

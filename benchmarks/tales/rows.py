@@ -14,16 +14,14 @@ import argparse
 import hashlib
 import json
 import random
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.tales.text import opening
+from benchmarks.tales.kept import opening, sentences
 
 SPECIAL = {"pad_token": "<|pad|>", "eos_token": "<|eos|>", "mask_token": "<|mask|>"}  # ids 0, 1, 2
 SPLIT = r"\p{N}| ?\p{L}+|'\p{L}+| ?[^\s\p{L}\p{N}]+|\s+"
-SENTENCE = re.compile(r"(?<=[.!?])\"? (?=[A-Z\"'])")
 WHOLE = 0.3
 HELD = 100  #: one text in so many
 
@@ -52,11 +50,12 @@ def row(text: str) -> dict[str, str]:
         {'prompt': 'A cat sat here. It slept.', 'answer': ' It woke up.'}
     """
     draw = random.Random(number(text))
-    cuts = [match.end() for match in SENTENCE.finditer(text)]
-    if draw.random() < WHOLE or not cuts:
+    parts = sentences(text)
+    most = min(3, len(parts) - 1)
+    if draw.random() < WHOLE or most < 1:
         return {"text": text}
-    cut = draw.choice(cuts[:3])
-    return {"prompt": text[:cut].rstrip(), "answer": " " + text[cut:]}
+    prompt = " ".join(parts[: draw.randint(1, most)])
+    return {"prompt": prompt, "answer": text[len(prompt) :]}
 
 
 def learn(lines: Sequence[str], size: int, folder: Path) -> None:

@@ -165,7 +165,7 @@ def sample(given: argparse.Namespace) -> dict[str, Any]:
         teacher, batch = Teacher(given), done["batches"]
         prepare = desk.submit(asked, given.teacher, first(batch), size, given.seed)
         before: tuple[Future[list[Text]], int] | None = None
-        while done["tokens"] < given.tokens and time.monotonic() - begun < 60 * given.minutes:
+        while done["tokens"] < given.tokens and batch < given.batches and time.monotonic() - begun < 60 * given.minutes:
             told = prepare.result()
             prepare = desk.submit(asked, given.teacher, first(batch + 1), size, given.seed)
             answers = teacher.write(*told, given.seed * 1_000_003 + first(batch))
@@ -191,6 +191,7 @@ def main(args: Sequence[str] | None = None) -> None:
     draw.add_argument("--out", type=Path, required=True)
     draw.add_argument("--tokens", type=float, default=2e7, help="of the teacher's tokenizer, for this part")
     draw.add_argument("--minutes", type=float, default=1e6, help="no batch begins later")
+    draw.add_argument("--batches", type=float, default=1e9, help="of this part, those of earlier calls too")
     draw.add_argument("--part", type=int, default=0)
     draw.add_argument("--parts", type=int, default=1, help="how many there are, each with requests of its own")
     draw.add_argument("--batch-size", type=int, default=4096)
