@@ -23,7 +23,7 @@ from benchmarks.tales.kept import opening, sentences
 SPECIAL = {"pad_token": "<|pad|>", "eos_token": "<|eos|>", "mask_token": "<|mask|>"}  # ids 0, 1, 2
 SPLIT = r"\p{N}| ?\p{L}+|'\p{L}+| ?[^\s\p{L}\p{N}]+|\s+"
 WHOLE = 0.3
-HELD = 100  #: one text in so many
+HELD = 100
 
 
 def texts(folder: Path) -> Iterator[str]:
@@ -81,12 +81,13 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=4096, help="of the vocabulary")
     parser.add_argument("--learn", type=int, default=50_000, help="texts that the tokenizer is learned from")
+    parser.add_argument("--held", type=int, default=HELD, help="one text in so many is held out")
     given = parser.parse_args(args)
     found = list(texts(given.folder))
     given.out.mkdir(parents=True, exist_ok=True)
-    learn([text for text in found if number(text) % HELD][: given.learn], given.size, given.out / "tokenizer")
+    learn([text for text in found if number(text) % given.held][: given.learn], given.size, given.out / "tokenizer")
     for name, held in (("train", False), ("held", True)):
-        lines = [json.dumps(row(text)) + "\n" for text in found if (number(text) % HELD == 0) == held]
+        lines = [json.dumps(row(text)) + "\n" for text in found if (number(text) % given.held == 0) == held]
         (given.out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         print(f"{name}: {len(lines):,} texts")
 
