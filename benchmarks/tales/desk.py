@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.tales.kept import judge
 from benchmarks.tales.requests import request
 
-MULTIPLE = 32  #: lengths of prompts are padded to it, so that a compiled teacher meets few of them
+MULTIPLE = 16  #: lengths of prompts are padded to it, so that a compiled teacher meets few of them
 _open: dict[str, Any] = {}
 
 

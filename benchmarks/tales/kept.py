@@ -23,7 +23,8 @@ _OF_IT = r"(this|the|our) (story|text|article|lesson|sentence|paragraph) "
 _ABOUT = (
     r"(here is|here's) an?|sure[,!]|as an ai|in conclusion|in summary|young (children|readers)|(picture|school) book",
     _OF_IT + r"(is|was|of|uses|teaches|shows|tells|about|begins|starts|ends)|children's book|everyday words|the reader",
-    r"once upon a time|i'm here to help|(been|am) (trained|tasked|programmed)|language model",
+    r"once upon a time|i'm here to help|(been|am) (trained|tasked|programmed)|language model|formatting|paragraph",
+    r"this example|(add|create|write|tell)(ed)? a (short )?story|fictional",
 )
 _MORAL = (
     r"the moral|reminds? us|reminder|(valuable|important) lesson|learned (that|the importance)|taught (us|\w+) that",
@@ -31,7 +32,7 @@ _MORAL = (
 )
 #: Why a text ends before a sentence.
 FAULTS = {
-    "characters": re.compile(r"[^A-Za-z0-9 .,;:!?'\"\-()$%&]"),
+    "characters": re.compile(r"[^A-Za-z0-9 .,;:!?'\"\-()$%&]|\b[A-Z]{4,}|\S{25,}"),
     "list": re.compile(r"^\"?(\d+[.)]|[-*] |Title|Note|Step \d)|: (\d+\.|[-*] )|( [-*] .*){3}|:$"),
     "about": re.compile(rf"\b({'|'.join(_ABOUT)})\b", re.IGNORECASE),
     "moral": re.compile(rf"\b({'|'.join(_MORAL)})", re.IGNORECASE),
