@@ -73,6 +73,8 @@ def test_what_is_left_out(bad: str) -> None:
         ("Then: 1. Eat.", "list"),
         ("This story is about a dog.", "about"),
         ("It reminds us that dogs are good.", "moral"),
+        ("The vibrant tapestry of life shimmered.", "flowery"),
+        (f"They saw {'a cat and ' * 12}a bird.", "flowery"),
         ("The dog slept by the fire. Nobody came.", "nothing new"),
         ("", "whole"),
         ('"Come in. Sit down," said the man.', "whole"),

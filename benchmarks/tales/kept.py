@@ -1,8 +1,9 @@
 """What is kept of a teacher's text: its whole sentences up to the first that is no part of a plain text.
 
 A text is cut, not only taken or left: behind the last whole sentence if the teacher did not come to its end, and before
-the first sentence with other characters, a list, talk about the text itself or a moral, or with hardly a new word. What
-stands before is natural text as it was written. A text of a few words is left out, and one that goes in circles.
+the first sentence with other characters, a list, talk about the text itself, a moral, flowery or too many words, or
+hardly a new one. What stands before is natural text as it was written. A text of a few words is left out, and one that
+goes in circles.
 """
 
 from __future__ import annotations
@@ -30,11 +31,17 @@ _MORAL = (
     r"the moral|reminds? us|reminder|(valuable|important) lesson|learned (that|the importance)|taught (us|\w+) that",
     r"the importance of|remember,|from that day|and so,",
 )
+_FLOWERY = (
+    r"ethereal|tapestry|shimmer\w*|otherworldly|testament|symphon\w+|enchant\w*|majestic|kaleidoscope|mesmeri\w+|realms?",
+    r"essence|embrac\w+|profound\w*|intricate\w*|unwavering|captivat\w+|crucial|vital|ecosystems?|foster\w*|enhanc\w+",
+    r"sustainab\w+|culinary|haven|vibrant|bustling|innovative",
+)
 #: Why a text ends before a sentence.
 FAULTS = {
     "characters": re.compile(r"[^A-Za-z0-9 .,;:!?'\"\-()$%&]|\b[A-Z]{4,}|\S{25,}"),
     "list": re.compile(r"^\"?(\d+[.)]|[-*] |Title|Note|Step \d)|: (\d+\.|[-*] )|( [-*] .*){3}|:$"),
     "about": re.compile(rf"\b({'|'.join(_ABOUT)})\b", re.IGNORECASE),
+    "flowery": re.compile(rf"\b({'|'.join(_FLOWERY)})\b|(\S+ ){{35}}", re.IGNORECASE),
     "moral": re.compile(rf"\b({'|'.join(_MORAL)})", re.IGNORECASE),
 }
 

@@ -136,6 +136,7 @@ result() {
 }
 
 pilot() {
+  # shellcheck disable=SC2086
   "$python" -m benchmarks.tales.pilot "$(result)" --held "$texts/data/held.jsonl" --teacher "$teacher" --device "$device" \
     --limit "${LIMIT:-1000}" --texts "${BEGINNINGS:-200}" --json "$out/pilot.json" ${PILOT:-}
 }

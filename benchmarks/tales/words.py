@@ -148,10 +148,11 @@ ASKS: dict[str, tuple[str, ...]] = {
     ),
     "fact": _each(
         """
-        Write a page of a picture book for young children about {thing}{also}.; Write a short article for young children
-        about {thing}{also}.; Write a page of a school book about {thing}{also}.; Explain to a young child why we need
-        {thing}{also}.; What {is} {thing}{also}? Explain it to a young child.; Write a short text about {thing}{also}
-        and the people who need {thing}.
+        What {is} {thing}{also}? Explain it to a young child.; Explain to a young child why we need {thing}{also}.;
+        Explain to a young child what {thing} can do{also}.; Explain to a young child where we find {thing}{also}.; Tell
+        a young child a few simple things about {thing}{also}.; Write a page of a picture book for young children about
+        {thing}{also}.; Explain to a young child why people like {thing}{also}.; Tell a young child how people live with
+        {thing}{also}.
         """
     ),
     "moment": _each(
