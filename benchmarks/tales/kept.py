@@ -103,6 +103,6 @@ def judge(text: str, ended: bool = True) -> Verdict:
     return Verdict(line, reason)
 
 
-def opening(text: str) -> str:
-    """By which two texts count as one: the first ten words."""
-    return " ".join(text.lower().split()[:10])
+def opening(text: str, words: int = 16) -> str:
+    """By which two texts count as one: the first words, which are more than a request may bring."""
+    return " ".join(text.lower().split()[:words])

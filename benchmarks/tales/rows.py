@@ -4,8 +4,8 @@
 
 Reads every ``part-*.jsonl`` in the folder, in order; of texts with the same opening in several parts the first stays.
 Writes OUT/tokenizer (byte-level BPE, learned from a share of the texts), OUT/train.jsonl and OUT/held.jsonl. A text is
-held out by a hash of its opening: one in a hundred. Three in ten rows are whole texts, the others continue a beginning:
-the prompt is one to three sentences, the answer is the rest.
+held out by a hash of its first words: one in a hundred. Three in ten rows are whole texts, the others continue a
+beginning: the prompt is one to three sentences, the answer is the rest.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ SPECIAL = {"pad_token": "<|pad|>", "eos_token": "<|eos|>", "mask_token": "<|mask
 SPLIT = r"\p{N}| ?\p{L}+|'\p{L}+| ?[^\s\p{L}\p{N}]+|\s+"
 WHOLE = 0.3
 HELD = 100
+FIRST = 8  #: words that no held-out text shares with one of the others
 
 
 def texts(folder: Path) -> Iterator[str]:
@@ -38,8 +39,8 @@ def texts(folder: Path) -> Iterator[str]:
 
 
 def number(text: str) -> int:
-    """By which a text is put aside, and its row is cut; equal for texts with one opening."""
-    return int.from_bytes(hashlib.blake2b(opening(text).encode(), digest_size=8).digest(), "big")
+    """By which a text is put aside, and its row is cut; equal for texts with the same first words."""
+    return int.from_bytes(hashlib.blake2b(opening(text, FIRST).encode(), digest_size=8).digest(), "big")
 
 
 def row(text: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ others is stored in this repository, and none that was sampled: they come from t
 
 A token is drawn at a temperature of 0.9 among those at least a tenth as likely as the likeliest, which needs no sort,
 and none that would write a group of four tokens a second time: a small teacher goes in circles otherwise. Answers are
-cut at whole sentences: :mod:`benchmarks.tales.kept` says how. Of texts with the same first ten words the first is kept.
+cut at whole sentences: :mod:`benchmarks.tales.kept` says how. Of texts with the same first 16 words the first is kept.
 The state file counts texts by why they were cut or left out.
 """
 

@@ -179,30 +179,29 @@ STARTS: dict[str, tuple[str, ...]] = {
         wanted; {friend} told {name}; {friend} gave {name} {object}; nobody knew that {name}; every day, {name}; {name}
         stood {place}; {name} opened; {name} forgot; it was {weather}, and {name}; {time}, {friend} came; {name} liked;
         {name} put {object}; {place} there; {place}, {name}; all week, {name}; {name} took {object}; for a long time,
-        {name}; {name} ran; {name} found {object}; {name} heard; {time}, it was {weather}.; {name} saw; {friend} had;
-        {name} always; there was once {about}; once, {name}; {name} went; {name} lost; {name} sat; there was {object};
-        {time}, the day was; {name} woke up
+        {name}; {name} ran; {name} found {object}; {name} heard; {time}, it was {weather}. {name}; {name} saw; {friend}
+        had; {name} always; there was once {about}; once, {name}; {name} went; {name} lost; {name} sat; there was
+        {object}; {time}, the day was; {name} woke up
         """
     ),
     "fact": _each(
         """
         {thing} {is}; {thing} can; we need {thing}; you can find {thing}; people like {thing}; {thing} {has}; long ago,
         {thing}; when you see {thing},; without {thing},; {time}, people use {thing}; some people say that {thing};
-        {thing} {does} not; look at {thing}.; people use {thing}; there {is} {thing}; {thing} and {other}; {time}, you
-        can see {thing}; my mother says that {thing}; a child asks about {thing}.; if you look at {thing},; {name} likes
-        {thing} because; {name} knows a lot about {thing}.; {thing} {is} important because; {place}, people; in many
-        countries, {thing}
+        {thing} {does} not; look at {thing}. You; people use {thing}; there {is} {thing}; {thing} and {other}; {time},
+        you can see {thing}; my mother says that {thing}; if you look at {thing},; {name} likes {thing} because; {name}
+        knows a lot about {thing}.; {thing} {is} important because; {place}, people; in many countries, {thing}
         """
     ),
     "moment": _each(
         """
-        {name}; it was {weather}.; {name} and {friend}; {name} stood; {time}, the kitchen was; {time}, the street was;
-        outside, it was {weather}.; {friend} was; {name} put {object}; {time}, on the table there; {time}, {name};
-        {time}, we; {place}, {name}; the first thing {friend}; "{said}" said {friend}.; {time}, the air smelled; {name}
-        opened; {friend} brought {object}; there was {object}; {place}, everyone was; {time}, the room was; {name} sat;
-        {name} wore; {time}, the water was; I remember {friend}; {friend} and I were; {time}, we went; my mother and
-        {friend}; my father had {object}; I was with {friend}; {time}, I woke up; today was {friend}'s; today I met
-        {friend}; {friend} and I; {time}, I; it was {weather}, and I
+        {name}; it was {weather}. {friend}; {name} and {friend}; {name} stood; {time}, the kitchen was; {time}, the
+        street was; outside, it was {weather}. {name}; {friend} was; {name} put {object}; {time}, on the table there;
+        {time}, {name}; {time}, we; {place}, {name}; the first thing {friend}; "{said}" said {friend}.; {friend}
+        smelled; {name} opened; {friend} brought {object}; there was {object}; {place}, everyone was; {time}, the room
+        was; {name} sat; {name} wore; {time}, the water was; I remember {friend}; {friend} and I were; {time}, we went;
+        my mother and {friend}; my father had {object}; I was with {friend}; {time}, I woke up; today was {friend}'s;
+        today I met {friend}; {friend} and I; {time}, I; it was {weather}, and I
         """
     ),
     "letter": _each(
