@@ -41,25 +41,7 @@ options() {
 }
 
 # What the wheels in .whl bring and this Python lacks, or has only in an older version.
-packages() {
-  [ -d .whl ] || return 0
-  "$python" - "$runs/site" <<'PY'
-import importlib.metadata, pathlib, re, sys, zipfile
-
-site = pathlib.Path(sys.argv[1])
-site.mkdir(parents=True, exist_ok=True)
-numbers = lambda version: tuple(map(int, re.findall(r"\d+", version)[:3]))
-for wheel in sorted(pathlib.Path(".whl").glob("*.whl")):
-    name, version = wheel.name.split("-")[:2]
-    try:
-        there = importlib.metadata.version(name.replace("_", "-"))
-    except importlib.metadata.PackageNotFoundError:
-        there = "0"
-    if numbers(there) < numbers(version):
-        zipfile.ZipFile(wheel).extractall(site)
-        print("unpacked", wheel.name, "beside", there)
-PY
-}
+packages() { "$python" benchmarks/unpack_wheels.py "$runs/site"; }
 
 # Files in pieces of at most 15 MB: NAME.tar.gz.aa, .ab, ...; older pieces go first, since there may be fewer now. xz makes
 # texts a fifth smaller than gzip does.
