@@ -38,25 +38,7 @@ options() {
 }
 
 # What the wheels in .whl bring and this Python lacks, or has only in an older version.
-packages() {
-  [ -d .whl ] || return 0
-  "$python" - <<'PY'
-import importlib.metadata, pathlib, re, zipfile
-
-site = pathlib.Path("runs/site")
-site.mkdir(parents=True, exist_ok=True)
-numbers = lambda version: tuple(map(int, re.findall(r"\d+", version)[:3]))
-for wheel in sorted(pathlib.Path(".whl").glob("*.whl")):
-    name, version = wheel.name.split("-")[:2]
-    try:
-        there = importlib.metadata.version(name.replace("_", "-"))
-    except importlib.metadata.PackageNotFoundError:
-        there = "0"
-    if numbers(there) < numbers(version):
-        zipfile.ZipFile(wheel).extractall(site)
-        print("unpacked", wheel.name, "beside", there)
-PY
-}
+packages() { "$python" benchmarks/unpack_wheels.py runs/site; }
 
 # The short questions: name, then what quality.py is to load and more policies.
 short_questions() {

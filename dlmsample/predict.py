@@ -8,11 +8,9 @@ import torch
 from torch import Tensor
 
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.rng import fold, gumbel
+from dlmsample.rng import SAMPLE, fold, gumbel
 from dlmsample.types import Alternatives, Prediction
 
-# First counter folded into a step key: which draw it is. Policies use the later ones.
-SAMPLE, FILL_ORDER, ERROR_SCORE = 0, 1, 2
 _MOST_EXCLUDED = 16  # the kernel compares every id with each of them
 _LARGE = 1e30  # what an infinite logit becomes: still dominates, but differences stay finite
 

@@ -13,6 +13,10 @@ from torch import Tensor
 from dlmsample.support.keys import MASK64, TOP
 from dlmsample.support.keys import sequence_key as sequence_key
 
+#: The first counter that is folded into a step's key says which draw it is. A policy's own begin at ``OWN``: with a
+#: smaller one they would be the same numbers as another draw of the step, such as the noise of sampled tokens.
+SAMPLE, FILL_ORDER, ERROR_SCORE, OWN = range(4)
+
 _GOLDEN, _MIX_1, _MIX_2 = (c - 2 * TOP for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 

@@ -137,7 +137,7 @@ class RowStats:
     fills: int  #: masks that became tokens
     replaces: int  #: tokens that became other tokens
     remasks: int  #: tokens that became masks
-    edits_per_100: float  #: 100 · (replaces + remasks) / max(tokens, 1)
+    edits_per_100: float  #: 100 · (replaces + remasks) / max(tokens, 1); edits behind the answer's EOS count
     tokens_per_forward: float  #: tokens / max(nfe, 1)
     forced: bool  #: masks were left at the bound on steps, or when the policy said done, and were filled as it stood
     finish_reason: Literal["eos", "length", "stop"]  #: an EOS; the canvas is full without one; a stop string
@@ -183,6 +183,7 @@ class Output:
     trace: list[list[Event]] | None = None  #: only with ``record=True``, else None; ``events`` says so
     decoded: list[str] | None = None  #: what ``texts`` gives; None without a tokenizer
     cache: CacheKind = "none"  #: what it was decoded with
+    ended: list[int | None] | None = None  #: of ``generate``: the EOS behind each answer, None where there is none
 
     def __repr__(self) -> str:
         rows, forwards = len(self.tokens), sum(stats.nfe for stats in self.stats)

@@ -544,3 +544,13 @@ def test_a_head_may_point() -> None:
         assert 0 <= event.old < VOCAB
         assert event.old != MASK
         assert event.new == MASK
+
+
+def test_an_array_of_seeds_is_a_list_of_them() -> None:
+    sampler = ds.Sampler(random_model(), ds.Unmask(tokens_per_step=4), temperature=1.0)
+    wanted = sampler.generate([[5], [6]], 8, seed=[3, 4]).tokens
+    for seeds in (np.array([3, 4]), torch.tensor([3, 4])):
+        assert sampler.generate([[5], [6]], 8, seed=seeds).tokens == wanted
+    assert sampler.generate([[5]], 8, seed=np.int64(3)).tokens == sampler.generate([[5]], 8, seed=3).tokens
+    with pytest.raises(ValueError, match="seed must be an int"):
+        sampler.generate([[5]], 8, seed=np.array([0.5]))

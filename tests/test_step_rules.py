@@ -165,3 +165,21 @@ def test_an_eos_of_the_prompt_ends_no_answer() -> None:
     out = ds.Sampler(model, ds.Unmask(tokens_per_step=4)).generate([[5, EOS, 6]], max_new_tokens=13)
     assert out.tokens == [[7] * 13]
     assert out.stats[0].finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    "policy", [ds.D3IM(steps=2), ds.D3IM(steps=2, t2m=False), ds.Unmask(steps=2, eos="confidence")]
+)
+def test_an_eos_comes_after_what_float32_takes_for_impossible(policy: Policy) -> None:
+    """Infinite odds against an ordinary candidate are large odds, an EOS comes after all of them."""
+    assert after(policy, block_of([MASK, MASK]), pred_of([EOS, 9], [0.9, 0.0])) == [MASK, 9]
+
+
+def test_an_eos_comes_after_a_standing_token_that_the_model_rules_out() -> None:
+    policy = ds.D3IM(steps=2, t2t=False)
+    assert after(policy, block_of([MASK, 7]), pred_of([EOS, 9], [0.9, 0.5], current=[0.5, 0.0])) == [MASK, 7]
+
+
+def test_p2_takes_nothing_back_at_eta_0() -> None:
+    block = block_of([MASK, 7], step=1)
+    assert after(ds.P2(steps=4, eta=0.0), block, pred_of([9, 9], [1.0, 0.5])) == [MASK, 7]

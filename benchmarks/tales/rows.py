@@ -4,8 +4,8 @@
 
 Reads every ``part-*.jsonl`` in the folder, in order; of texts with the same opening in several parts the first stays.
 Writes OUT/tokenizer (byte-level BPE, learned from a share of the texts), OUT/train.jsonl and OUT/held.jsonl. A text is
-held out by a hash of its opening: one in a hundred. Three in ten rows are whole texts, the others continue a beginning:
-the prompt is one to three sentences, the answer is the rest.
+held out by a hash of its first words: one in a hundred. Three in ten rows are whole texts, the others continue a
+beginning: the prompt is one to three sentences, the answer is the rest.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ import argparse
 import hashlib
 import json
 import random
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.tales.text import opening
+from benchmarks.tales.kept import opening, sentences
 
 SPECIAL = {"pad_token": "<|pad|>", "eos_token": "<|eos|>", "mask_token": "<|mask|>"}  # ids 0, 1, 2
 SPLIT = r"\p{N}| ?\p{L}+|'\p{L}+| ?[^\s\p{L}\p{N}]+|\s+"
-SENTENCE = re.compile(r"(?<=[.!?])\"? (?=[A-Z\"'])")
 WHOLE = 0.3
-HELD = 100  #: one text in so many
+HELD = 100
+FIRST = 8  #: words that no held-out text shares with one of the others
 
 
 def texts(folder: Path) -> Iterator[str]:
@@ -40,8 +39,8 @@ def texts(folder: Path) -> Iterator[str]:
 
 
 def number(text: str) -> int:
-    """By which a text is put aside, and its row is cut; equal for texts with one opening."""
-    return int.from_bytes(hashlib.blake2b(opening(text).encode(), digest_size=8).digest(), "big")
+    """By which a text is put aside, and its row is cut; equal for texts with the same first words."""
+    return int.from_bytes(hashlib.blake2b(opening(text, FIRST).encode(), digest_size=8).digest(), "big")
 
 
 def row(text: str) -> dict[str, str]:
@@ -52,11 +51,12 @@ def row(text: str) -> dict[str, str]:
         {'prompt': 'A cat sat here. It slept.', 'answer': ' It woke up.'}
     """
     draw = random.Random(number(text))
-    cuts = [match.end() for match in SENTENCE.finditer(text)]
-    if draw.random() < WHOLE or not cuts:
+    parts = sentences(text)
+    most = min(3, len(parts) - 1)
+    if draw.random() < WHOLE or most < 1:
         return {"text": text}
-    cut = draw.choice(cuts[:3])
-    return {"prompt": text[:cut].rstrip(), "answer": " " + text[cut:]}
+    prompt = " ".join(parts[: draw.randint(1, most)])
+    return {"prompt": prompt, "answer": text[len(prompt) :]}
 
 
 def learn(lines: Sequence[str], size: int, folder: Path) -> None:
@@ -82,12 +82,13 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=4096, help="of the vocabulary")
     parser.add_argument("--learn", type=int, default=50_000, help="texts that the tokenizer is learned from")
+    parser.add_argument("--held", type=int, default=HELD, help="one text in so many is held out")
     given = parser.parse_args(args)
     found = list(texts(given.folder))
     given.out.mkdir(parents=True, exist_ok=True)
-    learn([text for text in found if number(text) % HELD][: given.learn], given.size, given.out / "tokenizer")
+    learn([text for text in found if number(text) % given.held][: given.learn], given.size, given.out / "tokenizer")
     for name, held in (("train", False), ("held", True)):
-        lines = [json.dumps(row(text)) + "\n" for text in found if (number(text) % HELD == 0) == held]
+        lines = [json.dumps(row(text)) + "\n" for text in found if (number(text) % given.held == 0) == held]
         (given.out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         print(f"{name}: {len(lines):,} texts")
 

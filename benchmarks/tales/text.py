@@ -8,59 +8,34 @@ safetensors once; it needs the package gguf. ``sample`` asks :mod:`benchmarks.ta
 behind the last whole batch of an earlier call with the same options; several GPUs take a ``--part`` each. No text of
 others is stored in this repository, and none that was sampled: they come from the seed and the recipe again.
 
-What is kept (:func:`clean`): complete texts of 30 to 200 words in plain characters, without lists, headings or talk
-about the text itself, that do not repeat themselves; and none whose first ten words were there before.
+A token is drawn at a temperature of 0.9 among those at least a tenth as likely as the likeliest, which needs no sort,
+and none that would write a group of four tokens a second time: a small teacher goes in circles otherwise. Answers are
+cut at whole sentences: :mod:`benchmarks.tales.kept` says how. Of texts with the same first 16 words the first is kept.
+The state file counts texts by why they were cut or left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-from benchmarks.tales.requests import request
+from benchmarks.tales.desk import Inline, Text, asked, judged, sit
+from benchmarks.tales.kept import opening
 
-PLAIN = re.compile(r"[A-Za-z0-9 .,;:!?'\"\-()]+")
-#: Talk about the text instead of the text.
-ABOUT = re.compile(
-    r"\b(here is|here's|sure[,!]|as an ai|this story|the story|in conclusion|sentences?|title)\b", re.IGNORECASE
-)
-TYPESET = str.maketrans(
-    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u2014": "-", "\u2013": "-", "\u2026": "..."}
-)
-LEAST, MOST = 30, 200  #: words
-REPEATED = 0.15  #: share of groups of four words that stood there before
-
-
-def clean(text: str) -> str | None:
-    """The text as it is kept, or None.
-
-    Example:
-        >>> clean("Here is a story.") is None
-        True
-    """
-    text = " ".join(text.translate(TYPESET).split())
-    words = text.lower().split()
-    if not LEAST <= len(words) <= MOST or not text.endswith((".", "!", "?", '"')) or not text[0].isupper():
-        return None
-    if PLAIN.fullmatch(text) is None or ABOUT.search(text) or re.search(r"(^| )(\d+\.|-|\*) ", text):
-        return None
-    groups = Counter(zip(words, words[1:], words[2:], words[3:], strict=False))
-    repeated = sum(count - 1 for count in groups.values())
-    return None if repeated > REPEATED * len(words) else text
-
-
-def opening(text: str) -> str:
-    """By which two texts count as one: the first ten words."""
-    return " ".join(text.lower().split()[:10])
+GROUP = 4  #: tokens that stand together once
+NEVER = -1e4
 
 
 def weights(gguf: Path, out: Path) -> None:
@@ -77,64 +52,130 @@ def weights(gguf: Path, out: Path) -> None:
     transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(out)
 
 
-def written(model: Any, tokenizer: Any, asked: Sequence[str], given: argparse.Namespace, seed: int) -> Iterator[str]:
-    """What the teacher writes to each request, where it came to an end."""
-    chats = [[{"role": "user", "content": text}] for text in asked]
-    told = tokenizer.apply_chat_template(
-        chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
-    )
-    told = told.to(model.device)
-    torch.manual_seed(seed)  # transformers' generate takes no generator
-    with torch.inference_mode():
-        out = model.generate(
-            **told,
-            max_new_tokens=given.new,
-            do_sample=True,
-            temperature=given.temperature,
-            top_p=given.top_p,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    ends = tokenizer.eos_token_id
-    for ids in out[:, told["input_ids"].shape[1] :].tolist():
-        if ends in ids:
-            yield tokenizer.decode(ids[: ids.index(ends)], skip_special_tokens=True)
+def once(prompt: int, size: int = GROUP) -> Callable[[Tensor, Tensor], Tensor]:
+    """What makes logits ``[row, vocab]`` of ids ``[row, position]`` write no group of ``size`` tokens a second time.
+
+    Only what stands behind the prompt counts.
+
+    Example:
+        >>> scores = once(0, 2)(torch.tensor([[5, 3, 5]]), torch.zeros(1, 8))
+        >>> (scores < 0).nonzero().tolist()
+        [[0, 3]]
+    """
+
+    def process(ids: Tensor, scores: Tensor) -> Tensor:
+        said = ids[:, prompt:]
+        if said.shape[1] < size:
+            return scores
+        groups = said.unfold(1, size, 1)
+        same = (groups[:, :, :-1] == said[:, None, 1 - size :]).all(-1)
+        return scores.scatter_add(1, groups[:, :, -1], NEVER * same.to(scores.dtype))
+
+    return process
+
+
+class Teacher:
+    """The model that writes."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        import transformers
+
+        self.given = given
+        loaded: Any = transformers.AutoModelForCausalLM
+        wanted = "bfloat16" if given.device.startswith("cuda") else "float32"
+        dtype = getattr(torch, wanted if given.dtype == "auto" else given.dtype)
+        self.model = loaded.from_pretrained(given.teacher, dtype=dtype).to(given.device).eval()
+        self.pad = sit(given.teacher).pad_token_id
+        ends = self.model.generation_config.eos_token_id
+        self.ends = frozenset(ends if isinstance(ends, list) else [ends])
+
+    def write(self, ids: np.ndarray, mask: np.ndarray, seed: int) -> np.ndarray:
+        """Answers to a batch of prompts, ids ``[row, position]``."""
+        given, told = self.given, torch.from_numpy(ids).to(self.given.device)
+        torch.manual_seed(seed)  # transformers' generate takes no generator
+        with torch.inference_mode():
+            out = self.model.generate(
+                input_ids=told,
+                attention_mask=torch.from_numpy(mask).to(given.device),
+                max_new_tokens=given.new,
+                do_sample=True,
+                temperature=given.temperature,
+                min_p=given.min_p,
+                top_k=0,
+                top_p=1.0,
+                logits_processor=[once(told.shape[1])],
+                pad_token_id=self.pad,
+                cache_implementation=None if given.cache == "dynamic" else given.cache,
+            )
+        return out[:, told.shape[1] :].to(torch.int32).cpu().numpy()
+
+
+class Part:
+    """A file of texts that grows by whole batches, with its state beside it."""
+
+    def __init__(self, path: Path) -> None:
+        self.state = path.with_suffix(".state.json")
+        self.done: dict[str, Any] = dict.fromkeys(("batches", "bytes", "asked", "kept", "tokens", "sampled", "room"), 0)
+        if self.state.exists():
+            self.done |= json.loads(self.state.read_text(encoding="utf-8"))
+        self.file = path.open("a+", encoding="utf-8")
+        self.file.truncate(self.done["bytes"])  # what a call that was cut off wrote behind its last whole batch
+        self.file.seek(0)
+        self.seen = {opening(json.loads(line)["text"]) for line in self.file}
+
+    def add(self, texts: Sequence[Text], room: int) -> None:
+        """A batch; ``room``: positions that the teacher computed for a text."""
+        done, why = self.done, Counter(self.done.get("why", {}))
+        for text, reason, tokens, sampled in texts:
+            fresh = text is not None and opening(text) not in self.seen
+            why[("kept: " if fresh else "out: ") + (reason if fresh or text is None else "same beginning")] += 1
+            done["sampled"] += sampled
+            if text is not None and fresh:
+                self.seen.add(opening(text))
+                self.file.write(json.dumps({"text": text}) + "\n")
+                done["tokens"] += tokens
+                done["kept"] += 1
+        self.file.flush()
+        done |= {"batches": done["batches"] + 1, "bytes": self.file.tell(), "asked": done["asked"] + len(texts)}
+        done |= {"room": done["room"] + room * len(texts), "why": dict(sorted(why.items()))}
+        written = self.state.with_suffix(".new")
+        written.write_text(json.dumps(done), encoding="utf-8")
+        written.replace(self.state)
 
 
 def sample(given: argparse.Namespace) -> dict[str, Any]:
-    """Write texts to OUT/part-P.jsonl until there are enough tokens of the teacher's, or the time is up."""
-    import transformers
+    """Write texts to OUT/part-P.jsonl until there are enough tokens of the teacher's, or the time is up.
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(given.teacher, padding_side="left")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    loaded: Any = transformers.AutoModelForCausalLM
-    dtype = torch.bfloat16 if given.device.startswith("cuda") else torch.float32
-    model = loaded.from_pretrained(given.teacher, dtype=dtype).to(given.device).eval()
+    While the teacher writes a batch, other processes judge the one before and prepare the next.
+    """
+    begun = time.monotonic()
     given.out.mkdir(parents=True, exist_ok=True)
-    path = given.out / f"part-{given.part}.jsonl"
-    state = path.with_suffix(".state.json")
-    done: dict[str, Any] = dict.fromkeys(("batches", "bytes", "tokens", "asked", "kept"), 0)
-    if state.exists():
-        done |= json.loads(state.read_text(encoding="utf-8"))
-    begun, seen = time.monotonic(), set[str]()
-    with path.open("a+", encoding="utf-8") as file:
-        file.truncate(done["bytes"])  # what a call that was cut off wrote behind its last whole batch
-        file.seek(0)
-        seen.update(opening(json.loads(line)["text"]) for line in file)
-        while done["tokens"] < given.tokens and time.monotonic() - begun < 60 * given.minutes:
-            first = (done["batches"] * given.parts + given.part) * given.batch_size
-            asked = [request(number, given.seed) for number in range(first, first + given.batch_size)]
-            for text in written(model, tokenizer, asked, given, given.seed * 1_000_003 + first):
-                kept = clean(text)
-                if kept is not None and opening(kept) not in seen:
-                    seen.add(opening(kept))
-                    file.write(json.dumps({"text": kept}) + "\n")
-                    done["tokens"] += len(tokenizer.encode(kept))
-                    done["kept"] += 1
-            file.flush()
-            done |= {"batches": done["batches"] + 1, "bytes": file.tell(), "asked": done["asked"] + len(asked)}
-            state.write_text(json.dumps(done), encoding="utf-8")
-            print(json.dumps(done | {"seconds": round(time.monotonic() - begun, 1)}), flush=True)
+    part = Part(given.out / f"part-{given.part}.jsonl")
+    size, done = given.batch_size, part.done
+    desk = ProcessPoolExecutor(given.workers, get_context("spawn")) if given.workers else Inline()
+
+    def first(batch: int) -> int:
+        return (batch * given.parts + given.part) * size
+
+    def store(texts: Future[list[Text]], room: int) -> None:
+        part.add(texts.result(), room)
+        print(json.dumps(done | {"seconds": round(time.monotonic() - begun, 1)}), flush=True)
+
+    with desk, part.file:
+        teacher, batch = Teacher(given), done["batches"]
+        prepare = desk.submit(asked, given.teacher, first(batch), size, given.seed)
+        before: tuple[Future[list[Text]], int] | None = None
+        while done["tokens"] < given.tokens and batch < given.batches and time.monotonic() - begun < 60 * given.minutes:
+            told = prepare.result()
+            prepare = desk.submit(asked, given.teacher, first(batch + 1), size, given.seed)
+            answers = teacher.write(*told, given.seed * 1_000_003 + first(batch))
+            if before:
+                store(*before)
+            work = desk.submit(judged, given.teacher, first(batch), given.seed, answers, teacher.ends)
+            before, batch = (work, answers.shape[1]), batch + 1
+        if before:
+            store(*before)
+        prepare.cancel()
     return done
 
 
@@ -149,15 +190,24 @@ def main(args: Sequence[str] | None = None) -> None:
     draw.add_argument("--teacher", type=Path, required=True, help="a folder with its weights")
     draw.add_argument("--out", type=Path, required=True)
     draw.add_argument("--tokens", type=float, default=2e7, help="of the teacher's tokenizer, for this part")
-    draw.add_argument("--minutes", type=float, default=1e6)
+    draw.add_argument("--minutes", type=float, default=1e6, help="no batch begins later")
+    draw.add_argument("--batches", type=float, default=1e9, help="of this part, those of earlier calls too")
     draw.add_argument("--part", type=int, default=0)
     draw.add_argument("--parts", type=int, default=1, help="how many there are, each with requests of its own")
-    draw.add_argument("--batch-size", type=int, default=2048)
-    draw.add_argument("--new", type=int, default=220, help="tokens at most")
-    draw.add_argument("--temperature", type=float, default=0.8)
-    draw.add_argument("--top-p", type=float, default=0.95)
+    draw.add_argument("--batch-size", type=int, default=4096)
+    draw.add_argument("--new", type=int, default=128, help="tokens at most")
+    draw.add_argument("--temperature", type=float, default=0.9)
+    draw.add_argument("--min-p", type=float, default=0.1, help="of the likeliest token's probability")
     draw.add_argument("--seed", type=int, default=0)
     draw.add_argument("--device", default="cuda")
+    draw.add_argument("--dtype", default="auto", help="auto: bfloat16 on a GPU, float32 elsewhere")
+    draw.add_argument(
+        "--cache",
+        choices=("dynamic", "static"),
+        default="dynamic",
+        help="static: transformers compiles the step on a GPU",
+    )
+    draw.add_argument("--workers", type=int, default=2, help="processes beside the teacher; 0: none")
     draw.set_defaults(run=sample)
     given = parser.parse_args(args)
     given.run(given)

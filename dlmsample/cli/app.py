@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
 from typing import Annotated, Any, TypeVar, get_type_hints
@@ -31,14 +32,34 @@ _COMPLETE = "_DLMSAMPLE_COMPLETE"
 
 
 class CommandGroup(TyperGroup):
-    """A group of commands that answers a wrong command name with the nearest right one."""
+    """A group of commands that answers a wrong command name with the nearest right one.
+
+    It also refuses an option that is given twice and holds one value: the last would win, and nobody would be told.
+    """
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args[0] not in self.commands and not args[0].startswith("-"):
             from dlmsample.support.registry import unknown
 
             raise unknown("command", args[0], self.commands)
-        return super().resolve_command(ctx, args)
+        found = super().resolve_command(ctx, args)
+        _refuse_twice(ctx, *found[1:])
+        return found
+
+
+def _refuse_twice(context: Any, command: Any, words: list[str]) -> None:
+    """Refuse a second value for an option that takes one."""
+    if command is None:
+        return
+    own = type(context)(command, parent=context)  # in which options may stand behind arguments, as they do later
+    try:
+        _, _, order = command.make_parser(own).parse_args(list(words))
+    except UsageError:  # the command tells it itself
+        return
+    counted = Counter(p for p in order if p.param_type_name == "option" and not (p.multiple or p.is_flag))
+    for option, count in counted.items():
+        if count > 1:
+            raise ValueError(f"{max(option.opts, key=len)} is given {count} times and takes one value: give it once")
 
 
 app = typer.Typer(
@@ -171,7 +192,7 @@ def policies(
       dlmsample policies t2m
     """
     if name is None:
-        tables.show(tables.policies(), as_json)
+        tables.show(tables.policies() + ([] if as_json else tables.unlisted_policies()), as_json)
     else:
         policy.show_policy(name, as_json)
 

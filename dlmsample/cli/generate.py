@@ -57,7 +57,7 @@ def generate(given: GenerateOptions) -> None:
     interrupt.raise_from_here()
     if length is None:
         _check_masks(model, texts, typed.chat)
-    how: dict[str, Any] = {"seed": given.seed, "record": record, "chat": typed.chat}
+    how: dict[str, Any] = {"seed": given.seed, "record": record, "chat": typed.chat, "whole": given.go_on}
     if length is not None:
         how |= {"template_args": typed.template, "stop": given.stop or None}
     out = _decoded(sampler, texts, length, progress=True, **how)
@@ -85,12 +85,12 @@ def generate(given: GenerateOptions) -> None:
         screen.tell(f"page of the steps{beside}: {given.trace}")
 
 
-def _decoded(sampler: Sampler, texts: Sequence[Any], length: int | None, **how: Any) -> Output:
-    """The texts with their masks filled, or (``length``) answers to them, without the space that these begin with."""
+def _decoded(sampler: Sampler, texts: Sequence[Any], length: int | None, whole: bool = False, **how: Any) -> Output:
+    """The texts with their masks filled, or (``length``) answers to them, stripped unless they go on with a text."""
     if length is None:
         return sampler.fill(texts, **how)
     out = sampler.generate(texts, length, **how)
-    return replace(out, decoded=[text.strip() for text in out.texts])
+    return out if whole else replace(out, decoded=[text.strip() for text in out.texts])
 
 
 def _check_source(given: GenerateOptions) -> None:

@@ -55,6 +55,30 @@ def policy_names(incomplete: str) -> list[str]:
     return [name for name in (*list_policies(), "auto") if name.startswith(incomplete)]
 
 
+def adapter_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of an embedded model's adapter to."""
+    return _parts("adapters", incomplete)
+
+
+def head_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of an embedded model's correction head to."""
+    return _parts("heads", incomplete)
+
+
+def _parts(kind: str, incomplete: str) -> list[str]:
+    from dlmsample.models.embedded import list_models
+
+    names = (part["name"] for model in list_models() for part in model[kind])
+    return [name for name in dict.fromkeys(names) if name.startswith(incomplete)]
+
+
+def recipe_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of a recipe to."""
+    from dlmsample.train.config.recipes import recipes
+
+    return [row["name"] for row in recipes() if row["name"].startswith(incomplete)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CheckpointOptions:
     """What is attached to a checkpoint and how it is loaded; the command itself declares ``model``."""
@@ -64,11 +88,16 @@ class CheckpointOptions:
         typer.Option(
             metavar="NAME",
             help="Adapter: one that comes with the model (see dlmsample models), a PEFT folder, or a hub id.",
+            autocompletion=adapter_names,
         ),
     ] = None
     head: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Correction head: one that comes with the model, a folder, or a hub id."),
+        typer.Option(
+            metavar="NAME",
+            help="Correction head: one that comes with the model, a folder, or a hub id.",
+            autocompletion=head_names,
+        ),
     ] = None
     device: Device = None
     dtype: Annotated[

@@ -40,7 +40,11 @@ class TrainOptions(threads.ThreadOptions):
 
     recipe: Annotated[
         str | None,
-        typer.Option(metavar="NAME|FILE", help="A recipe that comes with the package (see --list), or a YAML file."),
+        typer.Option(
+            metavar="NAME|FILE",
+            help="A recipe that comes with the package (see --list), or a YAML file.",
+            autocompletion=options.recipe_names,
+        ),
     ] = None
     objective: Annotated[
         str | None,

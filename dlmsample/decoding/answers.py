@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dlmsample.decoding.step import Counts
@@ -125,6 +126,13 @@ def answer_of(model: Denoiser, result: Decoded, prompt: int, new: int) -> tuple[
     return tokens, None if model.tokenizer is None else model.decode(tokens)
 
 
+def _eos_of(model: Denoiser, result: Decoded, prompt: int, new: int) -> int | None:
+    """The EOS that ended the answer; None: a stop string did, or nothing."""
+    answer = result.canvas[prompt : prompt + new - result.unused]
+    behind = answer[len(until_eos(answer, model.facts.eos_ids)) :]
+    return behind[0] if behind and result.cut is None else None
+
+
 def filled_of(model: Denoiser, given: Template, result: Decoded) -> tuple[list[int], str | None]:
     """The ids placed at the masks of a text, and the whole text; the text is None without a tokenizer."""
     places = [at for at, token in enumerate(given.ids) if token == model.mask_id]
@@ -141,7 +149,8 @@ def generated(
 ) -> Output:
     """The output of ``generate``: of every row the ``new`` tokens from where its answer starts."""
     rows = [answer_of(model, result, start, new) for result, start in zip(results, starts, strict=True)]
-    return _output(results, rows, record, cache)
+    ended = [_eos_of(model, result, start, new) for result, start in zip(results, starts, strict=True)]
+    return replace(_output(results, rows, record, cache), ended=ended)
 
 
 def filled(model: Denoiser, results: list[Decoded], texts: list[Template], record: object, cache: CacheKind) -> Output:

@@ -37,6 +37,8 @@ class RowKeys:
 
 def row_keys(seed: int | Sequence[int], ids: list[list[int]]) -> list[int]:
     """A key per prompt, see :class:`RowKeys`; with a seed for each, of that seed and its ids alone."""
+    if hasattr(seed, "tolist"):  # an array of NumPy's or torch's
+        seed = seed.tolist()  # type: ignore[union-attr]
     if isinstance(seed, Sequence) and not isinstance(seed, (str, bytes)):
         if len(seed) != len(ids):
             raise ValueError(f"{len(seed)} seeds for {len(ids)} prompts: give one int, or one per prompt")

@@ -117,8 +117,8 @@ def custom_generate(
         new = generation_config.max_length - input_ids.shape[1]
         prompts = _prompts(input_ids, model_kwargs.get("attention_mask"))
         out = sampler.generate(prompts, new, seed, stop=strings or None)
-        ended = [stats.finish_reason == "eos" for stats in out.stats]
-        answers = [ids + [denoiser.eos_ids[0]] * eos for ids, eos in zip(out.tokens, ended, strict=True)]
+        ended = out.ended or [None] * len(out.tokens)
+        answers = [ids if eos is None else [*ids, eos] for ids, eos in zip(out.tokens, ended, strict=True)]
         if streamer is not None:
             for answer in answers:
                 streamer.put(torch.tensor(answer, dtype=torch.long))

@@ -105,7 +105,7 @@ def _headless(model: Denoiser, policy: Policy) -> str:
     """Which head to attach: those that come with the model are named."""
     own = list(shipped(folder_of(model.name) if model.name in EMBEDDED else Path(model.name), "head"))
     name = own[0] if own else "..."
-    there = f" ({model.name} ships {' and '.join(own)})" if own else ", a folder or hub id"
+    there = f" ({model.name} ships {', '.join(own)})" if own else ", a folder or hub id"
     return (
         f"{policy.name} reads a correction head and {model.name} has none attached: give one{there} by "
         f"load(name, head={name!r}) or model.with_head(head) (--head {own[0] if own else 'NAME'}); "

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import pairwise
 from typing import Any
@@ -66,7 +67,7 @@ def main(words: Sequence[str], model_args: Mapping[str, Any] | None = None) -> i
         given = commands.parse_args()
         if model_args is not None:
             given.model_args = dict(model_args)
-        with cached_unless_reachable():
+        with cached_unless_reachable(), _git_unheard():
             commands.execute(given)
     except SystemExit as left:  # of its argument parser, which has said why
         return int(left.code or 0) if not isinstance(left.code, str) else 2
@@ -77,6 +78,36 @@ def main(words: Sequence[str], model_args: Mapping[str, Any] | None = None) -> i
     finally:
         sys.argv = before
     return 0
+
+
+@contextmanager
+def _git_unheard() -> Iterator[None]:
+    """Inside, lm-eval asks git for a commit without git's complaint where there is no repository.
+
+    It starts git with this process's standard error, which therefore leads nowhere for as long as that takes.
+    """
+    evaluator: Any = import_module("lm_eval.evaluator")
+    asked = getattr(evaluator, "get_git_commit_hash", None)
+    if asked is None:
+        yield
+        return
+
+    def quietly() -> Any:
+        sys.stderr.flush()
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            return asked()
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
+
+    evaluator.get_git_commit_hash = quietly
+    try:
+        yield
+    finally:
+        evaluator.get_git_commit_hash = asked
 
 
 def _unread(words: Sequence[str], error: BaseException) -> str:

@@ -71,8 +71,8 @@ class D3IM(Policy):
         if not self.t2t:
             candidate = torch.where(block.visible, block.tokens, candidate)
             odds = torch.where(block.visible, pred.current_odds, odds)
-        if self.eos == "confidence":
-            odds = torch.where(block.is_eos(candidate) & ~final[:, None], torch.inf, odds)
+        if self.eos == "confidence":  # the final step keeps everything, in whatever order
+            odds = fill.eos_last(odds, block, candidate, "confidence")
         if self.t2m:
             kept = lowest(odds, block.editable, keep)
         else:

@@ -12,7 +12,6 @@ from torch import Tensor
 from dlmsample import rng
 from dlmsample.policies.base import Stateless
 from dlmsample.policies.piece import STRICT, Piece, Probability, from_dump
-from dlmsample.predict import ERROR_SCORE
 from dlmsample.types import Block, Prediction
 
 
@@ -140,7 +139,7 @@ class Random(Detector):
 
     def judge(self, memory: Any, block: Block, pred: Prediction) -> Suspects:
         positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
-        error = rng.uniform(rng.fold(block.key[:, None], ERROR_SCORE, positions))
+        error = rng.uniform(rng.fold(block.key[:, None], rng.ERROR_SCORE, positions))
         return Suspects(block.visible & (error > self.threshold), -error, error)
 
 

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from dlmsample.policies.piece import STRICT, Piece, Positive, Probability, from_dump
 from dlmsample.policies.select import lowest, rank
-from dlmsample.predict import FILL_ORDER
-from dlmsample.rng import draw
+from dlmsample.rng import FILL_ORDER, draw
 from dlmsample.types import Block, Prediction
 
 Score = Literal["confidence", "margin", "entropy", "random"]
@@ -46,15 +45,15 @@ def order(score: Score, block: Block, pred: Prediction, eos: Eos = "none") -> Te
         "entropy": lambda: needed(pred.entropy, "entropy"),
         "random": lambda: draw(block.key[:, None], FILL_ORDER, positions),
     }
-    return eos_last(rules[score](), block, pred, eos)
+    return eos_last(rules[score](), block, pred.token, eos)
 
 
-def eos_last(ranked: Tensor, block: Block, pred: Prediction, eos: Eos) -> Tensor:
-    """An order in which, with ``eos="confidence"``, every position whose candidate is an EOS comes after all others."""
+def eos_last(ranked: Tensor, block: Block, token: Tensor, eos: Eos) -> Tensor:
+    """An order in which, with ``eos="confidence"``, every position whose ``token`` is an EOS comes after all others."""
     if eos == "none":
         return ranked
     # infinite odds against an ordinary candidate must stay before an EOS
-    return torch.where(block.is_eos(pred.token), torch.inf, ranked.clamp(max=torch.finfo(ranked.dtype).max))
+    return torch.where(block.is_eos(token), torch.inf, ranked.clamp(max=torch.finfo(ranked.dtype).max))
 
 
 def quota(

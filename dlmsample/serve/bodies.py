@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dlmsample.support.registry import unknown
 from dlmsample.support.text import one_line
@@ -37,6 +37,11 @@ _REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "web_search_options": ((), "nothing is looked up"),
     "top_logprobs": ((0,), "only the probability of the token that was placed is kept: use logprobs"),
 }
+
+#: What a message holds that a client has from an answer, and sends back with the next question.
+_OF_ANSWERS = frozenset(
+    ("refusal", "annotations", "audio", "function_call", "tool_calls", "reasoning", "reasoning_content")
+)
 
 Strings = Annotated[list[str], Field(max_length=16)]
 _Body = TypeVar("_Body", bound="AnswerBody")
@@ -92,12 +97,23 @@ class TextPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """A message of a chat."""
+    """A message of a chat. What this server or a client sends along without saying anything is passed over."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[TextPart]
     name: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any) -> Any:
+        """Of what an answer's message holds beside its text: nothing where it is null or empty, an error where not."""
+        if not isinstance(given, dict):
+            return given
+        for name in _OF_ANSWERS & given.keys():
+            if given[name] not in (None, []):
+                raise ValueError(f"{name} is not supported: this server answers with text: send role and content alone")
+        return {name: value for name, value in given.items() if name not in _OF_ANSWERS}
 
     @property
     def text(self) -> str:

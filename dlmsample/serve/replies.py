@@ -20,13 +20,13 @@ _LEAST = -9999.0  #: the logarithm of a probability that float32 rounds to 0
 
 
 def error_object(message: str, kind: str, code: str | None = None) -> dict[str, Any]:
-    """OpenAI's form of an error, without the flags of the command line that messages name in brackets.
+    """OpenAI's form of an error: without the flags that messages name in brackets, and with OpenAI's names.
 
     Example:
         >>> error_object("raise max_new_tokens (--max-new-tokens), or not (see there)", "invalid")["error"]["message"]
-        'raise max_new_tokens, or not (see there)'
+        'raise max_tokens, or not (see there)'
     """
-    told = re.sub(r" \(--[a-z][^()]*\)", "", message)
+    told = re.sub(r" \(--[a-z][^()]*\)", "", message).replace("max_new_tokens", "max_tokens")
     return {"error": {"message": told, "type": kind, "param": None, "code": code}}
 
 

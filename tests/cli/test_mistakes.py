@@ -38,6 +38,8 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "set without value": ((*G, "--set", "threshold="), b"", "option=value"),
     "set a list": ((*G, "--set", "threshold=[1]"), b"", "scalar"),
     "set no YAML": ((*G, "--set", "threshold=[1"), b"", "quotes"),
+    "policy twice": ((*G, "--policy", "t2m", "--policy", "unmask"), b"", "--policy is given 2 times"),
+    "adapter twice": ((*G, "--adapter", "scope", "--adapter", "mdm"), b"", "give it once"),
     "set twice": ((*G, "--set", "threshold=1", "--set", "threshold=1"), b"", "twice"),
     "set unknown": ((*G, "--policy", "t2m", "--set", "treshold=1"), b"", "did you mean 'threshold'"),
     "set out of range": (

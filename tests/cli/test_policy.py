@@ -171,8 +171,19 @@ def test_a_terminal_is_told_what_an_adapter_was_trained_for(
     assert screen.getvalue().count("was trained for") == 1
 
 
-def test_a_policy_of_pieces_is_not_explained_by_name(call: Call) -> None:
-    is_mistake(call("policies", "chain"), "chain", "built from pieces", "grid file", "--set fill=RULE")
+def test_a_policy_of_pieces_tells_its_pieces(call: Call) -> None:
+    said = " ".join(call("policies", "chain").out.split())
+    for word in ("--set fill=RULE", "grid file", "quota(tokens_per_step=", "early_commit(", "remask(detector=low_prob"):
+        assert word in said
+    assert "low_prob(threshold=" in said
+    assert "keep()" in said
+
+
+def test_the_list_ends_with_what_has_no_row(call: Call) -> None:
+    said = " ".join(call("policies").out.split())
+    assert "chain" in said
+    assert "backplay" in said
+    assert {row["name"] for row in json.loads(call("policies", "--json").out)} == {*dlmsample.list_policies()}
 
 
 def test_a_chain_is_typed_with_dots(call: Call) -> None:

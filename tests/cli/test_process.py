@@ -64,7 +64,7 @@ def test_version(call: Call) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_shell_completes_commands_options_and_policies(shell: str) -> None:
+def test_the_shell_completes_commands_options_and_names(shell: str) -> None:
     def complete(line: str) -> str:
         position = str(len(line.split(" ")) - 1)
         asked = {"COMP_WORDS": line, "COMP_CWORD": position, "_TYPER_COMPLETE_ARGS": line}
@@ -77,6 +77,9 @@ def test_the_shell_completes_commands_options_and_policies(shell: str) -> None:
     assert "--policy" in complete("dlmsample generate --pol")
     assert "t2m" in complete("dlmsample generate --policy t2")
     assert "unmask" not in complete("dlmsample generate --policy t2")
+    assert "scope" in complete("dlmsample generate --adapter sc")
+    assert "uniform" in complete("dlmsample generate --head u")
+    assert "nano_scope" in complete("dlmsample train --recipe nano_sc")
 
 
 def test_the_lines_for_the_shell(call: Call) -> None:

@@ -191,7 +191,11 @@ def test_a_turn_goes_on(call: Call) -> None:
     options = ("--json", "--max-new-tokens", "16")
     said = call("generate", "--chat", "-", "--continue", *options, stdin=json.dumps(begun).encode())
     same = call("generate", f"Q: {QUESTION}\nA: 14 * 12 =", "--text", *options)
-    assert json.loads(said.out)["tokens"] == json.loads(same.out)["tokens"]
+    found = json.loads(said.out)
+    assert found["tokens"] == json.loads(same.out)["tokens"]
+    text = dlmsample.load("nano").decode(found["tokens"])
+    assert found["text"] == text, "the space that it begins with belongs to it"
+    assert text.startswith(" ")
 
 
 def test_content_in_parts(call: Call) -> None:

@@ -161,3 +161,23 @@ def test_a_folder_for_the_hub(nano: ds.Denoiser, tmp_path: Path) -> None:
     assert heard.ended == 1
     stock = AutoModelForCausalLM.from_pretrained(tmp_path, trust_remote_code=True)  # its generate is the folder's
     assert run(stock) == wanted
+
+
+def test_the_eos_that_was_decoded_stands_behind_an_answer() -> None:
+    """Where a checkpoint has several, the first of them is not what every answer ended with."""
+    nano = ds.load("nano")
+    ids = torch.tensor([nano.encode(PROBLEM)])
+    decode = ds.custom_generate(policy=ds.T2M())
+    ends = [
+        nano.module.generate(ids, custom_generate=decode, max_new_tokens=128, eos_token_id=eos)[0, -1].item()
+        for eos in ([nano.eos_ids[0]], [700, nano.eos_ids[0]])
+    ]
+    assert ends == [nano.eos_ids[0]] * 2
+
+
+def test_an_output_says_what_ended_its_answers() -> None:
+    nano = ds.load("nano")
+    out = ds.Sampler(nano, ds.T2M()).generate([PROBLEM, PROBLEM], 128, stop=["####"])
+    assert out.ended == [None, None]
+    assert ds.Sampler(nano, ds.T2M()).generate([PROBLEM], 128).ended == [nano.eos_ids[0]]
+    assert ds.Sampler(nano, ds.T2M()).generate([PROBLEM], 8).ended == [None]

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, name
+import dlmsample
+from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, name, tables
 
 WITH_CODE = [page for page in PAGES if blocks(page, "python")]
 COMMANDS = sorted(
@@ -131,3 +133,14 @@ def test_the_site_builds(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "T2M" in (tmp_path / "how-to" / "choose-a-policy.html").read_text(encoding="utf-8")
+
+
+def test_a_policy_s_option_is_that_of_its_chain() -> None:
+    """The page's table of names: what the policy's option is set to, the piece's has."""
+    (rows,) = (found for found in tables(ROOT / "docs" / "how-to" / "add-a-policy.md") if "in the chain" in found[0])
+    for row in rows:
+        value = 3 if row["its option"] == "max_remasks" else 0.625
+        dump: Any = dlmsample.policy(row["policy"], **{row["its option"]: value}).chain.model_dump()
+        for part in row["in the chain"].split("."):
+            dump = dump[part]
+        assert dump == value, row

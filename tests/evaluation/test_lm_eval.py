@@ -62,8 +62,9 @@ def test_the_page_s_command_runs_offline(
     before = list(sys.argv)
     assert run(words) == 0
     assert sys.argv == before
-    out = capfd.readouterr().out
+    out, err = capfd.readouterr()
     assert "exact_match" in out
+    assert "fatal" not in err  # git's word where there is no repository
     assert "bits_per_byte" in out
     (results,) = (tmp_path / "runs" / "eval").rglob("results_*.json")
     said: dict[str, Any] = json.loads(results.read_text())

@@ -232,6 +232,16 @@ def test_a_stop_string_never_shows_in_a_stream(client: openai.OpenAI, nano: ds.D
         assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == out.texts[0]
 
 
+def test_a_client_asks_a_second_question(client: openai.OpenAI) -> None:
+    """What a client appends of an answer, as an object or as a dict with all its empty fields, can be sent back."""
+    talk: Any = [{"role": "user", "content": QUESTIONS[0]}]
+    for _ in range(2):
+        said = client.chat.completions.create(model="nano", messages=talk, max_tokens=16).choices[0].message
+        talk += [said, {"role": "user", "content": QUESTIONS[1]}]
+        talk = [*talk[:-2], said.model_dump(), talk[-1]] if len(talk) > 3 else talk
+    assert client.chat.completions.create(model="nano", messages=talk, max_tokens=16).choices[0].message.content
+
+
 @pytest.mark.parametrize("chat", [False, True])
 def test_logprobs_are_of_the_tokens_that_were_placed(chat: bool, client: openai.OpenAI, nano: ds.Denoiser) -> None:
     out = ds.Sampler(nano, ds.T2M()).generate([QUESTIONS[1]], 24, record=True, chat=None if chat else False)

@@ -102,6 +102,15 @@ def test_chats(change: dict[str, Any], words: tuple[str, ...], running: Running)
     refused(running.ask("/v1/chat/completions", {**CHAT, **change}), 400, *words)
 
 
+def test_what_a_message_holds_beside_text_is_passed_over_or_refused(running: Running) -> None:
+    empty = {"refusal": None, "annotations": [], "audio": None, "function_call": None, "tool_calls": None}
+    talk = [CHAT["messages"][0], {"role": "assistant", "content": "12", **empty}, {"role": "user", "content": "And 3?"}]
+    code, said = running.ask("/v1/chat/completions", {**CHAT, "messages": talk})
+    assert code == 200, said
+    talk[1] = {"role": "assistant", "content": "", "tool_calls": [{"id": "1"}]}
+    refused(running.ask("/v1/chat/completions", {**CHAT, "messages": talk}), 400, "tool_calls is not supported", "send")
+
+
 def test_what_asks_for_nothing_is_harmless(running: Running) -> None:
     nothing = {"user": "me", "frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "echo": False}
     assert running.ask("/v1/completions", {**PLAIN, **nothing, "best_of": 1, "suffix": None})[0] == 200

@@ -78,7 +78,7 @@ class P2(Rule):
             else:
                 odds = number.current_odds if self.planner == "standing" else number.odds
                 assert odds is not None
-                score[i] = -self.eta * math.log1p(odds) if self.eta else 0.0
+                score[i] = -self.eta * math.log1p(odds) if self.eta else 1.0  # before any candidate
         masks = math.floor(self.block.n * (1 - (step + 1) / self.steps) + 1e-9)
         best = sorted(self.block.editable, key=lambda i: (-score[i], i))
         after = list(z)

@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
 from dlmsample.cli.listing.tables import NARROW, policy_row, typed
@@ -18,7 +19,7 @@ def explained_policy(name: str) -> dict[str, Any]:
     """A policy with the meaning, range and default of each option, and the paragraphs of its docstring.
 
     Raises:
-        ValueError: no such policy, or one that is built from pieces.
+        ValueError: no such policy.
     """
     from dlmsample.policies.registry import AUTO, policy_class
 
@@ -26,10 +27,7 @@ def explained_policy(name: str) -> dict[str, Any]:
         return _auto()
     cls = policy_class(name)
     if any(field.is_required() for field in cls.model_fields.values()):
-        raise ValueError(
-            f"policy {name} has no options of its own: it is built from pieces, in Python (help(dlmsample.chain)), in "
-            "a grid file, or by --set fill=RULE --set fill.OPTION=VALUE --set edit=RULE"
-        )
+        return _of_pieces(name, cls.summary)
     paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
     meanings, about = {}, []
     for paragraph in paragraphs:
@@ -54,6 +52,37 @@ def explained_policy(name: str) -> dict[str, Any]:
     }
     facts = {"name": name, "summary": cls.summary, "paper": cls.paper, "about": about}
     return {**facts, "options": options, "presets": presets}
+
+
+def _of_pieces(name: str, summary: str) -> dict[str, Any]:
+    """A policy without options of its own, and the pieces that it is built from."""
+    from dlmsample.policies import detect, edit, fill
+    from dlmsample.policies.piece import LATER, Piece
+    from dlmsample.support.registry import resolve
+
+    def told(piece: Any) -> str:
+        options = []
+        for field in fields(piece):
+            usual: Any = field.name.upper() if field.default is MISSING else field.default
+            options.append(f"{field.name}={usual.rule if isinstance(usual, Piece) else typed(usual)}")
+        return f"{piece.rule}({', '.join(options)})"
+
+    about = [
+        "It has no options of its own. Name its pieces by --set fill=RULE and --set edit=RULE, and their options by a "
+        "dot: --set fill.OPTION=VALUE, --set edit.detector.OPTION=VALUE; or in a grid file, or in Python "
+        "(help(dlmsample.chain)).",
+    ]
+    for title, module, kind in (
+        ("Fill rules", fill, "fill rule"),
+        ("Edit rules", edit, "edit rule"),
+        ("Detectors, of remask and buffered_remask", detect, "detector"),
+    ):
+        pieces = [
+            c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Piece) and "rule" in vars(c)
+        ]
+        later = [resolve(place) for place in LATER.get(kind, {}).values()]
+        about.append(f"{title}: " + ", ".join(told(piece) for piece in (*pieces, *later) if piece.noun == kind))
+    return {"name": name, "summary": summary, "paper": "", "about": about, "options": {}, "presets": {}}
 
 
 def _auto() -> dict[str, Any]:

@@ -27,6 +27,18 @@ def policies() -> list[dict[str, Any]]:
     return [policy_row(name) for name in list_policies()]
 
 
+def unlisted_policies() -> list[dict[str, Any]]:
+    """Rows of what ``--policy`` takes beside the listed names: the chain of pieces, and other names."""
+    from dlmsample.policies.registry import ALIASES
+
+    chain = {**policy_row("chain"), "options": {}}
+    chain["summary"] += ": dlmsample policies chain"
+    aliases = [
+        {**policy_row(n), "name": a, "summary": f"another name of {n}", "options": {}} for a, n in ALIASES.items()
+    ]
+    return [chain, *aliases]
+
+
 def policy_row(name: str) -> dict[str, Any]:
     from dlmsample.policies.registry import policy_class
 

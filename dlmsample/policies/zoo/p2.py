@@ -69,8 +69,9 @@ class P2(Policy):
     def step(self, state: P2State, block: Block, pred: Prediction) -> tuple[P2State, Update]:
         keep = kept_after(block, state.steps)
         standing = pred.current_odds if self.planner == "standing" else pred.odds
-        # −log p = log(1 + odds), in float64: another device's last bit must not decide between two classes
-        visible = self.eta * torch.log1p(standing.double()) if self.eta else torch.zeros_like(standing).double()
+        # −log p = log(1 + odds), in float64: another device's last bit must not decide between two classes; η = 0 puts
+        # visible tokens before candidates of probability 1, too
+        visible = self.eta * torch.log1p(standing.double()) if self.eta else torch.full_like(standing, -1).double()
         masked = torch.log1p(fill.order("confidence", block, pred, self.eos).double())
         kept = lowest(torch.where(block.masked, masked, visible), block.editable, keep)
         shown = torch.where(block.masked, pred.token, block.tokens)

@@ -59,7 +59,7 @@ class Calibrated(Fill):
         return torch.exp(-self.position_weight * place.float()) * salience
 
     def choose(self, block: Block, pred: Prediction) -> Tensor:
-        ranked = fill.eos_last(-self.score(block, pred), block, pred, self.eos)
+        ranked = fill.eos_last(-self.score(block, pred), block, pred.token, self.eos)
         count = (self.tokens_per_step or 1) if self.steps is None else fill.due(self.steps, block)
         return lowest(ranked, block.masked, count)
 

@@ -13,7 +13,6 @@ from dlmsample.policies import fill
 from dlmsample.policies.base import Policy
 from dlmsample.types import Block, EditInfo, Prediction, Update
 
-_MOVE = 3  # the counter of this draw; 0 to 2 are predict's
 _ETA = {"cap": 0.008, "rescale": 0.015, "conf": 1.0}
 _LOOP_ETA = 0.02
 
@@ -110,7 +109,7 @@ class ReMDM(Policy):
         sigma = torch.where(now.remasks, self._sigma(now, state, block), 0.0)
         shown = (now.alpha_next - (1 - sigma) * now.alpha) / (1 - now.alpha)
         positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
-        draw = rng.uniform(rng.fold(block.key[:, None], _MOVE, positions)).double()
+        draw = rng.uniform(rng.fold(block.key[:, None], rng.OWN, positions)).double()
         filled = block.masked & (now.final | (draw < shown))
         remasked = block.visible & (draw < sigma)
         tokens = torch.where(filled, pred.token, torch.where(remasked, block.mask_id, block.tokens))

@@ -15,8 +15,6 @@ from dlmsample.policies.base import Asked, Policy
 from dlmsample.policies.select import lowest
 from dlmsample.types import Block, EditInfo, Prediction, Update
 
-_CHOICE = 3  # the counter of this draw; 0 to 2 are predict's
-
 
 class ToleratorState(NamedTuple):
     steps: Tensor  #: int64 ``[row]``, the fill-up's steps in this block
@@ -106,7 +104,7 @@ class Tolerator(Policy):
         # the share's exact product may come out a hair too large, which must not add a position
         count = (free.sum(-1) * self._share(turn) - 1e-9).ceil().long().clamp(min=1)
         positions = torch.arange(block.tokens.shape[1], device=block.tokens.device)
-        draw = rng.uniform(rng.fold(block.key[:, None], _CHOICE, positions))
+        draw = rng.uniform(rng.fold(block.key[:, None], rng.OWN, positions))
         chosen = lowest(draw, free, torch.where(more, count, 0))
         tokens = torch.where(chosen, block.mask_id, tokens)
         return ToleratorState(state.steps, turn, last, repeats), Update(tokens, full & ~more, EditInfo(0, draw))

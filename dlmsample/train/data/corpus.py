@@ -195,8 +195,8 @@ class FileSource:
         chosen = drawn[:held] if split == "valid" else drawn[held:]
         if not len(chosen):
             raise TrainError(
-                f"no row for the {split} split: {rows:,} rows, data.held_out {share:g} of them held out; give more, or "
-                "data.held_out=0"
+                f"no row for the {split} split: {rows:,} rows, data.held_out {share:g} of them held out; give more (in "
+                "a .txt file an empty line ends a document), or data.held_out=0"
             )
         return chosen.sort().values
 
