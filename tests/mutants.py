@@ -416,11 +416,7 @@ TABLE: dict[tuple[str, str], list[tuple[str, ...]]] = {
     ],
     ("d3im.py", _policy("d3im")): [
         ("final = block.step >= state.steps - 1", "final = block.step >= state.steps"),
-        (
-            "block.is_eos(candidate) & ~final[:, None]",
-            "block.is_eos(candidate)",
-            "at the last step every position is kept, whatever its odds",
-        ),
+        ("fill.eos_last(odds, block, candidate,", "fill.eos_last(odds, block, pred.token,"),
         ("keep - block.visible.sum(-1)", "keep"),
         ("final | full if frozen else final", "final"),
         ("block.step < state.steps - 1 if", "block.step < state.steps if"),

@@ -21,7 +21,7 @@ from dlmsample.models.fusion.fuse import fuse
 from dlmsample.policies.base import Policy
 from tests.conftest import ZOO
 from tests.test_compiled import _again
-from tests.test_graphs import RAGGED, both, kept
+from tests.test_graphs import RAGGED, both, kept, same
 from tests.test_protocol import CASES
 from tests.toys import EOS, MASK, random_model
 
@@ -47,18 +47,6 @@ def with_head(model: ds.Denoiser) -> ds.Denoiser:
     with torch.no_grad():
         head.out.weight *= 20  # else the scores of all tokens are next to equal
     return model.with_head(head)
-
-
-def same(captured: ds.Sampler, plain: ds.Sampler, prompts: Any = RAGGED, new: int = 21) -> None:
-    for _ in range(2):  # the second call plays what the first one captured
-        ours, theirs = (s.generate(prompts, max_new_tokens=new, record=True) for s in (captured, plain))
-        assert ours.tokens == theirs.tokens
-        assert ours.stats == theirs.stats
-        for one, two in zip(ours.trace or [], theirs.trace or [], strict=True):
-            exact = [[replace(e, probability=0, score=None) for e in events] for events in (one, two)]
-            assert exact[0] == exact[1]
-            assert [e.probability for e in one] == pytest.approx([e.probability for e in two], abs=1e-5)
-            assert [e.score or 0 for e in one] == pytest.approx([e.score or 0 for e in two], abs=1e-5)
 
 
 @pytest.mark.parametrize(

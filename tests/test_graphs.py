@@ -32,6 +32,18 @@ def both(model: ds.Denoiser, policy: Policy, **options: Any) -> tuple[ds.Sampler
     return tuple(ds.Sampler(model, policy, graphs=on, **options) for on in (True, False))  # type: ignore[return-value]
 
 
+def same(captured: ds.Sampler, plain: ds.Sampler, prompts: Any = RAGGED, new: int = 21) -> None:
+    for _ in range(2):  # the second call plays what the first one captured
+        ours, theirs = (s.generate(prompts, max_new_tokens=new, record=True) for s in (captured, plain))
+        assert ours.tokens == theirs.tokens
+        assert ours.stats == theirs.stats
+        for one, two in zip(ours.trace or [], theirs.trace or [], strict=True):
+            exact = [[replace(e, probability=0, score=None) for e in events] for events in (one, two)]
+            assert exact[0] == exact[1]
+            assert [e.probability for e in one] == pytest.approx([e.probability for e in two], abs=1e-5)
+            assert [e.score or 0 for e in one] == pytest.approx([e.score or 0 for e in two], abs=1e-5)
+
+
 def kept(sampler: ds.Sampler) -> Any:
     """The slots of its latest batch of prompts."""
     return sampler._pool._kept[False][0]
@@ -44,15 +56,7 @@ def kept(sampler: ds.Sampler) -> Any:
 def test_captured_is_plain(made: list[Any], kind: str, policy: Policy, full: bool) -> None:
     captured, plain = both(random_model(kind, seed=1), policy, batch_size=3)
     prompts, new = (RAGGED, 21) if full else (RAGGED[:4], 8)
-    for _ in range(2):  # the second call plays what the first one captured
-        ours, theirs = (s.generate(prompts, max_new_tokens=new, record=True) for s in (captured, plain))
-        assert ours.tokens == theirs.tokens
-        assert ours.stats == theirs.stats
-        for one, two in zip(ours.trace or [], theirs.trace or [], strict=True):
-            exact = [[replace(e, probability=0, score=None) for e in events] for events in (one, two)]
-            assert exact[0] == exact[1]
-            assert [e.probability for e in one] == pytest.approx([e.probability for e in two], abs=1e-5)
-            assert [e.score or 0 for e in one] == pytest.approx([e.score or 0 for e in two], abs=1e-5)
+    same(captured, plain, prompts, new)
     assert made
 
 

@@ -183,3 +183,10 @@ def test_an_eos_comes_after_a_standing_token_that_the_model_rules_out() -> None:
 def test_p2_takes_nothing_back_at_eta_0() -> None:
     block = block_of([MASK, 7], step=1)
     assert after(ds.P2(steps=4, eta=0.0), block, pred_of([9, 9], [1.0, 0.5])) == [MASK, 7]
+
+
+def test_a_standing_eos_comes_after_ordinary_candidates() -> None:
+    """Without T2T what stands is what is ranked, and not what the model would have there instead."""
+    policy = ds.D3IM(steps=2, t2t=False)
+    pred = pred_of([9, 8], [0.9, 0.1], current=[0.9, 0.5])
+    assert after(policy, block_of([EOS, MASK]), pred) == [MASK, 8]

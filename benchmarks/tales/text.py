@@ -33,6 +33,7 @@ from torch import Tensor
 
 from benchmarks.tales.desk import Inline, Text, asked, judged, sit
 from benchmarks.tales.kept import opening
+from dlmsample.support.files import atomic_write
 
 GROUP = 4  #: tokens that stand together once
 NEVER = -1e4
@@ -138,9 +139,8 @@ class Part:
         self.file.flush()
         done |= {"batches": done["batches"] + 1, "bytes": self.file.tell(), "asked": done["asked"] + len(texts)}
         done |= {"room": done["room"] + room * len(texts), "why": dict(sorted(why.items()))}
-        written = self.state.with_suffix(".new")
-        written.write_text(json.dumps(done), encoding="utf-8")
-        written.replace(self.state)
+        with atomic_write(self.state) as file:
+            file.write(json.dumps(done))
 
 
 def sample(given: argparse.Namespace) -> dict[str, Any]:

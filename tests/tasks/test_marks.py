@@ -124,6 +124,6 @@ def test_no_text_makes_it_slow(finder: Callable[[str], object]) -> None:
     """20,000 characters of anything repeated, alone and before an end that does not fit: no square of that."""
     for text in ADVERSARIAL:
         for end in ("", "!"):
-            before = time.perf_counter()
+            before = time.process_time()  # of this process alone: others may keep the machine busy
             finder(text + end)
-            assert time.perf_counter() - before < 1.0, (text[:20], end)
+            assert time.process_time() - before < 1.0, (text[:20], end)

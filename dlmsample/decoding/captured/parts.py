@@ -46,9 +46,8 @@ class CapturedParts(Captured):
 
     def tick(self, reader: Reader, memory: Memory, places: Sequence[RowPosition]) -> Launched:
         assert isinstance(reader, ApproximateReader)
-        rows, due = len(memory.rows.start), reader.due(places)
+        rows, (due, later) = len(memory.rows.start), reader.parted(places)
         slots = self._index([row.slot for row in due])  # before anything runs, for a copy waits for what runs
-        later = [row for row in places if row not in due]
         if later:
             span = reader.span(later, self._extent.width)
             reach = self._extent.length if reader.ragged else self._far(reader, later)

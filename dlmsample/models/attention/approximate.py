@@ -67,6 +67,7 @@ class ApproximateReader:
         self._cache = BlockCache(rows, capacity)
         self._hidden: Tensor | None = None  # [row, pos, size], the last layer's, where the blocks are predicted
         self._scored: Tensor | None = None  # [row, position, size], those that the head reads
+        self._prepare(model)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
         """Forget the old rows; the first forward in a block is a whole one anyway."""
@@ -74,8 +75,7 @@ class ApproximateReader:
 
     def read(self, canvas: Tensor, layout: Layout, start: Tensor, at: Sequence[RowPosition]) -> Features:
         """One forward over the blocks, and one over the canvases of the rows that need a whole one."""
-        due = self.due(at)
-        later = [row for row in at if row not in due]
+        due, later = self.parted(at)
         if later:
             self.read_blocks(canvas, layout, start, self.span(later, layout.width), self.reach(later, layout.width))
         if due:
@@ -83,9 +83,13 @@ class ApproximateReader:
             self.read_canvases(slots, canvas, layout, start, self.reach(due, layout.width))
         return self.features(canvas, layout, start, self.reach(at, layout.width))
 
-    def due(self, at: Sequence[RowPosition]) -> list[RowPosition]:
-        """The rows whose next forward is a whole one."""
-        return [row for row in at if (row.age % self._refresh if self._refresh else row.age) == 0]
+    def parted(self, at: Sequence[RowPosition]) -> tuple[list[RowPosition], list[RowPosition]]:
+        """The rows that are due, whose next forward is a whole one, and the others."""
+        due, later = list[RowPosition](), list[RowPosition]()
+        for row in at:
+            whole = (row.age % self._refresh if self._refresh else row.age) == 0
+            (due if whole else later).append(row)
+        return due, later
 
     def reach(self, at: Sequence[RowPosition], width: int) -> int:
         """Positions that exist for any of these rows, whose blocks have ``width``."""
@@ -147,6 +151,9 @@ class ApproximateReader:
         self._cache.keep(rows)
         if self._scored is not None:
             self._scored[: len(rows)] = self._scored[rows.to(self._scored.device)]
+
+    def _prepare(self, model: Denoiser) -> None:
+        """What a subclass needs before the first forward."""
 
     def _end(self, row: RowPosition, width: int) -> int:
         """Behind the last position that exists for a row."""

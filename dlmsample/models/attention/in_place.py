@@ -17,7 +17,7 @@ from transformers.masking_utils import sdpa_mask
 
 from dlmsample.kernels.attention import block_attention
 from dlmsample.kernels.support import DTYPES, runs_kernels
-from dlmsample.models.attention.approximate import ApproximateReader, Approximation
+from dlmsample.models.attention.approximate import ApproximateReader
 from dlmsample.models.attention.base import Layout
 from dlmsample.models.attention.cached import BlockCache, CachedReader, attention, write_rows
 from dlmsample.models.denoiser import Denoiser
@@ -128,17 +128,7 @@ class InPlaceApproximateReader(ApproximateReader):
 
     ragged = True
 
-    def __init__(
-        self,
-        model: Denoiser,
-        rows: int,
-        capacity: int,
-        kind: Approximation,
-        refresh: int | None,
-        score: bool = False,
-        suffix: int | None = None,
-    ) -> None:
-        super().__init__(model, rows, capacity, kind, refresh, score, suffix)
+    def _prepare(self, model: Denoiser) -> None:
         self._unused = _prepared(self._cache, model)
 
     def admit(self, slots: Tensor, canvas: Tensor, layout: Layout, prefill: int) -> None:
