@@ -3,8 +3,7 @@
     python -m benchmarks.cards
 
 Reads benchmarks/results/nano_family.json (benchmarks.family), nano_diagnose.json (``dlmsample diagnose``), and for a
-member that the family's measurement does not have, ablations.json (benchmarks.trained) or parallel.json
-(benchmarks.parallel).
+member that the family's measurement does not have, zoo.json (benchmarks.zoo).
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.family import comparisons
-from benchmarks.trained import devices
 
 RESULTS = Path(__file__).parent / "results"
 NANO = Path(__file__).parents[1] / "dlmsample" / "models" / "nano"
@@ -29,44 +27,42 @@ BASE = {"base+fca": "base unmask", "base+uniform": "base unmask"}
 
 NOTES = {
     "random_t2t": """\
-It helps T2T, its own sampler, by 9.5, 8.7 and 2.5 points over the base at fill 0.3, 0.5 and 0.7 (edit 0.5), in
+It helps T2T, its own sampler, by 7.0, 9.7 and 4.7 points over the base at fill 0.3, 0.5 and 0.7 (edit 0.5), in
 fewer forwards each time. self_generated_t2t helps it far more. Under D3IM it is as good as scope: the two are
 undecided at 24 and at 48 steps.""",
     "scope": """\
 The papers imply that the base is worse with D3IM than with Unmask. **That does not hold here**: at 24 and 48 steps
-base + D3IM is better by 17.6 and 20.7 points, so that there is little left for SCOPE to add: 2.9 points at 24
-steps, barely (corrected p 0.31), and at 48 it is undecided. Against mdm and random_t2t under D3IM it is undecided
-at both, and self_generated_t2t is better, by 8.7 and 1.6 points. Part of what D3IM gains on the base is its EOS
-rule: without both channels, where nothing else tells it from Unmask, it has 88.4 % against 76.8 % at 48 steps (500
-problems, PAPERS.md). On this adapter that rule costs accuracy: at 24 steps 87.0 % with it, 91.0 % without
-(`eos=none`). Nor does the preservation of wrong commits fall beyond the interval. The more confident half of this
-model's commits is all but free of errors (in the last logged step of SCOPE's training 0.08 % of the positions were
-wrong commits, 11.9 % right ones), so it sees next to none to learn from. Where it does help is elsewhere: T2M at
-fill 0.5 gains 13.1 points over the base, T2T at fill 0.5, edit 0.5 gains 14.4, each in 0.8 forwards more.""",
+base + D3IM is better by 11.8 and 18.8 points. SCOPE adds 4.9 points to it at 24 steps (corrected p 0.002); at 48,
+where the base has 96.7 %, it is undecided. Against as much more plain training (mdm) and against the copying control
+it is better at both, at 48 against mdm barely (corrected p 0.20). Against random_t2t under D3IM it is undecided, and
+self_generated_t2t is better at 24 steps, by 7.4 points. Part of what D3IM gains is its EOS rule: without both
+channels, where nothing else tells it from Unmask, it has 85.2 % on the base at 48 steps against 76.8 % (500
+problems, PAPERS.md). The preservation of wrong commits does not fall beyond the interval. Where it helps beside
+D3IM: T2M at fill 0.5 gains 11.0 points over the base in 0.4 forwards more, T2T at fill 0.5, edit 0.5 gains 14.6 in
+2.1 forwards fewer.""",
     "self_generated_t2t": """\
-It has the best accuracy of the adapters in every cell but Unmask with 24 steps over the whole answer (72.6 %
-against scope's 73.5 %). With T2T at fill 0.5 it has 97.1 % in 22.8 forwards; the base has the same at one token a
-step, in 109.8. It replaces less than random_t2t (11.5 against 20.2 edits per 100 tokens at fill 0.3, edit 0.5) and
-is right more often (80.4 % against 44.1 %). It is less sure of its tokens, so that the same threshold costs it more
-forwards (57.4 against 34.7 at fill 0.7); with a third fewer, at fill 0.5, it is still ahead of random_t2t at fill
-0.7: 97.1 % against 94.8 %. At fill 0.3, with half of the other's forwards, it is behind. The editing is not all of
-it: plain Unmask gains 6.3 to 14.2 points over the base at two to five tokens per step, and D3IM 11.6 at 24 steps.
-**What it costs**: on 200 short questions (`benchmarks/results/nano_short_members.json`) it has 72.5 % with Unmask
-at one token a step, where the base has 86.0 %; T2M and T2T bring it to 86.0 %, in 13.3 forwards, where the other
-adapters take 8 to 9.""",
+It has the best accuracy of the adapters in nearly every cell; in Unmask with 24 and 48 steps over the whole answer
+it has not (69.1 and 81.9 %, scope 76.2 and 83.1 %). With T2T at fill 0.5 it has 97.9 % in 23.6 forwards; the base
+has 98.1 % at one token a step, in 109.6. It replaces less than random_t2t (10.4 against 20.1 edits per 100 tokens at
+fill 0.3, edit 0.5) and is right more often (81.4 % against 45.0 %). It is less sure of its tokens, so that the same
+threshold costs it more forwards (58.6 against 35.0 at fill 0.7); with a third fewer, at fill 0.5, it is still ahead
+of random_t2t at fill 0.7: 97.9 % against 95.3 %. At fill 0.3, with half of the other's forwards, it is behind. The
+editing is not all of it: plain Unmask gains 7.9 to 15.8 points over the base at two to five tokens per step, and
+D3IM 12.3 at 24 steps. **What it costs**: on 200 short questions (`benchmarks/results/nano_short_members.json`) it has
+83.5 % with Unmask at one token a step, where the base has 91.5 %; T2M and T2T bring it to 91.0 %, in 12.5 forwards,
+where the other adapters take 8 to 9.""",
     "base+fca": """\
-Better than random remasking at every quota, at two tokens per step barely (corrected p 0.14). Random remasking
-takes 4 to 7 % more forwards there, so this holds at about equal forwards too. Those with random remasking at one
-token more are no such comparisons: the head takes 15 to 45 % more forwards in them. Its threshold was chosen by
-decoding. On a draft it flags a third of the tokens, nearly all of the 2 % that are wrong among them. **A quota is a
-poor way to spend forwards**: on the base, Unmask with threshold 0.7 has 93.7 % in 34.5 forwards and T2M at fill 0.7
-95.1 % in 36.0, the head at four tokens per step 88.7 % in 37.1. Plain Unmask on the adapter self_generated_t2t is
-within 1.5 points of the head on the base at every quota, in fewer forwards; on random_t2t it is worse by 6.8 to
-11.1 points.""",
+Better than random remasking at every quota, which takes 3 to 6 % more forwards there, so this holds at about equal
+forwards too. Those with random remasking at one token more are no such comparisons: the head takes 16 to 46 % more
+forwards in them. Its threshold was chosen by decoding; on a draft it flags a third of the tokens, nearly all of the
+2 % that are wrong among them. **A quota is a poor way to spend forwards**: on the base, Unmask with threshold 0.7 has
+94.2 % in 34.9 forwards and T2M at fill 0.7 95.6 % in 36.5, the head at four tokens per step 88.2 % in 37.3. Plain
+Unmask on the adapter self_generated_t2t is as good as the head on the base at two and three tokens a step and better
+at four and five, in fewer forwards; on random_t2t it is worse by 5.7 to 12.3 points.""",
     "base+uniform": """\
-Its threshold flags 87 % of the tokens of a draft, and it tells wrong ones from right ones less well than fca. It is
-better than Unmask at equal quotas, in more forwards, and worse than fca at every one. Beside random remasking
-(93.2, 87.5, 81.7 and 78.2 % at two to five tokens per step, in 8 to 17 % more forwards) it shows no clear gain.""",
+Its threshold flags 93 % of the tokens of a draft, and it tells wrong ones from right ones less well than fca. It is
+better than Unmask at equal quotas, in more forwards, and worse than fca at every one. Beside random remasking (92.7,
+87.8, 80.5 and 76.5 % at two to five tokens per step, in 7 to 16 % more forwards) it gains 0.4 to 4.1 points.""",
 }
 """What the numbers do not say by themselves."""
 
@@ -167,57 +163,48 @@ def section(label: str, family: dict[str, Any], diagnosed: list[dict[str, Any]])
     return "\n".join(lines) + "\n"
 
 
-def parallel(label: str, measured: dict[str, Any]) -> str:
-    """The section of a member that was measured for its tokens a forward, as Markdown."""
-    cells = {(c["checkpoint"], c["policy"]): c for c in measured["cells"]}
+def in_the_zoo(label: str) -> tuple[str, str]:
+    """What the zoo calls the member, and what it is set beside: nano, or another head on it.
+
+    Example:
+        >>> in_the_zoo("certainty"), in_the_zoo("base+prism"), in_the_zoo("base+joint")
+        (('nano+certainty', 'nano'), ('nano/prism', 'nano/fca'), ('nano+joint/joint', 'nano/fca'))
+    """
+    if label in ("joint", "base+joint"):
+        return "nano+joint/joint", "nano/fca"
+    head = label.removeprefix("base+")
+    return (f"nano/{head}", "nano/fca") if head != label else (f"nano+{label}", "nano")
+
+
+def tuned(label: str, zoo: dict[str, Any]) -> str:
+    """The section of a member that the zoo measured: each policy tuned for each budget, as Markdown."""
+    own, other = in_the_zoo(label)
+    cells = {cell["key"]: cell for cell in zoo["cells"]}
+    found = {(row["checkpoint"], row["policy"], row["budget"]): cells[row["key"]] for row in zoo["tuned"]}
     lines = [
         TITLE,
-        f"{measured['problems']:,} problems of the {measured['split']} split, {measured['new_tokens']} new tokens, "
-        f"greedy, {measured['dtype'].removeprefix('torch.')}, {measured['device']},",
-        f"`{measured['command']}`:",
+        f"{zoo['problems']:,} problems of the test split, 160 new tokens, greedy, {zoo['dtype']}, "
+        f"{' and '.join(zoo['device'])}; each policy as it was",
+        f"tuned for a budget of forwards on {zoo['validation_problems']} problems of the validation split, `{own}`",
+        f"beside `{other}`,",
+        f"`{zoo['command']}`:",
         "",
-        "| policy | exact answers | tokens a forward | base | its tokens a forward |",
-        "|---|---|---|---|---|",
+        f"| policy | forwards at most | `{own}` | its forwards | `{other}` | its forwards |",
+        "|---|---|---|---|---|---|",
     ]
-    for (owner, policy), cell in cells.items():
-        if owner == label:
-            base = cells["base", policy]
+    for (checkpoint, policy, budget), cell in found.items():
+        beside = found.get((other, policy, budget))
+        if checkpoint == own and beside is not None:
             lines.append(
-                f"| `{policy}` | {cell['accuracy']:.1%} | {cell['tokens_per_forward']:.2f} | {base['accuracy']:.1%} "
-                f"| {base['tokens_per_forward']:.2f} |"
+                f"| `{policy}` | {budget} | {cell['accuracy']:.1%} | {cell['nfe']:.1f} | {beside['accuracy']:.1%} "
+                f"| {beside['nfe']:.1f} |"
             )
-    lines += ["", "One run (seed 0). At equal accuracy, with intervals: `docs/results/parallel.md`."]
-    return "\n".join(lines) + "\n"
-
-
-def beside(run: str, measured: dict[str, Any]) -> str:
-    """The section of a member that was measured as an ablation, beside another one, as Markdown."""
-    cells = {(c["checkpoint"], c["policy"]): c for c in measured["cells"]}
-    rows = [row for row in measured["comparisons"] if row["variant"] == run]
-    other = rows[0]["member"].removeprefix("base+")
-    lines = [
-        TITLE,
-        f"{measured['problems']:,} problems of the {measured['split']} split, 160 new tokens, greedy, "
-        f"{measured['dtype']}, {devices(measured, run)},",
-        f"beside the head `{other}`; `benchmarks/results/ablations.json` has the commands:",
-        "",
-        f"| policy | exact answers | forwards | {other} | its forwards | points, paired 95 % interval | p, Holm |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        ours, theirs = (cells[name, row["policy"]]["accuracy"] for name in (run, row["member"]))
-        lines.append(
-            f"| `{row['policy']}` | {ours:.1%} | {row['forwards']:.1f} | {theirs:.1%} "
-            f"| {row['member_forwards']:.1f} | {row['points']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}] "
-            f"| {row['p_holm']:.2g} |"
-        )
-    lines += ["", "One run (seed 0); p is corrected for all comparisons of the record: `docs/results/ablations.md`."]
+    lines += ["", "One run (seed 0). Intervals and options: `docs/results/zoo.md`."]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    ablated = json.loads((RESULTS / "ablations.json").read_text(encoding="utf-8"))
-    measured = json.loads((RESULTS / "parallel.json").read_text(encoding="utf-8"))
+    zoo = json.loads((RESULTS / "zoo.json").read_text(encoding="utf-8"))
     family = json.loads((RESULTS / "nano_family.json").read_text(encoding="utf-8"))
     diagnosed = json.loads((RESULTS / "nano_diagnose.json").read_text(encoding="utf-8"))["runs"]
     for label, folder in members():
@@ -226,10 +213,8 @@ def main() -> None:
         before = before.replace('"this folder")  # a folder, or its short name or hub id', f'"{folder.name}")')
         if any(cell["checkpoint"] == label for cell in family["cells"]):
             after = section(label, family, diagnosed)
-        elif any(cell["checkpoint"] == f"nano_{folder.name}" for cell in ablated["cells"]):
-            after = beside(f"nano_{folder.name}", ablated)
         else:
-            after = parallel(label, measured)
+            after = tuned(label, zoo)
         path.write_text(f"{before}\n\n{after}", encoding="utf-8")
 
 

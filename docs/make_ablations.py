@@ -49,8 +49,9 @@ def page(record: dict[str, Any]) -> str:
 
 def _how(record: dict[str, Any]) -> str:
     on = f"{record['problems']:,} problems of the {record['split']} split, 160 new tokens, greedy, {record['dtype']}"
+    note = f"**{record['note']}**\n\n" if "note" in record else ""
     return (
-        f"{on},\n{devices(record)}, torch {record['torch']};\n"
+        f"{note}{on},\n{devices(record)}, torch {record['torch']};\n"
         f"`{record['command']}`,\n[output](../../benchmarks/results/ablations.json); trained by\n"
         "`benchmarks/train_ablations.sh train OUT`, from `benchmarks/ablations` and `dlmsample/recipes`."
     )

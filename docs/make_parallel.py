@@ -189,6 +189,8 @@ def page(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
         prose("""Every policy over the option that makes it faster: a threshold, the tokens of a step, or the number of
             steps. Up and to the right is better."""),
     ]
+    if "note" in gpu:
+        parts.append(prose(f"**{gpu['note']}**"))
     if not gpu["complete"]:
         parts.append("**Not all cells are measured yet.**")
     parts += [

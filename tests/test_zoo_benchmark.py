@@ -43,8 +43,9 @@ def test_the_grid_has_every_policy_at_its_defaults_on_every_checkpoint() -> None
     defaults = [cell for cell in cells if cell.default]
     for name in ds.list_policies():
         mine = {cell.checkpoint.label for cell in defaults if cell.policy == name}
-        heads = {"nano/fca", "nano/uniform"}
-        bodies = {"nano", "nano+mdm", "nano+random_t2t", "nano+self_generated_t2t", "nano+scope"}
+        heads = {"nano/fca", "nano/uniform", "nano/prism", "nano+joint/joint"}
+        adapters = ("mdm", "random_t2t", "self_generated_t2t", "scope", "certainty")
+        bodies = {"nano", *(f"nano+{name}" for name in adapters)}
         assert mine == (heads if "error" in ds.policy(name).needs else bodies), name
         assert all(cell.options == ds.policy(name).model_dump(mode="json") for cell in defaults if cell.policy == name)
     assert {cell.split for cell in cells} == {"valid"}

@@ -94,6 +94,7 @@ def card(config: TrainConfig, facts: dict[str, Any]) -> str:
         "",
         "```python",
         "import dlmsample",
+        "",
         f"model = {load}",
         "```",
         "",

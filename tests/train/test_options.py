@@ -206,7 +206,7 @@ def test_shipped_recipes_load_and_the_adapters_of_nano_differ_in_the_objective_a
     rules = [run.pop("objective")["name"] for run in rest]
     assert rules == ["mdm", "random_t2t", "self_generated_t2t", "scope"]
     assert all(run == rest[0] for run in rest)
-    base, run = recipe_data("nano_short"), recipe_data("nano_scope")
+    base, run = recipe_data("nano_free"), recipe_data("nano_scope")
     assert (run["task"], run["windows"]) == (base["task"], base["windows"])
     heads = [load(name).identity() for name in ("nano_fca", "nano_uniform")]
     assert heads[0].pop("objective") != heads[1].pop("objective")
