@@ -29,7 +29,7 @@ class Played(NamedTuple):
     forwards: int  #: of active blocks
     forward: float  #: seconds of these alone: masks, body and LM head
     whole: float  #: seconds of all that is captured with them, the policy's update too
-    prompts: float  #: seconds of forwards over prompts, which call no LM head
+    bodies: float  #: seconds of captures that call no LM head: prompts; blocks and canvases of approximate caches
 
 
 @dataclass
@@ -92,11 +92,11 @@ class Captures:
             if kind.played:
                 alone, whole = _alone(kind.work, head, record), kind.played * _seconds(kind.replay, device)
                 if alone is None:
-                    found = found._replace(prompts=found.prompts + whole)
+                    found = found._replace(bodies=found.bodies + whole)
                 else:
                     forward = kind.played * _seconds(alone, device)
                     found = Played(
-                        found.forwards + kind.played, found.forward + forward, found.whole + whole, found.prompts
+                        found.forwards + kind.played, found.forward + forward, found.whole + whole, found.bodies
                     )
         return found if found.forwards else None
 

@@ -109,11 +109,12 @@ def forwards(
     launched = clock.seconds()
     played = captures.times(run.model.lm_head, device) if answer.together else None
     if played is not None:
-        found["forward_share"] = (launched + played.prompts + played.forward) / seconds
+        found["forward_share"] = (launched + played.bodies + played.forward) / seconds
         found["captured"] = {
             "forwards": played.forwards,
             "ms_forward": 1000 * played.forward / played.forwards,
             "ms_with_update": 1000 * played.whole / played.forwards,
+            "ms_bodies": 1000 * played.bodies / played.forwards,
         }
     return found
 

@@ -77,8 +77,15 @@ def cuda_graphs() -> Capture:
     """
     pool = torch.cuda.graph_pool_handle()
     own = torch.cuda.Stream()  # the stream that torch would share among captures is on whichever GPU came first
+    held = list[torch.cuda.CUDAGraph]()
 
     def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
+        if not held:  # a pool whose last graph is gone takes no other one: that a capture fails would end all of them
+            held.append(captured(lambda: torch.zeros(1, device="cuda"))[0])
+        graph, out = captured(work)
+        return graph.replay, out
+
+    def captured(work: Callable[[], Any]) -> tuple[torch.cuda.CUDAGraph, Any]:
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             # other threads may use the GPU meanwhile
@@ -87,7 +94,7 @@ def cuda_graphs() -> Capture:
         except RuntimeError:
             torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its own stream set
             raise
-        return graph.replay, out
+        return graph, out
 
     return record
 
