@@ -130,7 +130,7 @@ def test_a_draft_for_every_finished_block(nano: ds.Denoiser) -> None:
 
 
 def test_a_stop_string_ends_what_is_watched(nano: ds.Denoiser) -> None:
-    sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=4))
+    sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=1))
     *_, last = ds.watch(sampler, "Ann had 3 pens and bought 2 more. How many?", 72, stop=["####"])
     assert last.answer is not None
     assert last.answer.stats.finish_reason == "stop"

@@ -182,7 +182,7 @@ class Sampler(Pretrained):
 
         Example:
             >>> import dlmsample as ds
-            >>> sampler = ds.Sampler(ds.load("nano"), ds.Unmask(tokens_per_step=4), batch_size=2)
+            >>> sampler = ds.Sampler(ds.load("nano"), ds.Unmask(), batch_size=2)
             >>> sums = (f"Ann had {n} pens and bought 2 more. How many pens does Ann have?" for n in range(3, 6))
             >>> {answer.number: answer.text.split()[-1] for answer in sampler.stream(sums)} == {0: "5", 1: "6", 2: "7"}
             True
