@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import dlmsample as ds
 
-PROBLEM = 4  # of the validation split
+PROBLEM = 2  # of the validation split
 BLOCK = 32  # tokens
 PANEL, GAP, MARGIN = 452, 28, 14  # px
 CHAR, LINE, TOP = 8.0, 25, 74  # px: a character's width, a line's height, where the text begins

@@ -23,7 +23,7 @@ d3im decodes the whole answer as one block, the others blocks of 32; dsc has no 
 def main() -> None:
     console = Console()
     model = ds.load("nano")
-    problem = ds.tasks.load("wordproblems", split="valid", limit=5)[4]
+    problem = ds.tasks.load("wordproblems", split="valid", limit=5)[2]
     console.print(f"[bold]Problem[/bold]  {escape(problem.prompt)}\n")
     table = Table("policy", show_lines=True)
     table.add_column(f"answer (right: {problem.answer})")

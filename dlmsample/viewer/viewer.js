@@ -278,7 +278,9 @@
         if (position >= cells.length) break;
         if (position < spoken) continue;
         if (position === ends && cells.length - ends > 2) {
-          parts.push(this.badge(`end of the answer, ${cells.length - ends} positions`, position, cells.length));
+          const fresh = cells.slice(ends).filter((cell) => cell.now).length;
+          const words = `end of the answer, ${cells.length - ends} positions${fresh ? `, ${fresh} just now` : ""}`;
+          parts.push(this.badge(words, position, cells.length));
           spoken = cells.length;
         } else if (position === ahead && run.around === null && cells.length - ahead > LONG) {
           parts.push(this.badge(`${cells.length - ahead} positions masked`, position, cells.length));
@@ -322,10 +324,10 @@
       return at;
     }
 
-    /** From where on all positions hold an end-of-answer token that has stood for longer than this step. */
+    /** From where on all positions hold an end-of-answer token. */
     ends(cells) {
       let at = cells.length;
-      while (at > 0 && cells[at - 1].text !== null && cells[at - 1].change?.eos && !cells[at - 1].now) at--;
+      while (at > 0 && cells[at - 1].text !== null && cells[at - 1].change?.eos) at--;
       return at;
     }
 
