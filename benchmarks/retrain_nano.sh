@@ -148,7 +148,7 @@ family() {
 
 own_policy() {
   case $1 in
-    mdm) echo "unmask:tokens_per_step=2" ;;
+    mdm) echo "unmask:threshold=0.9" ;;
     scope) echo "d3im:steps=48,block_length=all" ;;
     *) echo "t2t" ;;
   esac

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import pydoc
 import shutil
@@ -44,6 +45,8 @@ def test_packages_that_can_be_called() -> None:
         ds.ablate("grid.yaml", "out", engine="loccal")
     with pytest.raises(TypeError):
         ds.train()  # type: ignore[call-arg]
+    assert list(inspect.signature(ds.ablate).parameters)[:2] == ["grid", "out"]
+    assert "recipe" in inspect.signature(ds.train).parameters
     assert dlmsample.ablate.run.run is run  # type: ignore[attr-defined]
 
 
@@ -106,6 +109,7 @@ def test_what_objects_say(nano: ds.Denoiser) -> None:
     sampler = ds.Sampler(nano, ds.Unmask(tokens_per_step=4))
     assert repr(sampler).startswith("Sampler(Denoiser('nano'")
     assert "Unmask(tokens_per_step=4" in repr(sampler)
+    assert str(sampler.policy) == repr(sampler.policy)
     out = sampler.generate(["12 + 3", "4 + 4"], 8)
     said = repr(out)
     assert said.startswith("Output(2 rows")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import dlmsample
 from dlmsample.ablate.live import LiveFigures
 from dlmsample.ablate.spec.cells import ResolvedGrid, resolve
-from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
+from dlmsample.ablate.spec.grid import Grid, TaskEntry, read, validate
 from dlmsample.ablate.storage import environment, lock
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers import local, ray
 from dlmsample.ablate.workers.progress import GridProgress
 from dlmsample.ablate.workers.units import Engine, Outcomes, Queue, Unit, cut, score_reply
 from dlmsample.support.registry import unknown
+from dlmsample.support.yamlfile import Marks
 
 if TYPE_CHECKING:  # a report is written at the end, and may be left out
     from dlmsample.ablate.analysis.results import Results
@@ -54,7 +55,7 @@ class Summary:
 
 
 def run(
-    grid: Grid | str | Path,
+    grid: Grid | Mapping[str, Any] | str | Path,
     out: str | Path,
     *,
     engine: str = "local",
@@ -76,7 +77,7 @@ def run(
     """Run what has no result yet and write the report. The same call again continues where the last one stopped.
 
     Args:
-        grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
+        grid: a grid file, what stands in one as a mapping, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
         out: the folder of the store and the report; made where there is none.
         engine: ``local`` or ``ray``.
         device: a torch device, ``cuda`` for every GPU, or several with commas between them; None: CPU.
@@ -117,7 +118,9 @@ def run(
     if engine == "ray":
         ray.require()
     marks = path = None
-    if not isinstance(grid, Grid):
+    if isinstance(grid, Mapping):
+        grid = validate(dict(grid), Marks())
+    elif not isinstance(grid, Grid):
         path = str(grid)
         grid, marks = read(grid)
     grid = grid.asking(task).resized(limit, batch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -29,4 +30,9 @@ def make_callable(package: str, module: str, function: str) -> None:
     def call(_package: ModuleType, *args: Any, **options: Any) -> Any:
         return getattr(import_module(module), function)(*args, **options)
 
-    sys.modules[package].__class__ = type("CallablePackage", (ModuleType,), {"__call__": call})
+    def signature(_package: ModuleType) -> inspect.Signature:
+        """For help that asks a callable what it takes; what imports is the asking, not the package."""
+        return inspect.signature(getattr(import_module(module), function))
+
+    members = {"__call__": call, "__signature__": property(signature)}
+    sys.modules[package].__class__ = type("CallablePackage", (ModuleType,), members)

@@ -214,6 +214,9 @@ class Options(BaseModel, metaclass=_Listed):
     noun: ClassVar[str] = "options"  #: what errors call the object
     not_a_bool: ClassVar[str] = "give a value, or None (null) where that switches it off"  #: what the error asks for
 
+    def __str__(self) -> str:
+        return repr(self)  # pydantic's own leaves the class out
+
     @model_validator(mode="before")
     @classmethod
     def _no_bool_as_number(cls, options: Any) -> Any:
