@@ -13,9 +13,10 @@ import typer
 from typer.core import TyperGroup
 
 import dlmsample
-from dlmsample.cli import ablate, diagnose, eval, generate, options, report, screen, train
+from dlmsample.cli import ablate, diagnose, generate, options, report, screen, train
 from dlmsample.cli.listing import examples as example_files
 from dlmsample.cli.listing import policy, tables
+from dlmsample.cli.measuring import eval, tune
 from dlmsample.cli.serving import chat, serve
 
 T = TypeVar("T")
@@ -173,6 +174,7 @@ app.command("generate")(command(generate.GenerateOptions, generate.generate))
 app.command("train")(command(train.TrainOptions, train.train))
 app.command("diagnose")(command(diagnose.DiagnoseOptions, diagnose.diagnose))
 app.command("ablate")(command(ablate.AblateOptions, ablate.ablate))
+app.command("tune")(command(tune.TuneOptions, tune.tune))
 app.command("eval")(command(eval.EvalOptions, eval.evaluate))
 app.command("report")(command(report.ReportOptions, report.report))
 app.command("chat")(command(chat.ChatOptions, chat.chat))

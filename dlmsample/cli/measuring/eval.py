@@ -1,4 +1,4 @@
-"""``dlmsample eval``: tasks of lm-evaluation-harness, decoded by a policy."""
+"""``dlmsample eval``: tasks of lm-evaluation-harness, or a file of one's own, decoded by a policy."""
 
 from __future__ import annotations
 
@@ -8,28 +8,33 @@ from typing import Annotated, Any
 import typer
 
 from dlmsample.cli import interrupt, options, screen, settings, threads
+from dlmsample.cli.measuring import own
 from dlmsample.policies.registry import AUTO
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
-    """Evaluate a checkpoint under a policy on tasks of lm-evaluation-harness (lm-eval).
+    """Evaluate a checkpoint under a policy on tasks of lm-evaluation-harness (lm-eval), or on your own file.
 
-    lm-eval loads the tasks, scores the answers and prints the table; this command gives it the model. Words after
-    -- are lm-eval's own options.
+    lm-eval loads its tasks, scores the answers and prints the table; this command gives it the model. Words after
+    -- are lm-eval's own options. A .jsonl file of prompts and answers is asked without lm-eval.
 
     \b
     Examples:
       dlmsample eval --tasks gsm8k --model runs/mine/final --policy t2m --set threshold=0.2
       dlmsample eval --tasks gsm8k,arc_easy --limit 100 -- --apply_chat_template --output_path runs/eval
       dlmsample eval --tasks mine --model nano --adapter scope --policy auto -- --include_path tasks
+      dlmsample eval --tasks examples/questions.jsonl --scorer number --policy t2m
     """
 
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[-- LM_EVAL_OPTION...]", help="Passed on to lm-eval as they are.")
     ] = None
     tasks: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Tasks or groups of lm-eval; lm_eval ls tasks lists them.")
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Tasks or groups of lm-eval; lm_eval ls tasks lists them. Or .jsonl files of your own."
+        ),
     ] = None
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Embedded model, folder, or hub id; see dlmsample models.")
@@ -53,6 +58,15 @@ class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
         str | None,
         typer.Option(metavar="N|all", help="Tokens per block, or all at once.  [default: the model's own]"),
     ] = None
+    scorer: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="How answers to your file are judged, such as number.  [default: exact]"),
+    ] = None
+    pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="With --scorer regex: what the last match of an answer is.")
+    ] = None
+    max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of an answer to your file.")] = 160
+    as_json: options.AsObject = False
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="First N examples of every task.  [default: all]")
     ] = None
@@ -71,6 +85,8 @@ def evaluate(given: EvalOptions) -> int:
     """
     if given.tasks is None:
         raise ValueError("give --tasks, like --tasks gsm8k: lm_eval ls tasks lists them, --include_path adds your own")
+    if names := own.files(given):
+        return own.evaluate(given, names)
     changed = settings.parse_settings(given.settings)
     settings.check_seed(given.seed)
     length = settings.block_length(given.block_length)

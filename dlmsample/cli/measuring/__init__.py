@@ -1,0 +1,1 @@
+"""Commands that ask tasks: of lm-eval, of your own, and to choose a policy."""
