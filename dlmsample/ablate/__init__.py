@@ -9,7 +9,7 @@ The rooms in their order; each imports only from earlier ones:
 * ``report``: Markdown, CSV files and the HTML page.
 * ``papers``: claims of papers, judged by the results, become a ledger (PAPERS.md).
 
-``run`` carries a grid through all of them, and ``estimate`` says beforehand how long that takes.
+``run`` carries a grid through all of them, ``estimate`` says beforehand how long that takes, ``tune`` chooses a policy.
 ``dlmsample.ablate(...)`` calls :func:`dlmsample.ablate.run.run`. Nothing heavy is imported until a name is used.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,9 @@ from dlmsample.models.attention.masks import bidirectional, block_causal
 from dlmsample.objectives.base import Outputs
 from dlmsample.tasks import Example, Score, Task
 from dlmsample.train import checkpoint
-from dlmsample.train.calibrate import calibrate, measure, operating, operating_point
-from dlmsample.train.config import TrainError, load
-from dlmsample.train.data.batches import BatchSteps
+from dlmsample.train.calibrate import calibrate, measure, operating, operating_point, scores
+from dlmsample.train.config import TrainConfig, TrainError, load
+from dlmsample.train.data.batches import BatchSteps, make_source
 from dlmsample.train.data.layout import lay_out
 from dlmsample.train.export import export
 from dlmsample.train.model import build_model
@@ -145,6 +146,32 @@ def test_the_offset_makes_one_half_the_operating_point(trained: tuple[Trainer, P
         flagged = logits + shift > 0
         hits = float((flagged & wrong).sum())
         assert 2 * hits / max(1.0, float(flagged.sum() + wrong.sum())) <= (best or 0) + 1e-6
+
+
+@pytest.mark.parametrize(("size", "rows"), [(3, 3), (1000, 16)])
+def test_a_calibration_counts_to_the_rows_that_there_are(
+    size: int, rows: int, trained: tuple[Trainer, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer, seen = trained[0], list[int]()
+
+    class Counted(scores.Progress):
+        def __init__(self, total: int, *about: Any) -> None:
+            super().__init__(total, *about)
+            seen.append(total)
+
+        def tick(self, finished: int) -> None:
+            seen.append(finished)
+
+    def short(config: TrainConfig, split: str) -> Any:
+        source = make_source(config, split)
+        monkeypatch.setattr(type(source), "size", size)
+        return source
+
+    monkeypatch.setattr(scores, "Progress", Counted)
+    monkeypatch.setattr(scores, "make_source", short)
+    measure(trainer.config, trainer.inner.eval(), trainer.objective, trainer.ids, trainer.pad, torch.device("cpu"))
+    assert seen[0] == rows
+    assert sum(seen[1:]) >= rows
 
 
 def test_resume_and_export_are_exact(

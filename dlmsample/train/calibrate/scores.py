@@ -15,18 +15,17 @@ from dlmsample.train.calibrate.operating import choose, operating_point
 from dlmsample.train.config import TrainConfig
 from dlmsample.train.data.batches import BatchSteps, make_source
 from dlmsample.train.data.layout import MicroBatch, lay_out
+from dlmsample.train.data.source import RowSource
 from dlmsample.train.model import StreamModel, corrupt
 
 
-def validation(config: TrainConfig, pad: int, count: int, rows: int | None = None) -> Iterator[MicroBatch]:
-    """The first ``count`` rows of the validation split, rounded up to batches of ``rows`` (None: one batch).
+def validation(config: TrainConfig, pad: int, count: int) -> Iterator[MicroBatch]:
+    """The first ``count`` rows of the validation split, in one batch."""
+    yield from _batches(config, make_source(config, "valid"), pad, count, count)
 
-    Of a split that ends, no row comes twice with ``rows``: a calibration of 2,048 draws from one row says nothing more.
-    """
-    source = make_source(config, "valid")
-    if rows is not None and source.size is not None:
-        count = min(count, source.size)
-    size = min(rows or count, count)
+
+def _batches(config: TrainConfig, source: RowSource, pad: int, count: int, rows: int) -> Iterator[MicroBatch]:
+    size = min(rows, count)
     small = {"batch_size": size, "micro_batches": 1, "steps": -(-count // size)}
     steps = BatchSteps(config.model_copy(update=small), pad, source=source)
     for step in range(small["steps"]):
@@ -46,9 +45,12 @@ def measure(
     """
     assert config.head is not None
     logits, wrong = [], []
-    count, rows = config.head.calibration_rows, config.batch_size // config.micro_batches
+    source, rows = make_source(config, "valid"), config.batch_size // config.micro_batches
+    count = config.head.calibration_rows
+    if source.size is not None:  # 2,048 draws from one row say nothing more than the row
+        count = min(count, source.size)
     with Progress(count, True, "calibrating the head", "batches") as bar:
-        for part in validation(config, pad, count, rows):
+        for part in _batches(config, source, pad, count, rows):
             batch = lay_out(config, part, device)
             window = corrupt(objective, model, batch, ids).input
             error = model(batch, window, frozenset({"error"}))
