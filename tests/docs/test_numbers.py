@@ -13,6 +13,7 @@ import pytest
 from tests.docs.pages import ROOT, name, prose, tables
 
 README = ROOT / "README.md"
+POLICIES = ROOT / "docs" / "how-to" / "choose-a-policy.md"
 NANO, FAMILY, SPEED = (ROOT / "docs" / "results" / f"{page}.md" for page in ("nano", "family", "speed"))
 SHAPES = {
     "LLaDA-8B": "llada_8b_causal",
@@ -71,6 +72,27 @@ def test_the_zoo() -> None:
         assert pair == f"{first['policy']} with {adapter}: {percent(first['accuracy'])}"
     said = f"At 32 forwards {len(best['32']['close'])} other pairs, at 48 forwards {len(best['48']['close'])}, cannot"
     assert said in " ".join(prose(README).split())
+
+
+def test_what_won_on_nano() -> None:
+    """The figures of the how-to's section are the zoo's."""
+    record = result("zoo.json")
+    cells = {cell["key"]: cell for cell in record["cells"]}
+    tuned = {(row["checkpoint"], row["policy"], row["budget"]): cells[row["key"]] for row in record["tuned"]}
+
+    def share(checkpoint: str, policy: str, budget: int) -> float:
+        return 100 * tuned[checkpoint, policy, budget]["accuracy"]
+
+    ahead = share("nano", "wino", 16) - share("nano", "unmask", 16)
+    plain, sure = tuned["nano", "unmask", 32], tuned["nano+certainty", "unmask", 16]
+    said = " ".join(POLICIES.read_text(encoding="utf-8").split())
+    assert f"WINO by {ahead:.0f} points" in said
+    assert f"`self_generated_t2t`, D3IM answers {share('nano+self_generated_t2t', 'd3im', 16):.1f} %" in said
+    assert f"answers {100 * sure['accuracy']:.1f} % in {sure['nfe']:.1f}" in said
+    assert f"needs {plain['nfe']:.1f} forwards for {100 * plain['accuracy']:.1f} % on nano as it is" in said
+    family = {(c["checkpoint"], c["policy"]): c["accuracy"] for c in result("nano_family.json")["cells"]}
+    whole = [family["base", f"{name}:steps=48,block_length=all"] for name in ("unmask", "d3im")]
+    assert "take accuracy from {} to {}".format(*map(percent, whole)) in said
 
 
 def speeds() -> Iterator[tuple[Path, dict[str, str]]]:

@@ -6,6 +6,8 @@ import runpy
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 KINDS = ("fill", "replace", "remask")
 
@@ -33,3 +35,13 @@ def test_one_step_stands_where_nothing_moves() -> None:
     standing = [e for e in root.iter() if "last" in (e.get("class") or "").split()]
     assert len(standing) == 2
     assert [e.text for e in standing[0].iter() if e.tag.endswith("text")] == ["a<b"] * block
+
+
+def test_the_committed_picture_is_of_the_shipped_nano(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its title says what both policies answered; and one of them is right where the other is wrong."""
+    monkeypatch.setattr("sys.argv", ["make_picture.py", "--out", str(tmp_path / "made.svg")])
+    runpy.run_path(str(ROOT / "docs" / "make_picture.py"), run_name="__main__")
+    paths = (tmp_path / "made.svg", ROOT / "docs" / "assets" / "two_policies.svg")
+    made, committed = (ET.parse(path).getroot()[0].text or "" for path in paths)
+    assert made == committed
+    assert ("wrong" in committed, committed.endswith("right")) == (True, True)
