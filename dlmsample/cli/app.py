@@ -183,7 +183,10 @@ app.command("serve")(command(serve.ServeOptions, serve.serve))
 
 @app.command()
 def policies(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Explain this one.", autocompletion=options.rule_names),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list; with NAME one object.")] = False,
 ) -> None:
     """List the decoding policies with their options and papers, or explain one of them.
@@ -234,7 +237,10 @@ def models(
 
 @app.command()
 def tasks(
-    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Explain this one.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Explain this one.", autocompletion=options.task_names),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON list; with NAME one object.")] = False,
 ) -> None:
     """List the evaluation tasks, their splits and options, or explain one of them.

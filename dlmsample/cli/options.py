@@ -55,6 +55,18 @@ def policy_names(incomplete: str) -> list[str]:
     return [name for name in (*list_policies(), "auto") if name.startswith(incomplete)]
 
 
+def rule_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of a policy to, where ``auto`` is none."""
+    return [name for name in policy_names(incomplete) if name != "auto"]
+
+
+def task_names(incomplete: str) -> list[str]:
+    """What a shell can complete the name of a task to."""
+    from dlmsample.tasks import list_tasks
+
+    return [name for name in list_tasks() if name.startswith(incomplete)]
+
+
 def adapter_names(incomplete: str) -> list[str]:
     """What a shell can complete the name of an embedded model's adapter to."""
     return _parts("adapters", incomplete)

@@ -59,7 +59,8 @@ def test_every_shipped_part_recommends_a_policy(kind: str, name: str) -> None:
 
 def test_a_head_beside_an_adapter_recommends_its_own_policy() -> None:
     assert recommended("nano", "joint", "joint") == ("head joint", {"policy": "dsc"})
-    assert recommended("nano", "joint") == ("adapter joint", {"policy": "unmask", "tokens_per_step": 2})
+    alone = {"policy": "unmask", "tokens_per_step": None, "threshold": 0.9}
+    assert recommended("nano", "joint") == ("adapter joint", alone)
 
 
 def test_auto_is_the_recommended_policy_and_set_wins(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,3 +255,10 @@ def test_options_may_follow_the_name(call: Call, tiny: Any) -> None:
     assert wins == said("--policy", "t2m", "--set", "threshold=0.1", "--set", "max_remasks=2")
     is_mistake(call("generate", "x", "--policy", "unmask:tokens=4"), "unknown option of policy unmask 'tokens'")
     is_mistake(call("generate", "x", "--policy", "unmask:4"), "4")
+
+
+def test_what_a_policy_still_needs_is_said(call: Call) -> None:
+    assert call("policies", "t2m").out.splitlines()[-1] == 'Try it: dlmsample generate "..." --policy t2m'
+    last = call("policies", "chain").out.splitlines()[-1]
+    assert "--policy chain --set OPTION=VALUE, for " in last
+    assert "fill" in last

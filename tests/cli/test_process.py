@@ -77,6 +77,8 @@ def test_the_shell_completes_commands_options_and_names(shell: str) -> None:
     assert "--policy" in complete("dlmsample generate --pol")
     assert "t2m" in complete("dlmsample generate --policy t2")
     assert "unmask" not in complete("dlmsample generate --policy t2")
+    assert "t2m" in complete("dlmsample policies t2")
+    assert "wordproblems" in complete("dlmsample tasks word")
     assert "scope" in complete("dlmsample generate --adapter sc")
     assert "uniform" in complete("dlmsample generate --head u")
     assert "nano_scope" in complete("dlmsample train --recipe nano_sc")

@@ -175,4 +175,15 @@ def show_policy(name: str, as_json: bool) -> None:
         lines += [wrapped(facts["meaning"], " " * 6)] if facts["meaning"] else []
     lines += ["\nSettings with a name in Python"] if row["presets"] else []
     lines += [wrapped(f"{call}: {meaning}", "  ", "  ") for call, meaning in row["presets"].items()]
-    say(page, "\n".join([*lines, f'\nTry it: dlmsample generate "..." --policy {name}']))
+    say(page, "\n".join([*lines, f'\nTry it: dlmsample generate "..." --policy {name}{_still_to_say(name)}']))
+
+
+def _still_to_say(name: str) -> str:
+    """What a command needs beside the policy's name; empty for one that is whole without options."""
+    from dlmsample.policies.registry import policy
+
+    try:
+        policy(name)
+    except ValueError as error:
+        return f" --set OPTION=VALUE, for {error}"
+    return ""
