@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlmsample.ablate.analysis.figures import MeasuredConfig
 from dlmsample.ablate.analysis.results import Results
@@ -158,6 +159,13 @@ def _entry(measured: MeasuredConfig) -> PolicyEntry:
 _Setting = tuple[str, str]
 
 
+class _Others(NamedTuple):
+    """Examples that a setting was not chosen on, and which of them it answers right, as 0 and 1."""
+
+    places: NDArray[np.int64]
+    right: NDArray[np.int64]
+
+
 def _setting(measured: MeasuredConfig) -> _Setting:
     """What a setting is known by in another run, where its label may name other options."""
     cell = measured.config.cells[0]
@@ -175,9 +183,12 @@ def _row(
     rivals = [other for (other_budget, _), other in chosen.items() if other_budget == budget]
     own, plain = (_others(found, one, limit) for one in (measured, chosen.get((budget, BASELINE))))
     over = None
-    if own is not None and plain is not None and own is not plain and cell.policy_name != BASELINE:
-        low, high = (float(bound[0]) for bound in paired_bootstrap((own - plain)[:, None]))
-        over = (100 * float((own - plain).mean()), 100 * low, 100 * high)
+    if own is not None and plain is not None and cell.policy_name != BASELINE:
+        both, first, second = np.intersect1d(own.places, plain.places, return_indices=True)
+        if len(both):  # where a run failed, some have no answer
+            difference = own.right[first] - plain.right[second]
+            low, high = (float(bound[0]) for bound in paired_bootstrap(difference[:, None]))
+            over = (100 * float(difference.mean()), 100 * low, 100 * high)
     return Tuned(
         budget,
         cell.policy_name,
@@ -186,22 +197,22 @@ def _row(
         cell.block_length,
         figures.nfe,
         RightShare(figures.examples, 100 * figures.accuracy, 100 * figures.low, 100 * figures.high),
-        None if own is None else _share(own),
+        None if own is None else _share(own.right),
         over,
         measured is max(rivals, key=_worth),
     )
 
 
-def _others(found: dict[_Setting, MeasuredConfig], measured: MeasuredConfig | None, limit: int) -> Any:
-    """Which of the examples that it was not chosen on it answers right, as 0 and 1; None: there are none."""
+def _others(found: dict[_Setting, MeasuredConfig], measured: MeasuredConfig | None, limit: int) -> _Others | None:
+    """What a setting made of the examples that it was not chosen on; None: there are none."""
     again = None if measured is None else found.get(_setting(measured))
     if again is None:
         return None
-    right = again.right[again.index >= limit]
-    return right if len(right) else None
+    fresh = again.index >= limit
+    return _Others(again.index[fresh], again.right[fresh]) if fresh.any() else None
 
 
-def _share(right: Any) -> RightShare:
+def _share(right: NDArray[np.int64]) -> RightShare:
     share = float(np.mean(right))
     low, high = wilson(share, len(right))
     return RightShare(len(right), 100 * share, 100 * low, 100 * high)
