@@ -136,10 +136,9 @@ def earlier(paths: Sequence[Path], facts: dict[str, Any], again: set[str]) -> li
     return list(found.values())
 
 
-def devices(record: dict[str, Any], checkpoint: str | None = None) -> str:
-    """Where a record's cells were measured, all or those of one checkpoint, in words."""
-    cells = [cell for cell in record["cells"] if checkpoint in (None, cell["checkpoint"])]
-    return " and ".join(dict.fromkeys(cell.get("device", record["device"]) for cell in cells))
+def devices(record: dict[str, Any]) -> str:
+    """Where a record's cells were measured, in words."""
+    return " and ".join(dict.fromkeys(cell.get("device", record["device"]) for cell in record["cells"]))
 
 
 def main(args: Sequence[str] | None = None) -> None:

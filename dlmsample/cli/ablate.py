@@ -68,13 +68,8 @@ class AblateOptions(threads.ThreadOptions):
         str | None,
         typer.Option(metavar="NAME_OR_FILE", help="Ask this task in place of the grid's: a name, or your .jsonl file."),
     ] = None
-    scorer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How answers to your file are judged, such as number.  [default: exact]"),
-    ] = None
-    pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="With --scorer regex: what the last match of an answer is.")
-    ] = None
+    scorer: options.Scorer = None
+    pattern: options.Pattern = None
     limit: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="First N examples of every task.  [default: the grid's]")
     ] = None
@@ -140,7 +135,7 @@ def _import() -> None:
 def _changes(given: AblateOptions) -> dict[str, Any]:
     """What the options change in the grid, and in which of the stored results count."""
     wanted = {"data_dir": given.data_dir, "allow_code_execution": given.allow_code_execution}
-    judged = {key: value for key in ("scorer", "pattern") if (value := getattr(given, key)) is not None}
+    judged = options.judged(given)
     if judged and given.task is None:
         raise ValueError(f"--{next(iter(judged))} says how --task FILE is judged: name the file")
     from dlmsample.ablate.spec.grid import TaskEntry

@@ -11,7 +11,6 @@ import typer
 
 import dlmsample
 from dlmsample.cli import interrupt, options, screen, settings, threads
-from dlmsample.support.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,8 +87,8 @@ def diagnose(given: DiagnoseOptions) -> None:
     changed = settings.parse_settings(given.settings)
     if given.data_dir is not None:
         changed["data_dir"] = given.data_dir
-    valid = "valid" in dlmsample.tasks.task_class(given.task).splits
-    examples = dlmsample.tasks.load(given.task, given.split or ("valid" if valid else None), given.limit, **changed)
+    split = settings.tried_split(given.task, given.split)
+    examples = dlmsample.tasks.load(given.task, split, given.limit, **changed)
     screen.silence()
     threads.use(given.threads)
     from dlmsample.diagnose import diagnose as measure
@@ -178,14 +177,5 @@ def _percent(value: float | None) -> str:
 
 def _table(page: Console, title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table under its title; the first column is words, or the key, the others are numbers."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     screen.say(page, f"\n{title}")
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold", justify="left" if column == columns[0] else "right")
-    for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    page.print(table)
+    screen.table(page, columns, rows, words=columns[0])

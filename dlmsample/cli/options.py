@@ -39,6 +39,13 @@ ReportTo = Annotated[
         help="Also send the numbers to wandb, trackio, tensorboard or mlflow; repeatable, or with commas.",
     ),
 ]
+Scorer = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="How answers to your file are judged, such as number.  [default: exact]"),
+]
+Pattern = Annotated[
+    str | None, typer.Option(metavar="REGEX", help="With --scorer regex: what the last match of an answer is.")
+]
 AcceptVersions = Annotated[
     bool,
     typer.Option(
@@ -154,6 +161,11 @@ def _say_asked(name: str) -> None:
     here = name.startswith((".", "~", "/")) or Path(name).is_dir()
     if name.count("/") == 1 and not here and not constants.HF_HUB_OFFLINE:
         screen.note(f"looking for {name} on {constants.ENDPOINT} (HF_HUB_OFFLINE=1 reads the local cache alone)")
+
+
+def judged(declared: Any) -> dict[str, str]:
+    """What was said of how answers to a file are judged, as options of its task."""
+    return {name: value for name in ("scorer", "pattern") if (value := getattr(declared, name)) is not None}
 
 
 def words(declared: Any, *without: str) -> list[str]:

@@ -6,7 +6,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -51,6 +51,20 @@ def silence() -> None:
 def say(screen: Console, text: str) -> None:
     """Write untrusted text as it is; on a terminal control and bidirectional characters are shown escaped."""
     screen.file.write((printable(text) if screen.is_terminal else text) + "\n")
+
+
+def table(screen: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], words: str) -> None:
+    """Write rows under their headings; the column ``words`` is text, the others are numbers."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold", justify="left" if column == words else "right")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    screen.print(drawn)
 
 
 def note(text: str) -> None:

@@ -35,6 +35,17 @@ def block_length(given: str | None) -> int | Literal["all"] | None:
         raise ValueError(f'--block-length is a number of tokens or "all", not {given!r}') from e
 
 
+def tried_split(task: str, given: str | None) -> str | None:
+    """The split that something is tried on: the one that was given, else the validation split, if the task has one.
+
+    Raises:
+        ValueError: no such task.
+    """
+    from dlmsample.tasks import task_class
+
+    return given or ("valid" if "valid" in task_class(task).splits else None)
+
+
 class Typed(NamedTuple):
     """How answers are decoded, as it was typed: what was not given is left out."""
 

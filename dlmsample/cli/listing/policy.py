@@ -180,10 +180,10 @@ def show_policy(name: str, as_json: bool) -> None:
 
 def _still_to_say(name: str) -> str:
     """What a command needs beside the policy's name; empty for one that is whole without options."""
-    from dlmsample.policies.registry import policy
+    from dlmsample.policies.registry import make_policy
 
     try:
-        policy(name)
+        make_policy(name, {})
     except ValueError as error:
         return f" --set OPTION=VALUE, for {error}"
     return ""

@@ -58,13 +58,8 @@ class EvalOptions(threads.ThreadOptions, options.CheckpointOptions):
         str | None,
         typer.Option(metavar="N|all", help="Tokens per block, or all at once.  [default: the model's own]"),
     ] = None
-    scorer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How answers to your file are judged, such as number.  [default: exact]"),
-    ] = None
-    pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="With --scorer regex: what the last match of an answer is.")
-    ] = None
+    scorer: options.Scorer = None
+    pattern: options.Pattern = None
     max_new_tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Tokens of an answer to your file.")] = 160
     as_json: options.AsObject = False
     limit: Annotated[
@@ -85,13 +80,14 @@ def evaluate(given: EvalOptions) -> int:
     """
     if given.tasks is None:
         raise ValueError("give --tasks, like --tasks gsm8k: lm_eval ls tasks lists them, --include_path adds your own")
-    if names := own.files(given):
-        return own.evaluate(given, names)
+    files = own.files(given)
     changed = settings.parse_settings(given.settings)
     settings.check_seed(given.seed)
     length = settings.block_length(given.block_length)
     named = (given.policy, given.model, given.adapter, given.head, changed, given.revision)
     chosen = None if given.policy == AUTO else settings.choose_policy(*named)
+    if files:
+        return own.evaluate(given, files, lambda: chosen or settings.choose_policy(*named), length)
     from dlmsample.evaluation.commands import NAME, main, register
 
     register()  # a missing lm-eval is told before anything is loaded
@@ -100,8 +96,8 @@ def evaluate(given: EvalOptions) -> int:
         chosen.say()
     screen.silence()
     threads.use(given.threads)
-    named = [field.name for field in fields(options.CheckpointOptions) if field.name != "device"]
-    arguments: dict[str, Any] = {name: getattr(given, name) for name in (*named, "policy", "samples", "seed")}
+    loaded = [field.name for field in fields(options.CheckpointOptions) if field.name != "device"]
+    arguments: dict[str, Any] = {name: getattr(given, name) for name in (*loaded, "policy", "samples", "seed")}
     arguments |= {"pretrained": given.model, "block_length": length, **changed}
     arguments["ignore_config"] = given.ignore_config or ()
     words = ["run", "--model", NAME, "--tasks", given.tasks, "--batch_size", str(given.batch_size)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import dlmsample
-from dlmsample.cli import interrupt, screen, settings, threads
-from dlmsample.policies.registry import AUTO
+from dlmsample.cli import interrupt, options, screen, threads
 from dlmsample.tasks import is_file_task
 
 if TYPE_CHECKING:
     from dlmsample.cli.measuring.eval import EvalOptions
+    from dlmsample.cli.settings import ChosenPolicy
 
 
 def files(given: EvalOptions) -> list[str]:
@@ -33,19 +34,20 @@ def files(given: EvalOptions) -> list[str]:
     return found
 
 
-def evaluate(given: EvalOptions, names: list[str]) -> int:
+def evaluate(given: EvalOptions, names: list[str], choose: Callable[[], ChosenPolicy], length: Any) -> int:
     """Ask each file with the policy and print how many answers are right.
+
+    Args:
+        given: what was typed.
+        names: the files.
+        choose: gives the policy, once the files are read.
+        length: of a block; None: the checkpoint's own, or what comes with the policy.
 
     Raises:
         ValueError: anything the user can put right.
     """
-    settings.check_seed(given.seed)
-    changed, length = settings.parse_settings(given.settings), settings.block_length(given.block_length)
-    named = (given.policy, given.model, given.adapter, given.head, changed, given.revision)
-    chosen = None if given.policy == AUTO else settings.choose_policy(*named)
-    judged = {name: value for name in ("scorer", "pattern") if (value := getattr(given, name)) is not None}
-    tasks = [dlmsample.tasks.load(name, None, given.limit, **judged) for name in names]
-    chosen = chosen or settings.choose_policy(*named)
+    tasks = [dlmsample.tasks.load(name, None, given.limit, **options.judged(given)) for name in names]
+    chosen = choose()
     chosen.say()
     screen.silence()
     threads.use(given.threads)

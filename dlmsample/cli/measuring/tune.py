@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dlmsample.cli import interrupt, options, screen, settings, threads
-from dlmsample.support.text import one_line, printable
+from dlmsample.policies.registry import make_policy
+from dlmsample.support.text import one_line
 
 if TYPE_CHECKING:
     from dlmsample.ablate.spec.grid import Grid
@@ -46,13 +47,8 @@ class TuneOptions(threads.ThreadOptions):
         str | None,
         typer.Option(metavar="NAME", help="Split of the task.  [default: valid; of a file of your own: all of it]"),
     ] = None
-    scorer: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="How answers to your file are judged, such as number.  [default: exact]"),
-    ] = None
-    pattern: Annotated[
-        str | None, typer.Option(metavar="REGEX", help="With --scorer regex: what the last match of an answer is.")
-    ] = None
+    scorer: options.Scorer = None
+    pattern: options.Pattern = None
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="OPTION=VALUE", help="Option of the task; repeatable."),
@@ -122,7 +118,7 @@ def tune(given: TuneOptions) -> int:
         return 130
     best = [row for row in found.rows if row.best]
     if given.save is not None and best:
-        _policy(best[-1]).save(given.save)
+        make_policy(best[-1].policy, best[-1].options).save(given.save)
     if given.as_json:
         plain = {"rows": [asdict(row) for row in found.rows], "missing": found.missing, "failed": _failed(found)}
         sys.stdout.write(json.dumps(plain) + "\n")
@@ -133,7 +129,6 @@ def tune(given: TuneOptions) -> int:
 
 def _grid(given: TuneOptions) -> Grid:
     """The candidates as a grid of one task and one checkpoint."""
-    import dlmsample
     from dlmsample.ablate.spec.grid import CheckpointEntry, Grid, TaskEntry
     from dlmsample.support.registry import unknown
     from dlmsample.support.yamlfile import document
@@ -153,10 +148,9 @@ def _grid(given: TuneOptions) -> Grid:
         if entry["policy"] in wanted
     ]
     task_options: dict[str, Any] = settings.parse_settings(given.settings)
-    judged = {key: value for key in ("scorer", "pattern") if (value := getattr(given, key)) is not None}
-    valid = "valid" in dlmsample.tasks.task_class(given.task).splits
-    split = given.split or ("valid" if valid else None)
-    task = TaskEntry(name=given.task, split=split, limit=given.limit, options={**task_options, **judged})
+    split = settings.tried_split(given.task, given.split)
+    task_options |= options.judged(given)
+    task = TaskEntry(name=given.task, split=split, limit=given.limit, options=task_options)
     checkpoint = CheckpointEntry(model=given.model, adapter=given.adapter, head=given.head, dtype=given.dtype)
     return Grid.model_validate(
         {
@@ -171,18 +165,10 @@ def _grid(given: TuneOptions) -> Grid:
 
 
 def _needs(name: str) -> frozenset[str]:
-    import dlmsample
-
     try:
-        return dlmsample.policy(name).needs
+        return make_policy(name, {}).needs
     except ValueError:  # it needs options: the grid says which
         return frozenset()
-
-
-def _policy(row: Tuned) -> Any:
-    import dlmsample
-
-    return dlmsample.policy(row.policy, **row.options)
 
 
 def _failed(found: Tuning) -> dict[str, str]:
@@ -191,22 +177,24 @@ def _failed(found: Tuning) -> dict[str, str]:
 
 def _write_text(given: TuneOptions, found: Tuning, best: list[Tuned]) -> None:
     """For people: a table of what was chosen, a sentence for each budget, and how to use the winner."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
     page = screen.console(sys.stdout)
     others = max((row.checked.examples for row in found.rows if row.checked is not None), default=0)
     title = f"{given.task}: chosen on {given.limit} examples" + (f", checked on {others} others" if others else "")
     screen.say(page, title)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for column in ("forwards at most", "policy", "forwards", "right, chosen", *(["right, others"] if others else [])):
-        table.add_column(column, overflow="fold", justify="left" if column == "policy" else "right")
-    for row in found.rows:
-        cells = [f"{row.budget:g}", row.label + (" *" if row.best else ""), f"{row.forwards:.1f}", _percent(row.tried)]
-        table.add_row(*(Text(printable(cell)) for cell in [*cells, *([_percent(row.checked)] if others else [])]))
-    if found.rows:
-        page.print(table)
+    columns = ("forwards at most", "policy", "forwards", "right, chosen", "right, others")
+    rows = [
+        (
+            f"{row.budget:g}",
+            row.label + (" *" if row.best else ""),
+            f"{row.forwards:.1f}",
+            _percent(row.tried),
+            _percent(row.checked),
+        )
+        for row in found.rows
+    ]
+    shown = len(columns) if others else len(columns) - 1
+    if rows:
+        screen.table(page, columns[:shown], [row[:shown] for row in rows], words="policy")
         screen.say(page, "* the most accurate of this budget on the examples it was chosen on; 95 % intervals")
     for row in best:
         screen.say(page, _told(row))
