@@ -5,7 +5,8 @@ waits for enough of it. Where a weight has too few output features for that, its
 are summed by whoever reads them: one more read of a small value, and no kernel of its own.
 
 A weight in eight bits is half as much to read. Its numbers are exact in the dtype of the rows, and its scale, one per
-output feature, is multiplied into the sum.
+output feature, is multiplied into the sum. Rows may be in eight bits as well, each with a scale of its own: then
+nothing is widened, and tensor cores take both as they are.
 """
 
 # Triton types what runs when traced, not what is written.
@@ -18,8 +19,9 @@ import triton.language as tl
 
 
 @triton.jit
-def multiply(x, weight, scale, out, rows, features, width, share,
-             ROWS: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr, SCALED: tl.constexpr):  # fmt: skip
+def multiply(x, weight, scale, own, out, rows, features, width, share,
+             ROWS: tl.constexpr, FEATURES: tl.constexpr, WIDTH: tl.constexpr,
+             SCALED: tl.constexpr, NARROW: tl.constexpr):  # fmt: skip
     """A tile of rows times a tile of output features, over one part of the inputs."""
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     feature = tl.program_id(1) * FEATURES + tl.arange(0, FEATURES)
@@ -32,10 +34,14 @@ def multiply(x, weight, scale, out, rows, features, width, share,
     total = tl.zeros((FEATURES, ROWS), tl.float32)
     for _ in range(0, share, WIDTH):
         tile = tl.load(weight_at).to(x.dtype.element_ty)
-        total = tl.dot(tile, tl.trans(tl.load(x_at, mask=real, other=0.0)), total)
+        given = tl.trans(tl.load(x_at, mask=real, other=0.0))
+        # of eight-bit numbers tensor cores keep few bits of a sum: one over a tile is added to the total in float32
+        total = tl.dot(tile, given, total, max_num_imprecise_acc=WIDTH) if NARROW else tl.dot(tile, given, total)
         x_at += WIDTH
         weight_at += WIDTH
     if SCALED:
         total *= tl.load(scale + feature)[:, None]
+    if NARROW:
+        total *= tl.load(own + row, mask=row < rows, other=0.0)[None, :]
     where = (part * rows + row)[:, None] * features + feature[None, :]
     tl.store(out + where, tl.trans(total).to(out.dtype.element_ty), mask=real)

@@ -23,7 +23,9 @@ TALL = 128
 PROGRAMS = 256
 """Inputs are split while there are at most so many: two for every multiprocessor of a large GPU."""
 MOST_PARTS = 4
-WARPS, STAGES = 4, 3
+WARPS = 4
+STAGES, NARROW_STAGES = 3, 5
+"""Tiles on their way at a time; those of numbers in eight bits on both sides are half as large."""
 
 
 def is_few(x: Tensor) -> bool:
@@ -101,22 +103,30 @@ def launch(
     weight: Tensor,
     parts: int,
     scale: Tensor | None = None,
+    own: Tensor | None = None,
     warps: int = WARPS,
-    stages: int = STAGES,
+    stages: int | None = None,
 ) -> Tensor:
-    """The same by the Triton kernel, for ``x [row, in]``; the further arguments are for tuning."""
+    """The same by the Triton kernel, for ``x [row, in]``; the further arguments are for tuning.
+
+    ``own``: float32 ``[row]``, the scales of an ``x`` that is in e4m3, too; the result is then float32.
+    """
     from dlmsample.kernels import multiply as kernels
 
     rows, (features, width) = len(x), weight.shape
-    out = torch.empty(parts, rows, features, dtype=x.dtype if parts == 1 else torch.float32, device=x.device)
+    dtype = x.dtype if parts == 1 and own is None else torch.float32
+    out = torch.empty(parts, rows, features, dtype=dtype, device=x.device)
     tall = min(TALL, max(16, power_of_two(rows)))
     # tiles of rows come first: those that read the same weight run side by side
     grid = (-(-rows // tall), features // FEATURES, parts)
     # Any: Triton adds the launch's own arguments, such as num_warps, to a kernel's.
     run: Any = kernels.multiply[grid]
     tile = {"ROWS": tall, "FEATURES": FEATURES, "WIDTH": WIDTH if tall < TALL else WIDTH // 2}
-    given = (x, weight, weight if scale is None else scale, out, rows, features, width, width // parts)
+    scales = (weight if scale is None else scale, x if own is None else own)
+    given = (x, weight, *scales, out, rows, features, width, width // parts)
     with torch.cuda.device_of(x):
         if rows:
-            run(*given, **tile, SCALED=scale is not None, num_warps=warps, num_stages=stages)
+            narrow = {"SCALED": scale is not None, "NARROW": own is not None}
+            stages = stages or (STAGES if own is None else NARROW_STAGES)
+            run(*given, **tile, **narrow, num_warps=warps, num_stages=stages)
     return out

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dlmsample.kernels.narrow import narrow
-from dlmsample.kernels.product import reads_narrow
+from dlmsample.kernels.product import is_few, launch, part_count, reads_narrow
 
 STEP = 16
 """Sizes of a weight that the tensor cores' eight-bit products take are multiples of this."""
@@ -20,8 +20,8 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None
 
     Every position of ``x`` has a scale of its own, found by the rule of a weight's channels
     (:func:`~dlmsample.kernels.narrow.narrow`), so that no position depends on another. In bfloat16 on GPUs that read
-    e4m3 the product is torch's scaled one; else it is computed in float32, of the same rounded numbers, or in float64
-    where ``x`` is.
+    e4m3 the product is torch's scaled one, or for few rows that of :mod:`~dlmsample.kernels.multiply`; else it is
+    computed in float32, of the same rounded numbers, or in float64 where ``x`` is.
 
     Args:
         x: of any float dtype.
@@ -38,7 +38,9 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None
         tensor([[448.,   1.]])
     """
     small, own = narrow(x.reshape(-1, x.shape[-1]))
-    if x.dtype == torch.bfloat16 and not any(size % STEP for size in weight.shape) and _multiplies(x.device):
+    if x.dtype == torch.bfloat16 and part_count(*weight.shape) and is_few(x) and _multiplies(x.device):
+        out = few_scaled(small, own, weight, scale)
+    elif x.dtype == torch.bfloat16 and not any(size % STEP for size in weight.shape) and _multiplies(x.device):
         multiply: Any = torch._scaled_mm  # type: ignore[attr-defined]  # F.scaled_mm is not in every supported torch
         out = multiply(small, weight.t(), scale_a=own[:, None], scale_b=scale[None], out_dtype=x.dtype)
     else:
@@ -46,6 +48,27 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None
         out = (F.linear(small.to(wide), weight.to(wide)) * own[:, None] * scale).to(x.dtype)
     out = out.view(*x.shape[:-1], len(weight))
     return out if bias is None else out + bias
+
+
+@torch.library.custom_op("dlmsample::few_scaled", mutates_args=())
+def few_scaled(x: Tensor, own: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    """A product of few rows in e4m3 by the kernel, as one operation, which the compiler leaves whole.
+
+    Args:
+        x: e4m3 ``[row, in]``.
+        own: float32 ``[row]``, its scales.
+        weight: e4m3 ``[out, in]``.
+        scale: float32 ``[out]``.
+
+    Returns:
+        bfloat16 ``[row, out]``.
+    """
+    return launch(x.contiguous(), weight, part_count(*weight.shape), scale, own.contiguous()).sum(0).bfloat16()
+
+
+@few_scaled.register_fake
+def _shape(x: Tensor, own: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], weight.shape[0], dtype=torch.bfloat16)
 
 
 @torch.compiler.assume_constant_result

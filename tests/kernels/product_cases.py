@@ -32,7 +32,7 @@ def test_nothing_past_the_rows_is_written() -> None:
     x, weight = (torch.ones(rows, 256, device=DEVICE, dtype=torch.float16) for rows in (5, 64))
     out = torch.full((16, 64), 7.0, device=DEVICE)
     run: Any = multiply[(1, 1, 1)]
-    run(x, weight, weight, out, 5, 64, 256, 256, ROWS=16, FEATURES=64, WIDTH=128, SCALED=False)
+    run(x, weight, weight, x, out, 5, 64, 256, 256, ROWS=16, FEATURES=64, WIDTH=128, SCALED=False, NARROW=False)
     assert out[:5].eq(256).all()
     assert out[5:].eq(7).all()
 
@@ -94,6 +94,17 @@ narrow_here = pytest.mark.skipif(
 
 
 @narrow_here
+@pytest.mark.parametrize("dtype", [torch.float16, *([torch.bfloat16] if DEVICE == "cuda" else [])])  # see attention's
+def test_every_number_of_eight_bits_is_read_as_it_is(dtype: torch.dtype) -> None:
+    numbers = torch.arange(256, dtype=torch.uint8)
+    numbers[numbers % 128 == 127] = 0  # not a number
+    weight = numbers.expand(64, 256).contiguous().view(torch.float8_e4m3fn)
+    x = torch.eye(256, dtype=dtype)[32 * torch.arange(8)[:, None] + torch.arange(32)]
+    got = torch.stack([launch(rows.to(DEVICE), weight.to(DEVICE), 1, torch.ones(64, device=DEVICE)) for rows in x])
+    assert torch.equal(got.flatten(0, 2).cpu().double(), weight.double().T)
+
+
+@narrow_here
 @pytest.mark.parametrize("rows", [1, 17, 128, 300])
 @pytest.mark.parametrize("parts", [1, 4])
 def test_a_weight_in_eight_bits(rows: int, parts: int) -> None:
@@ -108,6 +119,21 @@ def test_a_weight_in_eight_bits(rows: int, parts: int) -> None:
     want, size = x.double() @ wide.T, x.double().abs() @ wide.abs().T
     fine = 2**-24 if parts == 1 else 0  # float16's own steps below its normal numbers
     assert ((got.double() - want).abs() <= (2**-10 if parts == 1 else 2**-20) * size + fine).all()
+
+
+@narrow_here
+@pytest.mark.parametrize("rows", [1, 17, 32])
+@pytest.mark.parametrize("parts", [1, 4])
+def test_rows_in_eight_bits_too(rows: int, parts: int) -> None:
+    g = torch.Generator().manual_seed(rows)
+    weight, scale = narrow(torch.randn(128, 1024, generator=g) * torch.logspace(-3, 1, 128)[:, None])
+    x, own = narrow(torch.randn(rows, 1024, generator=g) * torch.logspace(-2, 2, rows)[:, None])
+    got = launch(*(t.to(DEVICE) for t in (x, weight)), parts, scale.to(DEVICE), own.to(DEVICE)).sum(0).cpu()
+    assert got.dtype == torch.float32
+    wide = weight.double() * scale.double()[:, None]
+    given = x.double() * own.double()[:, None]
+    fine = 2**-9 if DEVICE == "cuda" else 2**-20  # tensor cores add eight-bit numbers with 14 bits
+    assert ((got.double() - given @ wide.T).abs() <= fine * (given.abs() @ wide.abs().T)).all()
 
 
 @narrow_here

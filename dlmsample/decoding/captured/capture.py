@@ -74,18 +74,24 @@ def cuda_graphs() -> Capture:
     """What records work as CUDA graphs that share their memory, so that one plays at a time.
 
     What it gives raises RuntimeError where the work waits for the device, or cannot be captured for another reason.
+    Graphs that are recorded after such a failure share other memory than those before it: torch may hold the failed
+    capture's memory to be in use by it for good.
     """
-    pool = torch.cuda.graph_pool_handle()
+    pool = None
     own = torch.cuda.Stream()  # the stream that torch would share among captures is on whichever GPU came first
     held = list[torch.cuda.CUDAGraph]()
 
     def record(work: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-        if not held:  # a pool whose last graph is gone takes no other one: that a capture fails would end all of them
+        nonlocal pool
+        if pool is None:
+            pool = torch.cuda.graph_pool_handle()
+            # a pool whose last graph is gone takes no other one
             held.append(captured(lambda: torch.zeros(1, device="cuda"))[0])
         graph, out = captured(work)
         return graph.replay, out
 
     def captured(work: Callable[[], Any]) -> tuple[torch.cuda.CUDAGraph, Any]:
+        nonlocal pool
         graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
         try:
             # other threads may use the GPU meanwhile
@@ -93,6 +99,7 @@ def cuda_graphs() -> Capture:
                 out = work()
         except RuntimeError:
             torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its own stream set
+            pool = None
             raise
         return graph, out
 

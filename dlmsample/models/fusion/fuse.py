@@ -11,6 +11,7 @@ from torch import fx
 
 from dlmsample.kernels.product import is_few
 from dlmsample.models.fusion.compiling import compile_apart
+from dlmsample.models.fusion.experts import ease
 from dlmsample.models.fusion.merge import adjoin, merge
 from dlmsample.models.interface import BODIES, CACHE_NAMES
 
@@ -45,7 +46,8 @@ def fuse(module: Any, backend: Any = "inductor") -> Any:
     The module is changed in place. Compiling takes some seconds and is done once for all layers, and all models, of one
     architecture, for any number of rows. Linear layers that read the same value become one matrix product; their
     weights are moved next to each other in memory for that, until the module is moved or cast. For few rows in half
-    precision on a GPU, products are those of :mod:`~dlmsample.kernels.product` where the sizes of a weight suit it.
+    precision on a GPU, products are those of :mod:`~dlmsample.kernels.product` where the sizes of a weight suit it, and
+    the experts of a mixture those of :mod:`~dlmsample.kernels.experts`.
     Logits change by rounding alone. A module that is no stock decoder or is spread over devices is left as it is.
 
     Args:
@@ -66,6 +68,7 @@ def fuse(module: Any, backend: Any = "inductor") -> Any:
     architecture = module.config.to_json_string()
     for number, layer in enumerate(layers):
         adjoin(layer)
+        ease(layer)
         layer.forward = Fused(layer, number, architecture, backend)
     module.get_decoder().norm.compile(dynamic=True, backend=backend)
     return module
