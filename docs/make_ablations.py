@@ -17,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.trained import ABLATIONS, SEEDS, Variant, devices, is_seed, variants  # noqa: E402  run as a file
 
-FIGURES = ROOT / "benchmarks" / "results" / "ablations.json"
+RESULTS = ROOT / "benchmarks" / "results"
+FIGURES, EARLIER = RESULTS / "ablations.json", RESULTS / "ablations_third.json"
 PAGE = ROOT / "docs" / "results" / "ablations.md"
 HEAD = """# Ablations of training
 
@@ -25,8 +26,8 @@ HEAD = """# Ablations of training
 
 Each recipe differs from that of a shipped adapter or head in its objective alone, and each result is decoded under the
 sampler that it is trained for. Points are the difference in exact answers from the shipped one on the same problems,
-with a paired bootstrap interval of 95 % over the problems; p is McNemar's exact test, corrected after Holm for all rows
-of the page. A row is one training run: its interval is about these weights, and what another seed does is in the
+with a paired bootstrap interval of 95 % over the problems; p is McNemar's exact test, corrected after Holm for all
+comparisons of its record. A row is one training run: its interval is about these weights, and what another seed does is in the
 [last section](#seeds).
 """
 
@@ -39,28 +40,30 @@ def about(name: str) -> str:
     raise FileNotFoundError(name)
 
 
-def page(record: dict[str, Any]) -> str:
-    """The whole page."""
+def page(record: dict[str, Any], earlier: dict[str, Any]) -> str:
+    """The whole page: the record, and of the earlier one, of former weights, what has not been measured since."""
     known = [variant for variant in variants() if not is_seed(variant.name)]
     done = {row["variant"] for row in record["comparisons"]}
-    parts = [HEAD, _how(record), "", *_compared(record, known), "", *_missing(known, done), *_seeds(record), ""]
-    return "\n".join(parts)
+    before = {row["variant"] for row in earlier["comparisons"]} - done
+    parts = [HEAD, _how(record, FIGURES), "", *_compared(record, known, done), "", *_seeds(record), ""]
+    parts += ["## On former weights\n", _how(earlier, EARLIER), "", *_compared(earlier, known, before), ""]
+    return "\n".join([*parts, *_missing(known, done | before)])
 
 
-def _how(record: dict[str, Any]) -> str:
+def _how(record: dict[str, Any], path: Path) -> str:
     on = f"{record['problems']:,} problems of the {record['split']} split, 160 new tokens, greedy, {record['dtype']}"
     note = f"**{record['note']}**\n\n" if "note" in record else ""
     return (
         f"{note}{on},\n{devices(record)}, torch {record['torch']};\n"
-        f"`{record['command']}`,\n[output](../../benchmarks/results/ablations.json); trained by\n"
+        f"`{record['command']}`,\n[output](../../benchmarks/results/{path.name}); trained by\n"
         "`benchmarks/train_ablations.sh train OUT`, from `benchmarks/ablations` and `dlmsample/recipes`."
     )
 
 
-def _compared(record: dict[str, Any], known: list[Variant]) -> Iterator[str]:
+def _compared(record: dict[str, Any], known: list[Variant], shown: set[str]) -> Iterator[str]:
     yield "| run | beside | policy | forwards | points | p |"
     yield "|---|---|---|---|---|---|"
-    names = {variant.name for variant in known}
+    names = {variant.name for variant in known} & shown
     for row in record["comparisons"]:
         if row["variant"] in names:
             forwards = f"{row['forwards']:.1f}, {row['member_forwards']:.1f}"
@@ -68,8 +71,7 @@ def _compared(record: dict[str, Any], known: list[Variant]) -> Iterator[str]:
             chance = f"{row['p_holm']:.3f}" if row["p_holm"] >= 0.001 else "< 0.001"
             yield f"| `{row['variant']}` | `{row['member']}` | `{row['policy']}` | {forwards} | {points} | {chance} |"
     yield ""
-    measured = {row["variant"] for row in record["comparisons"]}
-    yield from (f"* `{name}`: {about(name)}" for name in dict.fromkeys(v.name for v in known) if name in measured)
+    yield from (f"* `{name}`: {about(name)}" for name in dict.fromkeys(v.name for v in known) if name in names)
 
 
 def _missing(known: list[Variant], done: set[str]) -> Iterator[str]:
@@ -83,23 +85,25 @@ def _missing(known: list[Variant], done: set[str]) -> Iterator[str]:
 def _seeds(record: dict[str, Any]) -> Iterator[str]:
     """The accuracy of each member's seeds under each of its policies; the shipped one is seed 0."""
     yield "## Seeds\n"
-    cells = {(cell["checkpoint"], cell["policy"]): 100 * cell["accuracy"] for cell in record["cells"]}
+    cells = {(cell["checkpoint"], cell["policy"]): f"{100 * cell['accuracy']:.1f} %" for cell in record["cells"]}
     rows = []
     for recipe in sorted(SEEDS.glob("*_seed1.yaml")):
         member = recipe.stem.removesuffix("_seed1")
         (variant,) = [variant for variant in variants() if variant.name == recipe.stem]
         shipped = f"base+{member}" if variant.head else member
         for policy in variant.policies:
-            found = [cells.get((name, policy)) for name in (shipped, f"{member}_seed1", f"{member}_seed2")]
-            if None not in found:
-                rows.append(f"| `{member}` | `{policy}` | {' | '.join(f'{value:.1f} %' for value in found)} |")
+            found = [cells.get((name, policy), "") for name in (shipped, f"{member}_seed1", f"{member}_seed2")]
+            if all(found[:2]):
+                rows.append(f"| `{member}` | `{policy}` | {' | '.join(found)} |")
     if not rows:
         yield "Recipes of two more seeds a member are in `benchmarks/seeds`; they have not been trained yet."
         return
+    yield "The same recipe with another seed, exact answers. Empty: not trained.\n"
     yield "| member | policy | seed 0, shipped | seed 1 | seed 2 |"
     yield "|---|---|---|---|---|"
     yield from rows
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
+    records = (json.loads(path.read_text(encoding="utf-8")) for path in (FIGURES, EARLIER))
+    PAGE.write_text(page(*records), encoding="utf-8")

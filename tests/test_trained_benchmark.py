@@ -127,8 +127,8 @@ def test_files_are_merged_without_measuring(tmp_path: Path) -> None:
 
 def test_the_page_is_what_was_measured() -> None:
     make = runpy.run_path(str(ROOT / "docs" / "make_ablations.py"))
-    record = json.loads(make["FIGURES"].read_text(encoding="utf-8"))
-    assert make["PAGE"].read_text(encoding="utf-8") == make["page"](record), "python docs/make_ablations.py"
+    records = [json.loads(make[name].read_text(encoding="utf-8")) for name in ("FIGURES", "EARLIER")]
+    assert make["PAGE"].read_text(encoding="utf-8") == make["page"](*records), "python docs/make_ablations.py"
 
 
 def test_seeds_stand_beside_the_shipped_one() -> None:
