@@ -27,8 +27,8 @@ HEAD = """# Ablations of training
 Each recipe differs from that of a shipped adapter or head in its objective alone, and each result is decoded under the
 sampler that it is trained for. Points are the difference in exact answers from the shipped one on the same problems,
 with a paired bootstrap interval of 95 % over the problems; p is McNemar's exact test, corrected after Holm for all
-comparisons of its record. A row is one training run: its interval is about these weights, and what another seed does is in the
-[last section](#seeds).
+comparisons of its record. A row is one training run: its interval is about these weights, and what another seed does
+is in [a section of its own](#seeds).
 """
 
 

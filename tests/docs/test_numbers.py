@@ -119,15 +119,46 @@ def test_speed(page: Path, row: dict[str, str]) -> None:
 
 
 def test_approximate_speed() -> None:
-    """Tokens per second and share of the roofline on the whole canvas."""
-    (table,) = with_columns(SPEED, "LLaDA-8B, whole canvas", "batch 1", "batch 8", "batch 32")
+    """Tokens per second and share of the roofline of the approximate caches, and what was aimed at."""
+    (table,) = with_columns(SPEED, "cache", "batch 1", "batch 8", "batch 32")
     cells = {
-        (cell["peer"], cell["batch"]): f"{cell['tokens_per_s']:,.0f} ({100 * cell['roofline_share']:.0f} %)"
-        for cell in result("speed.json")["cells"]
-        if cell["shape"] == "llada_8b" and "skipped" not in cell
+        (cell["peer"], cell["batch"]): cell
+        for cell in result("approximate_speed.json")["cells"]
+        if "skipped" not in cell
     }
-    for row, peer in zip(table, ("ours", "ours_fused", "ours_prefix", "ours_dual"), strict=True):
-        assert [row[f"batch {batch}"] for batch in (1, 8, 32)] == [cells[peer, batch] for batch in (1, 8, 32)]
+    shown = {key: f"{c['tokens_per_s']:,.0f} ({100 * c['roofline_share']:.0f} %)" for key, c in cells.items()}
+    peers = ("prefix", "prefix_fused", "dual_plain", "dual", "dual_fused")
+    for row, peer in zip(table, [*(f"ours_{peer}" for peer in peers), "ours", "ours_fused"], strict=True):
+        assert [row[f"batch {batch}"] for batch in (1, 8, 32)] == [shown.get((peer, b), "") for b in (1, 8, 32)]
+    (goals,) = with_columns(SPEED, "target for dual, compiled")
+    found = [cells["ours_dual_fused", batch]["tokens_per_s"] for batch in (1, 8, 32)]
+    measured = [f"{speed:,.0f}" for speed in found] + [f"{found[0] / cells['ours_fused', 1]['tokens_per_s']:.2f}"]
+    assert [row["measured"] for row in goals] == measured
+
+
+def test_speed_of_mixtures() -> None:
+    """What the experts of a layer take, and whole steps over what they must take."""
+    record = result("experts_speed.json")
+    (table,) = with_columns(SPEED, "positions", "transformers' grouped products")
+    for row in table:
+        cells = [cell for cell in record["cells"] if f"{cell['positions']:,}" == row["positions"]]
+        assert [cell["us"] for cell in cells if cell["what"] == "grouped_mm"] == [
+            pytest.approx(float(row["transformers' grouped products"].replace(",", "")), abs=0.5)
+        ]
+        used = [cell["us"] for cell in cells if cell.get("tile") == record["used"]]
+        assert [f"{us:,.0f}" for us in used] == [row["dlmsample"]]
+    (steps,) = with_columns(SPEED, "LLaDA2-mini, batch", "ms a forward")
+    record = result("mixtures_speed.json")
+    cells = {str(cell["batch"]): cell for cell in record["cells"]}
+    for row in steps:
+        cell = cells[row["LLaDA2-mini, batch"]]
+        reading = 1000 * cell["step_bytes"] / record["machine"]["bytes_per_s"]
+        computing = 1000 * cell["step_flops"] / record["machine"]["flops_per_s"]
+        over = cell["captured"]["ms_forward"] / max(reading, computing)
+        assert row["tokens/s"] == f"{cell['tokens_per_s']:,.0f}"
+        assert [row["reading once, ms"], row["computing, ms"]] == [f"{reading:.1f}", f"{computing:.1f}"]
+        assert row["forward over the larger"] == f"{over:.2f}"
+        assert ("holds" in row["wanted: ≤ 1.6"]) == (over <= 1.6)
 
 
 def test_family() -> None:
