@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from dlmsample.ablate.sampling import kind, pace, sample
 from dlmsample.ablate.spec.cells import Cell, resolve
 from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
 from dlmsample.ablate.storage import database
 from dlmsample.ablate.storage.environment import present
 from dlmsample.ablate.storage.store import Store
 from dlmsample.ablate.workers import local
-from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Unit, cut
 from dlmsample.ablate.workers.worker import Worker
 from dlmsample.models.embedded import EMBEDDED, SECTION, folder_of
 from dlmsample.policies.registry import policy
@@ -25,7 +24,7 @@ from dlmsample.support.yamlfile import Marks
 from dlmsample.types import Block, Prediction
 
 LARGE = 5_000  #: cells; a grid of more is counted and not looked at cell by cell
-_ROWS_ON_CPU = 8  # there a row costs the same in any batch; elsewhere a whole batch is timed
+_NONE = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Estimate:
     seconds: float | None  #: for them; None: no sample could be run
     sampled: int  #: examples that were run to find out
     errors: dict[str, str]  #: checkpoints whose sample failed
+    unsampled: int = 0  #: checkpoints and policies of which no sample was run, for want of time
 
     warning: str | None = None  #: why the grid was only counted
 
@@ -66,8 +66,8 @@ def estimate(
 
     Forwards of a cell are those of a model that is sure of every token (:func:`fewest`) times what a sample of
     the same policy took more or less than that; seconds are forwards times what one takes for that checkpoint and
-    block length. A sample is the first cell of each such pair, and of each policy, by name and options in use, where
-    it first occurs.
+    block length. Samples are run for some seconds (:func:`~dlmsample.ablate.sampling.sample`), first those that differ
+    most; what is left out is taken to be as the samples are in the mean.
 
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
@@ -99,39 +99,21 @@ def estimate(
                 digests = resolved.digests[cell.task.label]
                 missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
     waiting = [cell for cell in resolved.cells if missing[cell.key]]
+    steps = _Steps()
     on_cpu = str(where[0] or "cpu").startswith("cpu")
-    size = min(grid.batch_size, _ROWS_ON_CPU) if on_cpu else grid.batch_size
-
-    worker, steps = Worker(where[0]), _Steps()
-    spent: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by checkpoint and block: seconds, forwards
-    taken: dict[Any, list[float]] = defaultdict(lambda: [0.0, 0.0])  # by policy: forwards, fewest
-    errors: dict[str, str] = {}
-    sampled = 0
-    for cell in _samples(waiting):
-        unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, resolved.examples, size)[0]
-        warm = worker.work(Unit(cell, unit.indices[:1], unit.prompts[:1]))  # a checkpoint's first forward takes longer
-        reply = warm if isinstance(warm, Failure) else worker.work(unit)
-        if isinstance(reply, Failure):
-            errors[f"{cell.checkpoint.label}, {cell.policy}"] = reply.error
-            continue
-        sampled += len(reply.texts)
-        forwards, seconds = _cost(reply)
-        for table, key, amounts in (
-            (spent, _pace(cell), (seconds, forwards)),
-            (taken, _kind(cell), (forwards, len(unit.indices) * steps.fewest(cell))),
-        ):
-            table[key] = [old + new for old, new in zip(table[key], amounts, strict=True)]
+    work = Worker(where[0]).work
+    found = sample(waiting, missing, resolved.examples, work, steps.fewest, grid.batch_size, on_cpu)
 
     forwards, seconds, most = 0.0, 0.0, 0
-    pace = _ratio([sum(column) for column in zip(*spent.values(), strict=True)] or [0.0, 0.0])
+    usual, slow = (_ratio(_total(table)) for table in (found.spent, found.taken))
     for cell in waiting:
         count = len(missing[cell.key])
         most += count * steps.bound(cell)
-        share = _ratio(taken[_kind(cell)])
-        expected = count * (steps.bound(cell) if share is None else steps.fewest(cell) * share)
+        share = _ratio(found.taken.get(kind(cell), _NONE)) or slow
+        expected = count * (steps.bound(cell) if share is None else min(steps.fewest(cell) * share, steps.bound(cell)))
         forwards += expected
-        own = _ratio(spent[_pace(cell)])
-        seconds += expected * (own if own is not None else pace or 0.0)
+        own = _ratio(found.spent.get(pace(cell), _NONE))
+        seconds += expected * (own if own is not None else usual or 0.0)
     return Estimate(
         name=grid.name,
         cells=len(resolved.cells),
@@ -139,9 +121,10 @@ def estimate(
         stored=total - sum(map(len, missing.values())),
         forwards=round(forwards),
         bound=most,
-        seconds=None if waiting and pace is None else seconds / len(where),
-        sampled=sampled,
-        errors=errors,
+        seconds=None if waiting and usual is None else seconds / len(where),
+        sampled=found.examples,
+        errors=found.errors,
+        unsampled=found.left,
     )
 
 
@@ -240,38 +223,8 @@ def _own_block(cell: Cell) -> int:
         return 32
 
 
-def _samples(waiting: Sequence[Cell]) -> list[Cell]:
-    """The first cell of each pace, and of each policy where it first occurs; a checkpoint's stand together."""
-    found: list[Cell] = []
-    seen: set[Any] = set()
-    for cell in waiting:  # cells come checkpoint by checkpoint
-        new = {("pace", _pace(cell)), ("policy", _kind(cell))} - seen
-        if new:
-            found.append(cell)
-            seen |= new
-    return found
-
-
-def _kind(cell: Cell) -> Any:
-    """What cells must share for one's sample to stand for the other: the policy and the options that are set."""
-    return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
-
-
-def _pace(cell: Cell) -> Any:
-    """Cells whose forwards take equally long."""
-    return cell.checkpoint.label, cell.settings.block_length
-
-
-def _spread(indices: Sequence[int], count: int) -> list[int]:
-    """So many of the indices, evenly."""
-    count = min(count, len(indices))
-    return [indices[i * len(indices) // count] for i in range(count)]
-
-
-def _cost(answers: Answers) -> tuple[float, float]:
-    """Forwards of a batch, summed over its rows, and seconds."""
-    at = FIGURES.index("nfe")
-    return float(sum(figures[at] for figures in answers.figures)), answers.seconds
+def _total(table: Mapping[Any, Sequence[float]]) -> list[float]:
+    return [sum(column) for column in zip(*table.values(), strict=True)] or [0.0, 0.0]
 
 
 def _ratio(pair: Sequence[float]) -> float | None:

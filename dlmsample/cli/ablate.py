@@ -179,6 +179,11 @@ def _estimate_lines(found: Estimate) -> list[str]:
         )
     if found.seconds is not None:
         lines.append(f"time      about {duration(found.seconds)}, from {found.sampled} examples run now")
+    if found.unsampled:
+        lines.append(
+            f"guessed   {found.unsampled} of the checkpoints and policies were not tried, to keep this short: "
+            "they are taken to be like the others"
+        )
     return lines + [f"failed    {where}: {one_line(error)}" for where, error in found.errors.items()]
 
 
