@@ -25,7 +25,7 @@ from dlmsample.decoding.request import DecodingConfig, open_rows
 # Everything that is taken from inside the package.
 from dlmsample.decoding.step import Rows, advance, tree_map
 from dlmsample.kernels.product import MOST_ROWS
-from dlmsample.kernels.support import runs_kernels
+from dlmsample.kernels.support import constant_when_compiled
 from dlmsample.models.attention.base import Layout, RowPosition
 from dlmsample.models.attention.in_place import InPlaceReader
 from dlmsample.models.fusion import fuse as fusing
@@ -195,7 +195,7 @@ class Step:
 
     def _replayed(self, backend: str) -> Callable[[], Any]:
         """As one function that ``torch.compile`` compiles and records."""
-        torch.compiler.assume_constant_result(runs_kernels)
+        constant_when_compiled()
         layout, pairs = self._layout, self._reader._cache.pairs()
         held = [layout.first, layout.length, *(t for pair in pairs for t in pair)]
         tree_map(held.append, tuple(self.rows))

@@ -38,8 +38,8 @@ class Tile(NamedTuple):
     stages: int = kernels.STAGES
 
     def launch(self, *given: Tensor) -> Tensor:
-        kernels.FEATURES, kernels.WIDTH = self.features, self.width
-        return kernels.launch(*given, warps=self.warps, stages=self.stages)
+        tile = self.features, self.width
+        return kernels.launch(*given, tile=tile, warps=self.warps, stages=self.stages)
 
 
 USED = Tile()

@@ -129,6 +129,20 @@ def test_what_cannot_be_captured_runs_plainly(
     assert not made
 
 
+def test_after_some_failures_nothing_more_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    tried = []
+
+    def fail(work: Any) -> Any:
+        tried.append(work)
+        raise RuntimeError("operation not permitted")
+
+    captures = capture.Captures(fail, "toy")
+    for reach in range(capture.FAILURES + 2):
+        assert [captures.run(("step", 1, reach), lambda n=reach: n) for _ in range(3)] == [reach] * 3
+    assert len(tried) == capture.FAILURES
+    assert len(caplog.records) == 1
+
+
 def test_new_weights_are_captured_anew(made: list[Any]) -> None:
     model = random_model(seed=8)
     captured, plain = both(model, ds.Unmask(tokens_per_step=2), batch_size=4)

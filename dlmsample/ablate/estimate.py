@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from dlmsample.ablate.sampling import kind, pace, sample
+from dlmsample.ablate.sampling import sample
 from dlmsample.ablate.spec.cells import Cell, resolve
 from dlmsample.ablate.spec.grid import Grid, TaskEntry, read
 from dlmsample.ablate.storage import database
@@ -24,7 +24,6 @@ from dlmsample.support.yamlfile import Marks
 from dlmsample.types import Block, Prediction
 
 LARGE = 5_000  #: cells; a grid of more is counted and not looked at cell by cell
-_NONE = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,11 @@ class Estimate:
     cells: int
     examples: int  #: in all cells
     stored: int  #: of them, those that have a result already
-    forwards: (
-        int | None
-    )  #: nfe of the others, summed; None, as the next two: the grid is too large to look at each cell
+    forwards: int | None  #: nfe of the others, summed; None, as the next two: the grid was only counted
     bound: int | None  #: policy updates they can take at most
     seconds: float | None  #: for them; None: no sample could be run
     sampled: int  #: examples that were run to find out
-    errors: dict[str, str]  #: checkpoints whose sample failed
+    errors: dict[str, str]  #: by checkpoint and policy, why their sample failed
     unsampled: int = 0  #: checkpoints and policies of which no sample was run, for want of time
 
     warning: str | None = None  #: why the grid was only counted
@@ -67,7 +64,7 @@ def estimate(
     Forwards of a cell are those of a model that is sure of every token (:func:`fewest`) times what a sample of
     the same policy took more or less than that; seconds are forwards times what one takes for that checkpoint and
     block length. Samples are run for some seconds (:func:`~dlmsample.ablate.sampling.sample`), first those that differ
-    most; what is left out is taken to be as the samples are in the mean.
+    most; what is left out is taken to be as the samples of the same model, or of the same policy, are in the mean.
 
     Args:
         grid: a grid file, or a :class:`~dlmsample.ablate.spec.grid.Grid`.
@@ -100,20 +97,22 @@ def estimate(
                 missing[cell.key] = [i for i in missing[cell.key] if there.get(i) != digests[i]]
     waiting = [cell for cell in resolved.cells if missing[cell.key]]
     steps = _Steps()
-    on_cpu = str(where[0] or "cpu").startswith("cpu")
-    work = Worker(where[0]).work
-    found = sample(waiting, missing, resolved.examples, work, steps.fewest, grid.batch_size, on_cpu)
-
+    found = sample(
+        waiting,
+        missing,
+        resolved.examples,
+        work=Worker(where[0]).work,
+        fewest=steps.fewest,
+        batch_size=grid.batch_size,
+        device=where[0],
+    )
     forwards, seconds, most = 0.0, 0.0, 0
-    usual, slow = (_ratio(_total(table)) for table in (found.spent, found.taken))
     for cell in waiting:
-        count = len(missing[cell.key])
+        count, share = len(missing[cell.key]), found.share(cell)
         most += count * steps.bound(cell)
-        share = _ratio(found.taken.get(kind(cell), _NONE)) or slow
         expected = count * (steps.bound(cell) if share is None else min(steps.fewest(cell) * share, steps.bound(cell)))
         forwards += expected
-        own = _ratio(found.spent.get(pace(cell), _NONE))
-        seconds += expected * (own if own is not None else usual or 0.0)
+        seconds += expected * (found.pace(cell) or 0.0)
     return Estimate(
         name=grid.name,
         cells=len(resolved.cells),
@@ -121,7 +120,7 @@ def estimate(
         stored=total - sum(map(len, missing.values())),
         forwards=round(forwards),
         bound=most,
-        seconds=None if waiting and usual is None else seconds / len(where),
+        seconds=None if waiting and not found.spent else seconds / len(where),
         sampled=found.examples,
         errors=found.errors,
         unsampled=found.left,
@@ -221,11 +220,3 @@ def _own_block(cell: Cell) -> int:
         return int(json.loads((folder / "config.json").read_text(encoding="utf-8"))[SECTION]["block_length"])
     except (OSError, ValueError, KeyError, TypeError):
         return 32
-
-
-def _total(table: Mapping[Any, Sequence[float]]) -> list[float]:
-    return [sum(column) for column in zip(*table.values(), strict=True)] or [0.0, 0.0]
-
-
-def _ratio(pair: Sequence[float]) -> float | None:
-    return pair[0] / pair[1] if pair[1] else None

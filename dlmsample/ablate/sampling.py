@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dlmsample.ablate.spec.cells import Cell
 from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Reply, Unit, cut
@@ -16,22 +16,47 @@ ROWS = 4  #: on a CPU, where a row costs about the same in any batch; elsewhere 
 FEW = 2  #: on a CPU, where only forwards are counted
 
 
+class Trial(NamedTuple):
+    """A cell of which examples are decoded."""
+
+    cell: Cell
+    timed: bool  #: else its forwards alone are wanted
+    needed: bool  #: nothing else can stand for it
+
+
 @dataclass
 class Sample:
     """What the examples took that were decoded."""
 
-    spent: dict[Hashable, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
-    """By :func:`pace`: seconds, and forwards in them."""
-    taken: dict[Hashable, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0, 0.0]))
+    spent: dict[Hashable, list[float]] = field(default_factory=dict)
+    """By :func:`body`, and by the checkpoint's label and :func:`body`: seconds, and forwards in them."""
+    taken: dict[Hashable, list[float]] = field(default_factory=dict)
     """By :func:`kind`: forwards, and the fewest possible."""
-    errors: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)  #: by checkpoint and policy
     examples: int = 0
-    left: int = 0  #: samples that were not begun, for want of time
+    left: int = 0  #: checkpoints and policies that were not tried, for want of time
+
+    def pace(self, cell: Cell) -> float | None:
+        """Seconds of a forward: of the same checkpoint, else of another one on the same model, else of all."""
+        for key in (pace(cell), body(cell)):
+            if key in self.spent:
+                return _ratio([self.spent[key]])
+        return _ratio([pair for key, pair in self.spent.items() if key[0] is None])  # type: ignore[index]
+
+    def share(self, cell: Cell) -> float | None:
+        """Forwards over the fewest possible: of the same policy, else of all."""
+        return _ratio([self.taken[kind(cell)]] if kind(cell) in self.taken else [*self.taken.values()])
+
+
+def body(cell: Cell) -> Hashable:
+    """What cells share whose forwards take nearly as long: adapters and heads are small beside their model."""
+    given = cell.checkpoint
+    return None, given.model, given.dtype, given.device, cell.settings.block_length
 
 
 def pace(cell: Cell) -> Hashable:
     """What cells share whose forwards take equally long."""
-    return cell.checkpoint.label, cell.settings.block_length
+    return cell.checkpoint.label, body(cell)
 
 
 def kind(cell: Cell) -> Hashable:
@@ -39,40 +64,37 @@ def kind(cell: Cell) -> Hashable:
     return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
 
 
-def _body(cell: Cell) -> Hashable:
-    """What cells share whose forwards take nearly as long: adapters and heads are small beside their model."""
-    given = cell.checkpoint
-    return given.model, given.dtype, given.device, cell.settings.block_length
+def trials(waiting: Sequence[Cell], found: Sample) -> Iterator[Trial]:
+    """The cells to sample, given what has been found when the next one is asked for.
 
-
-def order(waiting: Sequence[Cell]) -> Iterator[tuple[Cell, bool, bool]]:
-    """The cells to sample: (cell, whether it is timed, whether nothing can stand for it).
-
-    First the first cell of each model and block length; then one of each policy, as far as forwards alone are
-    wanted; then one of each further checkpoint. Those of a checkpoint stand together.
+    First a cell of each model and block length; then one of each policy, as far as forwards alone are wanted; then one
+    of each further checkpoint. Where a sample fails, another checkpoint's cell takes its place.
     """
-    bodies, kinds, paces = set[Hashable](), set[Hashable](), set[Hashable]()
-    for cell in waiting:
-        if _body(cell) not in bodies:
-            bodies.add(_body(cell))
-            kinds.add(kind(cell))
-            paces.add(pace(cell))
-            yield cell, True, True
-    for seen, of, timed in ((kinds, kind, False), (paces, pace, True)):
+    stages: tuple[tuple[dict[Hashable, list[float]], Callable[[Cell], Hashable], bool, bool], ...] = (
+        (found.spent, body, True, True),
+        (found.taken, kind, False, False),
+        (found.spent, pace, True, False),
+    )
+    good, bad = set[str](), set[str]()  # checkpoints of which a sample went well, or none did
+    for known, of, timed, needed in stages:
         for cell in waiting:
-            if of(cell) not in seen:
-                seen.add(of(cell))
-                yield cell, timed, False
+            label = cell.checkpoint.label
+            if of(cell) in known or label in bad - good:
+                continue
+            before = len(found.errors)
+            yield Trial(cell, timed, needed)
+            (bad if len(found.errors) > before else good).add(label)
 
 
 def sample(
     waiting: Sequence[Cell],
     missing: Mapping[str, Sequence[int]],
     examples: Mapping[str, Sequence[Example]],
+    *,
     work: Callable[[Unit], Reply],
     fewest: Callable[[Cell], int],
     batch_size: int,
-    on_cpu: bool,
+    device: str | None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Sample:
     """Decode a few examples of some cells, for :data:`PATIENCE` seconds and what cannot be left out.
@@ -84,31 +106,39 @@ def sample(
         work: decodes a unit.
         fewest: forwards of an answer of which a model is sure from the start.
         batch_size: of the grid.
-        on_cpu: whether the samples run there.
+        device: where checkpoints run that name none themselves; None: CPU.
         clock: seconds.
     """
-    found, warm, begun = Sample(), set[str](), clock()
-    for cell, timed, needed in order(waiting):
+    found, begun = Sample(), clock()
+    for cell, timed, needed in trials(waiting, found):
         if not needed and clock() - begun > PATIENCE:
-            found.left += 1
-            continue
+            untried = [cell for cell in waiting if _named(cell) not in found.errors]
+            found.left = len({kind(c) for c in untried} - found.taken.keys())
+            found.left += len({pace(c) for c in untried} - found.spent.keys())
+            break
+        on_cpu = str(cell.checkpoint.device or device or "cpu").startswith("cpu")
         size = min(batch_size, (ROWS if timed else FEW) if on_cpu else batch_size)
         unit = cut([cell], {cell.key: _spread(missing[cell.key], size)}, examples, size)[0]
-        reply: Reply | None = None
-        if timed and cell.checkpoint.label not in warm:  # a checkpoint's first forward takes longer
-            reply = work(Unit(cell, unit.indices[:1], unit.prompts[:1]))
+        reply = None
+        if timed and pace(cell) not in found.spent:
+            # a checkpoint's first forward takes longer; on a GPU a batch of this size is captured, too
+            reply = work(Unit(cell, unit.indices[:1], unit.prompts[:1]) if on_cpu else unit)
         if not isinstance(reply, Failure):
             reply = work(unit)
         if isinstance(reply, Failure):
-            found.errors[f"{cell.checkpoint.label}, {cell.policy}"] = reply.error
+            found.errors[_named(cell)] = reply.error
             continue
-        warm.add(cell.checkpoint.label)
         found.examples += len(reply.texts)
         forwards = _forwards(reply)
-        _add(found.taken[kind(cell)], forwards, len(unit.indices) * fewest(cell))
+        _add(found.taken, kind(cell), forwards, len(unit.indices) * fewest(cell))
         if timed:
-            _add(found.spent[pace(cell)], reply.seconds, forwards)
+            for key in (body(cell), pace(cell)):
+                _add(found.spent, key, reply.seconds, forwards)
     return found
+
+
+def _named(cell: Cell) -> str:
+    return f"{cell.checkpoint.label}, {cell.policy}"
 
 
 def _spread(indices: Sequence[int], count: int) -> list[int]:
@@ -123,6 +153,13 @@ def _forwards(answers: Answers) -> float:
     return float(sum(figures[at] for figures in answers.figures))
 
 
-def _add(pair: list[float], first: float, second: float) -> None:
+def _add(table: dict[Hashable, list[float]], key: Hashable, first: float, second: float) -> None:
+    pair = table.setdefault(key, [0.0, 0.0])
     pair[0] += first
     pair[1] += second
+
+
+def _ratio(pairs: Sequence[Sequence[float]]) -> float | None:
+    """The sum of the first numbers over that of the second ones."""
+    first, second = (sum(column) for column in zip(*pairs, strict=True)) if pairs else (0.0, 0.0)
+    return first / second if second else None

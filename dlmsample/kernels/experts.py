@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dlmsample.kernels.product import HALF
-from dlmsample.kernels.support import power_of_two, runs_kernels
+from dlmsample.kernels.support import HALF, power_of_two, runs_kernels
 
 FEATURES, WIDTH = 64, 64
-"""Of a tile of a weight; an expert's sizes are multiples of these."""
+"""Of a tile of a weight; an expert's two sizes are multiples of both."""
 LEAST, TALL = 16, 128
 """Rows of a tile: an expert's slots are cut into tiles of so many."""
 CHUNK = 1024
@@ -32,15 +31,10 @@ def fits(hidden: Tensor, chosen: Tensor, gate_up: Tensor, down: Tensor) -> bool:
         down: ``[expert, width, features]``.
     """
     same = hidden.dtype in HALF and hidden.dtype == gate_up.dtype == down.dtype
-    even = not any(size % FEATURES for size in (hidden.shape[-1], down.shape[-1]))
+    even = not any(size % tile for size in (hidden.shape[-1], down.shape[-1]) for tile in (FEATURES, WIDTH))
     few = chosen.numel() * len(gate_up) <= MOST
     whole = gate_up.is_contiguous() and down.is_contiguous()
-    return hidden.is_cuda and same and even and few and whole and _runs(hidden.device)
-
-
-@torch.compiler.assume_constant_result
-def _runs(device: torch.device) -> bool:
-    return runs_kernels(device)
+    return hidden.is_cuda and same and even and few and whole and runs_kernels(hidden.device)
 
 
 def experts(hidden: Tensor, chosen: Tensor, share: Tensor, gate_up: Tensor, down: Tensor) -> Tensor:
@@ -51,7 +45,8 @@ def experts(hidden: Tensor, chosen: Tensor, share: Tensor, gate_up: Tensor, down
 
     Args:
         hidden: ``[position, width]``.
-        chosen: experts of each position, ``[position, k]``, int64, each at most once.
+        chosen: experts of each position, ``[position, k]``, int64, each at most once, and each one that there is: a
+            number out of range is not looked for.
         share: their shares, ``[position, k]``, of any float dtype.
         gate_up: ``[expert, 2 * features, width]``, the gates' rows first.
         down: ``[expert, width, features]``.
@@ -81,6 +76,7 @@ def launch(
     share: Tensor,
     gate_up: Tensor,
     down: Tensor,
+    tile: tuple[int, int] = (FEATURES, WIDTH),
     warps: int = WARPS,
     stages: int = STAGES,
 ) -> Tensor:
@@ -96,21 +92,16 @@ def launch(
     out = torch.empty(slots, width, dtype=hidden.dtype, device=hidden.device)
     # half as many again as an expert has in the mean: few experts then need a second tile
     rows = min(TALL, max(LEAST, power_of_two(-(-3 * slots // (2 * count)))))
-    tile: dict[str, Any] = {
-        "ROWS": rows,
-        "FEATURES": FEATURES,
-        "WIDTH": WIDTH,
-        "num_warps": warps,
-        "num_stages": stages,
-    }
+    sizes: dict[str, Any] = {"ROWS": rows, "FEATURES": tile[0], "WIDTH": tile[1]}
+    sizes |= {"num_warps": warps, "num_stages": stages}
     # Any: Triton adds the launch's own arguments to a kernel's.
     assign: Any = kernels.assign[(count,)]
-    into: Any = kernels.gate_and_up[(features // FEATURES, count)]
-    back: Any = kernels.down[(width // FEATURES, count)]
+    into: Any = kernels.gate_and_up[(features // tile[0], count)]
+    back: Any = kernels.down[(width // tile[0], count)]
     with torch.cuda.device_of(hidden):
         if slots:
             assign(chosen, members, counts, slots, CHUNK=CHUNK, num_warps=4)
-            into(hidden, gate_up, members, counts, between, slots, each, features, width, **tile)
+            into(hidden, gate_up, members, counts, between, slots, each, features, width, **sizes)
             given = (between, down, share.float().contiguous(), members, counts, out, slots, width, features)
-            back(*given, **tile)
+            back(*given, **sizes)
     return out.view(positions, each, width).sum(1)

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dlmsample.kernels.narrow import NARROW, widen
-from dlmsample.kernels.support import power_of_two, runs_kernels
+from dlmsample.kernels.support import HALF, power_of_two, reads_narrow, runs_kernels
 
-HALF = (torch.bfloat16, torch.float16)
 MOST_ROWS = 32
 """With more, cuBLAS is as good or better."""
 MOST_NARROW_ROWS = 1024
@@ -38,11 +37,6 @@ def takes(weight: Tensor) -> bool:
     plain = type(weight) in (Tensor, nn.Parameter) and weight.is_contiguous()
     fits = weight.dtype in HALF or (weight.dtype == NARROW and reads_narrow(weight.device))
     return plain and fits and part_count(*weight.shape) > 0
-
-
-def reads_narrow(device: torch.device) -> bool:
-    """Whether a device's kernels read e4m3: since NVIDIA's Ada and Hopper."""
-    return device.type == "cuda" and runs_kernels(device) and torch.cuda.get_device_capability(device) >= (8, 9)
 
 
 def part_count(features: int, width: int) -> int:

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dlmsample.kernels.narrow import narrow
-from dlmsample.kernels.product import is_few, launch, part_count, reads_narrow
+from dlmsample.kernels.product import MOST_ROWS, launch, part_count
+from dlmsample.kernels.support import reads_narrow
 
 STEP = 16
 """Sizes of a weight that the tensor cores' eight-bit products take are multiples of this."""
@@ -38,9 +39,10 @@ def scaled_product(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None
         tensor([[448.,   1.]])
     """
     small, own = narrow(x.reshape(-1, x.shape[-1]))
-    if x.dtype == torch.bfloat16 and part_count(*weight.shape) and is_few(x) and _multiplies(x.device):
+    by_tensor_cores = x.dtype == torch.bfloat16 and reads_narrow(x.device)
+    if by_tensor_cores and len(small) <= MOST_ROWS and part_count(*weight.shape) and weight.is_contiguous():
         out = few_scaled(small, own, weight, scale)
-    elif x.dtype == torch.bfloat16 and not any(size % STEP for size in weight.shape) and _multiplies(x.device):
+    elif by_tensor_cores and not any(size % STEP for size in weight.shape):
         multiply: Any = torch._scaled_mm  # type: ignore[attr-defined]  # F.scaled_mm is not in every supported torch
         out = multiply(small, weight.t(), scale_a=own[:, None], scale_b=scale[None], out_dtype=x.dtype)
     else:
@@ -69,9 +71,3 @@ def few_scaled(x: Tensor, own: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
 @few_scaled.register_fake
 def _shape(x: Tensor, own: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
     return x.new_empty(x.shape[0], weight.shape[0], dtype=torch.bfloat16)
-
-
-@torch.compiler.assume_constant_result
-def _multiplies(device: torch.device) -> bool:
-    """Whether torch's scaled product, with a scale for every row and column, is to be had there."""
-    return reads_narrow(device)

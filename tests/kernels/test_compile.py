@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from dlmsample.kernels import experts, product
 from tests.kernels.process import needs_triton
 
 pytestmark = needs_triton
@@ -19,7 +21,7 @@ POINTERS = {
 
 
 def cases() -> Iterator[Any]:
-    """(module, kernel, types, constants, compute capability)"""
+    """(module, kernel, types, constants, compute capability, tiles on their way)"""
     for rows, weight, capability in (
         ("bf16", "bf16", 80),
         ("bf16", "bf16", 90),
@@ -29,21 +31,26 @@ def cases() -> Iterator[Any]:
         types = {"x": f"*{rows}", "weight": f"*{weight}"}
         flags = {"SCALED": weight != "bf16", "NARROW": rows != "bf16"}
         constants = {"ROWS": 32, "FEATURES": 64, "WIDTH": 128, **flags}
-        yield pytest.param("multiply", "multiply", types, constants, capability, id=f"{rows} {weight} {capability}")
+        stages = product.STAGES if rows == "bf16" else product.NARROW_STAGES
+        yield pytest.param(
+            "multiply", "multiply", types, constants, capability, stages, id=f"{rows} {weight} {capability}"
+        )
     for kernel in ("gate_and_up", "down"):
-        for rows in (16, 128):
-            constants = {"ROWS": rows, "FEATURES": 64, "WIDTH": 64}
-            yield pytest.param("route", kernel, {}, constants, 90, id=f"{kernel} {rows}")
-    yield pytest.param("route", "assign", {}, {"CHUNK": 1024}, 90, id="assign")
+        for rows, capability in itertools.product((experts.LEAST, experts.TALL), (80, 89, 90)):
+            constants = {"ROWS": rows, "FEATURES": experts.FEATURES, "WIDTH": experts.WIDTH}
+            named = f"{kernel} {rows} {capability}"
+            yield pytest.param("route", kernel, {}, constants, capability, experts.STAGES, id=named)
+    yield pytest.param("route", "assign", {}, {"CHUNK": experts.CHUNK}, 90, 3, id="assign")
 
 
-@pytest.mark.parametrize(("module", "kernel", "types", "constants", "capability"), [*cases()])
+@pytest.mark.parametrize(("module", "kernel", "types", "constants", "capability", "stages"), [*cases()])
 def test_it_compiles(
     module: str,
     kernel: str,
     types: dict[str, str],
     constants: dict[str, Any],
     capability: int,
+    stages: int,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
 ) -> None:
@@ -65,7 +72,7 @@ def test_it_compiles(
         constexprs={(names.index(name),): value for name, value in constants.items()},
         attrs={(at,): even for at, name in enumerate(names) if types[name] not in ("i32", "constexpr")},
     )
-    options = {"num_warps": 4, "num_stages": 3}
+    options = {"num_warps": 4, "num_stages": stages}
     made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
     assert made.metadata.shared <= 99 * 1024  # a multiprocessor of Ada has no more, and Hopper holds two of them
     assert made.asm["cubin"]

@@ -74,7 +74,7 @@ def test_torchs_scaled_product_gives_the_same(width: int, monkeypatch: pytest.Mo
         calls.append(args[0].shape)
         return inner(*args, **options)
 
-    monkeypatch.setattr(scaled, "_multiplies", lambda device: True)
+    monkeypatch.setattr(scaled, "reads_narrow", lambda device: True)
     monkeypatch.setattr(torch, "_scaled_mm", counted)
     torch.testing.assert_close(scaled_product(x, weight, scale), plain, rtol=2**-7, atol=1e-4)
     assert calls == [(6, width)]

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,6 +45,10 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
+def experts_of(module: Any) -> list[Any]:
+    return [part for part in module.modules() if hasattr(part, "gate_up_proj")]
+
+
 def fused(model: ds.Denoiser) -> ds.Denoiser:
     return replace(model, module=fuse(copy.deepcopy(model.module), backend="eager"))
 
@@ -69,7 +74,7 @@ def test_a_decoding_is_the_same(mixture: ds.Denoiser, taken: list[int]) -> None:
 
 
 def test_with_gradients_and_where_it_does_not_fit_the_part_s_own_forward_runs(mixture: ds.Denoiser) -> None:
-    part = next(part for part in mixture.module.modules() if type(part).__name__.endswith("Experts"))
+    part = experts_of(mixture.module)[0]
     easy = copy.deepcopy(mixture.module)
     for layer in easy.get_decoder().layers:
         fusion.ease(layer)
@@ -83,22 +88,29 @@ def test_with_gradients_and_where_it_does_not_fit_the_part_s_own_forward_runs(mi
     torch.testing.assert_close(one, part(*given), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("has_bias", True), ("is_transposed", True), ("is_concatenated", False), ("has_gate", True)]
-)
-def test_only_plain_experts_are_taken(name: str, value: bool, mixture: ds.Denoiser) -> None:
-    layer = mixture.module.get_decoder().layers[-1]
-    part = next(part for part in layer.modules() if type(part).__name__.endswith("Experts"))
+@pytest.mark.parametrize(("name", "value"), [("has_bias", True), ("is_transposed", True), ("is_concatenated", False)])
+def test_experts_with_more_to_them_are_left_as_they_are(name: str, value: bool, mixture: ds.Denoiser) -> None:
+    part = experts_of(mixture.module)[-1]
     setattr(part, name, value)
-    fusion.ease(layer)
-    assert isinstance(part, FewExperts) == (name == "has_gate")
+    fusion.ease(mixture.module.get_decoder().layers[-1])
+    assert not isinstance(part, FewExperts)
+
+
+def test_an_implementation_that_was_asked_for_stays(mixture: ds.Denoiser) -> None:
+    part = experts_of(mixture.module)[-1]
+    part.config._experts_implementation = "batched_mm"
+    fusion.ease(mixture.module.get_decoder().layers[-1])
+    assert not isinstance(part, FewExperts)
+    part.config._experts_implementation = "grouped_mm"
+    fusion.ease(mixture.module.get_decoder().layers[-1])
+    assert isinstance(part, FewExperts)
 
 
 def test_it_can_be_copied_and_pickled(mixture: ds.Denoiser, taken: list[int]) -> None:
     model = fused(mixture)
     again = replace(model, module=pickle.loads(pickle.dumps(model.module)))
     for other in (again, replace(model, module=copy.deepcopy(model.module))):
-        parts = [part for part in other.module.modules() if type(part).__name__.endswith("Experts")]
+        parts = experts_of(other.module)
         assert parts
         assert all(isinstance(part, FewExperts) for part in parts)
         torch.testing.assert_close(logits(other), logits(model))

@@ -15,6 +15,8 @@ from dlmsample.support.text import one_line
 #: Captures that one batch's slots hold at most. They share one pool of memory: the working memory of the largest
 #: capture, and each one's results (a few numbers per position of a block).
 KINDS = 32
+#: So many kinds fail, and nothing more is recorded: each failure costs memory that torch does not give back.
+FAILURES = 3
 #: Held while recording: CUDA records for one thread of a process at a time.
 RECORDING = Lock()
 #: Records a function's work on tensors: gives what plays it again, and what the function returned.
@@ -29,8 +31,8 @@ class Captures:
     """Runs work of a kind plainly the first time, records it the second time, and plays it back from then on.
 
     The plain run is the warm-up that a capture needs. Where recording fails, work of that kind runs plainly for good,
-    and one line in the log says why. At most :data:`KINDS` recordings are held; the one that was not used for longest
-    is dropped first.
+    and one line in the log says why; after :data:`FAILURES` of them nothing is recorded any more. At most :data:`KINDS`
+    recordings are held; the one that was not used for longest is dropped first.
 
     Args:
         record: what records.
@@ -44,7 +46,7 @@ class Captures:
 
     def run(self, kind: WorkKind, work: Callable[[], Any]) -> Any:
         """Do the work; its result stands at the same addresses each time it is played back."""
-        if kind in self._failed:
+        if kind in self._failed or len(self._failed) >= FAILURES:
             return work()
         known, graph = kind in self.graphs, self.graphs.pop(kind, None)
         if len(self.graphs) == KINDS:
@@ -74,8 +76,8 @@ def cuda_graphs() -> Capture:
     """What records work as CUDA graphs that share their memory, so that one plays at a time.
 
     What it gives raises RuntimeError where the work waits for the device, or cannot be captured for another reason.
-    Graphs that are recorded after such a failure share other memory than those before it: torch may hold the failed
-    capture's memory to be in use by it for good.
+    Graphs that are recorded after such a failure share other memory than those before it: torch may take the failed
+    capture's memory to be in use for good.
     """
     pool = None
     own = torch.cuda.Stream()  # the stream that torch would share among captures is on whichever GPU came first
@@ -99,6 +101,7 @@ def cuda_graphs() -> Capture:
                 out = work()
         except RuntimeError:
             torch.cuda.set_stream(stream)  # a capture that fails at its end leaves its own stream set
+            held.append(graph)  # torch may still ask this one whether memory belongs to it
             pool = None
             raise
         return graph, out

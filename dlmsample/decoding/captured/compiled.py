@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from dlmsample.decoding.step import Change, Remembered, Rows, Settings, active_block, advance, tree_map
-from dlmsample.kernels.support import runs_kernels
 from dlmsample.models.attention.base import Features, Layout
 from dlmsample.models.fusion.compiling import compile_apart
 from dlmsample.support.text import one_line
@@ -61,7 +60,6 @@ class Compiled:
     """
 
     def __init__(self, settings: Settings, width: int, one_prompt_block: bool, backend: Any = "inductor") -> None:
-        torch.compiler.assume_constant_result(runs_kernels)  # here, for the decorator imports all of Dynamo
         self._plain = _updating(settings, width, one_prompt_block)
         self._compiled: Callable[..., Any] | None = compile_apart(
             self._plain, f"update_{settings.policy.name}", fullgraph=True, backend=backend

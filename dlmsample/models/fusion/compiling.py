@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from dlmsample.kernels.support import constant_when_compiled
+
 _NUMBER = count()
 
 
@@ -33,6 +35,7 @@ def compile_apart(function: Any, name: str, **options: Any) -> Callable[..., Any
         >>> add_two(torch.tensor(1))
         tensor(3)
     """
+    constant_when_compiled()
     code = function.__code__.replace(co_name=f"{name}_{next(_NUMBER)}")
     copy = FunctionType(code, function.__globals__, code.co_name, function.__defaults__, function.__closure__)
     copy.__kwdefaults__ = function.__kwdefaults__

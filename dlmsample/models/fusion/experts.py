@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,14 +31,16 @@ class FewExperts(nn.Module):
 
     gate_up_proj: Tensor
     down_proj: Tensor
+    stock: ClassVar[Any]  #: transformers' own class
 
-    def forward(self, hidden: Tensor, chosen: Tensor, share: Tensor) -> Tensor:
-        if not torch.is_grad_enabled() and fits(hidden, chosen, self.gate_up_proj, self.down_proj):
-            return few_experts(hidden, chosen, share, self.gate_up_proj, self.down_proj)
-        return super().forward(hidden, chosen, share)
+    def forward(self, hidden_states: Tensor, top_k_index: Tensor, top_k_weights: Tensor) -> Tensor:
+        weights = self.gate_up_proj, self.down_proj
+        if not torch.is_grad_enabled() and fits(hidden_states, top_k_index, *weights):
+            return few_experts(hidden_states, top_k_index, top_k_weights, *weights)
+        return super().forward(hidden_states, top_k_index, top_k_weights)
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # such a class has no place in a module from which to load it
-        return _empty, (type(self).__mro__[2],), self.__dict__
+        return _empty, (self.stock,), self.__getstate__()
 
 
 def ease(layer: Any) -> None:
@@ -51,7 +53,7 @@ def ease(layer: Any) -> None:
 @lru_cache
 def _eased(kind: Any) -> Any:
     """The class of the same name that is both."""
-    return type(kind.__name__, (FewExperts, kind), {})
+    return type(kind.__name__, (FewExperts, kind), {"stock": kind})
 
 
 def _empty(kind: Any) -> Any:
@@ -60,10 +62,15 @@ def _empty(kind: Any) -> Any:
 
 
 def _are_experts(part: Any) -> bool:
-    """Whether these are experts gated by SiLU, with nothing else: no biases, norms, other layouts, other machines."""
+    """Whether these are experts gated by SiLU, with nothing else: no biases, norms, other layouts, other machines.
+
+    An implementation of transformers' that somebody asked for, other than the two that it takes by itself, stays.
+    """
     weights = [getattr(part, name, None) for name in ("gate_up_proj", "down_proj")]
     if not all(isinstance(weight, Tensor) and weight.dim() == 3 for weight in weights):
         return False
     other = ("has_bias", "has_post_expert_norm", "is_transposed", "_is_expert_parallel")
     plain = getattr(part, "is_concatenated", True) and not any(getattr(part, name, False) for name in other)
-    return plain and getattr(getattr(part, "config", None), "hidden_act", None) == "silu"
+    config = getattr(part, "config", None)
+    usual = getattr(config, "_experts_implementation", None) in (None, "eager", "grouped_mm")
+    return plain and usual and getattr(config, "hidden_act", None) == "silu"
