@@ -186,7 +186,7 @@ def page(gpu: dict[str, Any], cpu: dict[str, Any] | None) -> str:
     parts = [
         "# How accurate with how few forwards?",
         "<!-- made by docs/make_parallel.py: do not edit -->",
-        prose("""Every policy over the option that makes it faster: a threshold, the tokens of a step, or the number of
+        prose("""Policies over the option that makes it faster: a threshold, the tokens of a step, or the number of
             steps. Up and to the right is better."""),
     ]
     if "note" in gpu:

@@ -16,7 +16,8 @@ PAGE = ROOT / "docs" / "results" / "zoo.md"
 COMMAND = "python -m benchmarks.zoo --device cuda --workers 3 --tf32 --minutes 8 --json benchmarks/results/zoo.json"
 HEAD = """# The zoo: which sampler at which budget with which training?
 
-Every policy on every nano checkpoint, at its published defaults and tuned for 16, 24, 32, 48 and 64 forwards an answer.
+Sixteen policies on nano and five adapters, and `dsc` with each of its four heads, at their published defaults and tuned
+for 16, 24, 32, 48 and 64 forwards an answer.
 """
 UNMEASURED = f"""{HEAD}
 This has not been measured yet for the checkpoints that are shipped. The candidates are in
@@ -51,8 +52,8 @@ def _how(record: dict[str, Any]) -> Iterator[str]:
         f"more. `dsc` runs with a head and is compared with `unmask` on the same weights without it, where the grid\n"
         f"has that: not for `nano+joint/joint`, whose weights were trained together with its head.\n\n"
         f"Forwards are no unit of time. A forward of `wino` computes a second block beside the first, shadows that\n"
-        f"verify it; with `block_length=all` every forward computes the whole answer, and without it one block. What\n"
-        f"that means in seconds is measured in [accuracy with few forwards](parallel.md)."
+        f"verify it; with `block_length=all` every forward computes the whole answer, and without it one block.\n"
+        f"Seconds of `unmask`, `t2m` and `t2t` are in [accuracy with few forwards](parallel.md), of no others yet."
     )
     if check := record["tf32_check"]:
         with_it, without = map(_percent, check["accuracy"])
@@ -74,9 +75,8 @@ def _winners(record: dict[str, Any]) -> Iterator[str]:
     yield "## Which sampler wins?\n"
     yield (
         "The most accurate tuned policy for each budget, and in the last column over all checkpoints, with its Wilson\n"
-        "interval of 95 %. Behind the +\n"
-        "stands how many others have a paired 95 % interval against it that holds 0 (corrected for nothing): the best\n"
-        "of many is partly luck.\n"
+        "interval of 95 %. + n: so many others cannot be told apart from it, because the paired 95 % interval of the\n"
+        "difference, uncorrected, includes 0. The best of many is partly luck.\n"
     )
     places = _checkpoints(record)
     best = {(row["budget"], row["among"]): row for row in record["best"]}
