@@ -139,6 +139,8 @@ def test_a_stop_string_ends_what_is_watched(nano: ds.Denoiser) -> None:
 
 def test_what_cannot_be_watched(nano: ds.Denoiser) -> None:
     sampler = ds.Sampler(nano, "unmask")
+    with pytest.raises(ValueError, match="watch takes a Sampler, not 'nano'"):
+        ds.watch("nano", "x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match='every is "step" or "block"'):
         ds.watch(sampler, "x", every="token")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="context"):

@@ -46,6 +46,8 @@ class Tuned:
     over_baseline: tuple[float, float, float] | None
     """Points over Unmask tuned for the same budget, on the checked examples: difference, 95 % interval."""
     best: bool  #: of all policies within this budget
+    close: tuple[str, ...] = ()
+    """Of the best one: the policies that the checked examples cannot tell from it, or show to be better."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,8 @@ def tune(
     The grid has one task, whose ``limit`` says how many examples are tried, one checkpoint and one seed. A setting is
     within a budget if its answers take no more forwards in the mean. Of equally accurate ones that with fewer forwards
     is taken. What is chosen of many looks better than it is, so the chosen ones are asked ``check`` further examples,
-    those that follow in the same split; there the winner is compared with Unmask, tuned for the same budget.
+    those that follow in the same split; there the winner is compared with the others, above all with Unmask, tuned for
+    the same budget.
 
     Args:
         grid: the settings to try.
@@ -181,14 +184,12 @@ def _row(
 ) -> Tuned:
     cell, figures = measured.config.cells[0], measured.figures
     rivals = [other for (other_budget, _), other in chosen.items() if other_budget == budget]
-    own, plain = (_others(found, one, limit) for one in (measured, chosen.get((budget, BASELINE))))
-    over = None
-    if own is not None and plain is not None and cell.policy_name != BASELINE:
-        both, first, second = np.intersect1d(own.places, plain.places, return_indices=True)
-        if len(both):  # where a run failed, some have no answer
-            difference = own.right[first] - plain.right[second]
-            low, high = (float(bound[0]) for bound in paired_bootstrap(difference[:, None]))
-            over = (100 * float(difference.mean()), 100 * low, 100 * high)
+    own, best = _others(found, measured, limit), measured is max(rivals, key=_worth)
+    over = {
+        other.config.cells[0].policy_name: _over(own, _others(found, other, limit))
+        for other in rivals
+        if other is not measured
+    }
     return Tuned(
         budget,
         cell.policy_name,
@@ -198,9 +199,22 @@ def _row(
         figures.nfe,
         RightShare(figures.examples, 100 * figures.accuracy, 100 * figures.low, 100 * figures.high),
         None if own is None else _share(own.right),
-        over,
-        measured is max(rivals, key=_worth),
+        over.get(BASELINE),
+        best,
+        tuple(name for name, points in over.items() if best and points is not None and points[1] <= 0),
     )
+
+
+def _over(own: _Others | None, other: _Others | None) -> tuple[float, float, float] | None:
+    """Points of one setting over another: difference, 95 % interval; None: no example was answered by both."""
+    if own is None or other is None:
+        return None
+    both, first, second = np.intersect1d(own.places, other.places, return_indices=True)
+    if not len(both):  # where a run failed, some have no answer
+        return None
+    difference = own.right[first] - other.right[second]
+    low, high = (float(bound[0]) for bound in paired_bootstrap(difference[:, None]))
+    return 100 * float(difference.mean()), 100 * low, 100 * high
 
 
 def _others(found: dict[_Setting, MeasuredConfig], measured: MeasuredConfig | None, limit: int) -> _Others | None:

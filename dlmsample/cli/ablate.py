@@ -156,7 +156,9 @@ def _command(given: AblateOptions) -> str:
 
 def _estimate(given: AblateOptions) -> int:
     from dlmsample.ablate.estimate import estimate
+    from dlmsample.ablate.sampling import PATIENCE
 
+    screen.note(f"timing a few examples of {given.grid}, for about {PATIENCE:.0f} seconds")
     found = estimate(given.grid, given.out, device=given.device, **_changes(given))
     if given.as_json:
         sys.stdout.write(json.dumps(found.asdict()) + "\n")
@@ -169,16 +171,17 @@ def _estimate_lines(found: Estimate) -> list[str]:
     left = found.examples - found.stored
     stored = f", {found.stored} stored already" if found.stored else ""
     lines = [
-        f"grid      {found.name}: {found.cells} cells, {found.examples} examples{stored}",
+        f"grid      {found.name}: {found.cells:,} cells, {found.examples:,} examples{stored}",
     ]
     if found.warning is not None:
         lines.append(f"warning   {found.warning}")
     if found.forwards is not None:
         lines.append(
-            f"forwards  about {found.forwards:,} for the {left} examples to run; {found.bound:,} steps at most"
+            f"forwards  about {found.forwards:,} for the {left:,} examples to run; {found.bound:,} steps at most"
         )
     if found.seconds is not None:
-        lines.append(f"time      about {duration(found.seconds)}, from {found.sampled} examples run now")
+        timed = f", from {found.sampled} examples that were decoded to find out" if left else ""
+        lines.append(f"time      about {duration(found.seconds)}{timed}")
     if found.unsampled:
         lines.append(
             f"guessed   {found.unsampled} of the checkpoints and policies were not tried, to keep this short: "

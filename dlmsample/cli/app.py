@@ -130,6 +130,13 @@ def call(args: list[str]) -> int:
     return 0
 
 
+def _policy_options() -> set[str]:
+    """The names of the options of all policies."""
+    from dlmsample.policies.registry import list_policies, policy_class
+
+    return {name for policy in list_policies() for name in policy_class(policy).model_fields}
+
+
 def explain(error: Any) -> ValueError:
     """The usage error as one line that names the remedy."""
     context = getattr(error, "ctx", None)
@@ -139,6 +146,9 @@ def explain(error: Any) -> ValueError:
 
         params = context.command.get_params(context)
         known = [max(p.opts, key=len) for p in params if p.param_type_name == "option"]
+        word = str(wrong).lstrip("-").replace("-", "_")
+        if "--set" in known and word in _policy_options():
+            return ValueError(f"{wrong} is an option of a policy: --set {word}=VALUE")
         dash = "; a prompt that begins with a dash goes after --" if len(known) < len(params) else ""
         return unknown("option", wrong, known, dash)
     path = context.command_path if context is not None else "dlmsample"

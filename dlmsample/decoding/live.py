@@ -85,7 +85,7 @@ def watch(
         ``answer``.
 
     Raises:
-        ValueError: as :meth:`Sampler.generate`; another ``every``.
+        ValueError: as :meth:`Sampler.generate`; another ``every``; no Sampler.
 
     Example:
         >>> import dlmsample as ds
@@ -96,6 +96,10 @@ def watch(
         >>> drafts[-1].answer.text.split()[-1]
         '5'
     """
+    if not isinstance(sampler, Sampler):
+        raise ValueError(
+            f"watch takes a Sampler, not {sampler!r}: dlmsample.watch(dlmsample.Sampler('nano', 't2m'), ...)"
+        )
     if every not in ("step", "block"):
         raise ValueError(f'every is "step" or "block", not {every!r}')
     model = sampler.model

@@ -71,6 +71,12 @@ def policy_class(name: str) -> Any:
             f"unknown policy {name!r}: files are read by dlmsample.policy alone (--policy); name one here, with the "
             "options that stand in the file"
         )
+    if ":" in name:
+        plain, _, given = name.partition(":")
+        raise ValueError(
+            f"unknown policy {name!r}: in Python and in files options stand by themselves, like "
+            f"policy({plain!r}, {given.partition(',')[0]})"
+        )
     name = ALIASES.get(name, name)
     return resolve(_COMPOSED[name]) if name in _COMPOSED else POLICIES[name]
 

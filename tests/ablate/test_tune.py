@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 import dlmsample as ds
+from dlmsample.ablate import tune as tuning
 from dlmsample.ablate.spec import grid as spec
 from dlmsample.ablate.tune import Tuning, tune
 
@@ -77,6 +79,28 @@ def test_what_was_chosen_is_checked_on_other_examples(found: Tuning) -> None:
         assert row.checked.low <= row.checked.value <= row.checked.high
         compared = row.policy != "unmask" and any(r.policy == "unmask" and r.budget == row.budget for r in found.rows)
         assert (row.over_baseline is not None) == compared
+
+
+def test_who_cannot_be_told_from_the_winner_is_named(found: Tuning) -> None:
+    """Where all answer every checked example alike, no difference can be told."""
+    for row in found.rows:
+        rivals = {other.policy: other for other in found.rows if other.budget == row.budget and other is not row}
+        assert set(row.close) <= (rivals.keys() if row.best else set())
+        if row.best and row.checked is not None:
+            behind = {n for n, o in rivals.items() if o.checked is not None and o.checked.value >= row.checked.value}
+            assert behind <= set(row.close)
+
+
+def test_a_difference_is_taken_where_both_have_an_answer() -> None:
+    def others(places: list[int], right: list[int]) -> tuning._Others:
+        return tuning._Others(np.array(places), np.array(right))
+
+    points = tuning._over(others([4, 5, 6], [1, 1, 0]), others([5, 6, 7], [0, 0, 1]))
+    assert points is not None
+    assert points[0] == 50.0
+    assert points[1] <= 0 <= points[2]
+    assert tuning._over(others([4], [1]), others([5], [1])) is None
+    assert tuning._over(None, others([5], [1])) is None
 
 
 def test_the_same_call_goes_on_where_it_stopped(folder: Path, found: Tuning) -> None:

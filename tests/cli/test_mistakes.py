@@ -66,6 +66,16 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
     "model": ((*G, "--model", "nan"), b"", "did you mean 'nano'"),
     "model path": ((*G, "--model", "./nowhere"), b"", "there is no folder './nowhere': check the path, or give nano"),
     "model file": ((*G, "--model", "./pyproject.toml"), b"", "is a file: give the folder"),
+    "option of a policy": (
+        (*G, "--policy", "t2m", "--fill-threshold", "0.2"),
+        b"",
+        "--fill-threshold is an option of a policy: --set fill_threshold=VALUE",
+    ),
+    "task of ours for lm-eval": (
+        ("eval", "nano", "--tasks", "wordproblems"),
+        b"",
+        "tune or ablate --task wordproblems",
+    ),
     "no head": ((*G, "--policy", "dsc"), b"", "load(name, head='fca') or model.with_head(head) (--head fca)"),
     "words after options": (("examples", "problems.txt"), b"", "it takes options alone; see dlmsample examples --help"),
     "no task": (("tasks", "gsm8"), b"", "did you mean 'gsm8k'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import dlmsample
 from dlmsample.cli import settings
+from dlmsample.cli.listing import policy as explain
 from dlmsample.cli.listing.policy import explained_policy
 from dlmsample.cli.main import run
 from dlmsample.models.embedded import folder_of, shipped
@@ -74,7 +76,9 @@ def test_auto_is_the_recommended_policy_and_set_wins(call: Call, monkeypatch: py
     entry = dlmsample.D3IM(steps=4).entry()
     assert row.pop("policy") == entry
     assert row == json.loads(call(*words, *same).out)
-    assert auto.err == "policy d3im steps=4, block length all, as adapter scope was trained for\n"
+    assert auto.err == (
+        "policy d3im steps=48, block length all, as adapter scope was trained for; with --set it is d3im steps=4\n"
+    )
     for nothing in (None, "", "org/name", "~nobody/at/all"):
         assert settings.choose_policy("auto", "nano", nothing, None, {}).policy.name == "unmask"
 
@@ -257,8 +261,15 @@ def test_options_may_follow_the_name(call: Call, tiny: Any) -> None:
     is_mistake(call("generate", "x", "--policy", "unmask:4"), "4")
 
 
-def test_what_a_policy_still_needs_is_said(call: Call) -> None:
-    assert call("policies", "t2m").out.splitlines()[-1] == 'Try it: dlmsample generate "..." --policy t2m'
-    last = call("policies", "chain").out.splitlines()[-1]
-    assert "--policy chain --set OPTION=VALUE, for " in last
-    assert "fill" in last
+@pytest.mark.parametrize("name", ["t2m", "auto", "backplay", "chain", "d3im", "dsc"])
+def test_the_command_to_try_works(name: str, call: Call) -> None:
+    last = call("policies", name).out.splitlines()[-1]
+    _, *words = shlex.split(last)
+    code, said, _ = call(*words)
+    assert code == 0
+    assert said.strip()
+
+
+def test_a_policy_that_needs_options_says_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(explain._BESIDE, "chain")
+    assert explain.tried("chain").endswith("--policy chain --set OPTION=VALUE")

@@ -53,6 +53,16 @@ def test_quality(page: Path, number: int, file: str) -> None:
         assert row["edits per 100 tokens"] == f"{cell['edits_per_100']:.1f}"
 
 
+def test_questions_that_were_written_later() -> None:
+    one, t2m = (run["tasks"][0] for run in result("nano_later.json")["runs"])
+    said = " ".join(NANO.read_text(encoding="utf-8").split())
+    interval = f"({100 * one['accuracy']:.0f} %, 95 % interval {100 * one['low']:.0f} to {100 * one['high']:.0f})"
+    assert f"answers {one['right']} at one token a step {interval} and {t2m['right']} under T2M" in said
+    assert f"of {one['examples']} questions written later in other wordings, {one['right']}:" in " ".join(
+        prose(README).split()
+    )
+
+
 def test_the_zoo() -> None:
     """README's table of budgets, and how many pairs are as good as the best ones."""
     record = result("zoo.json")

@@ -14,6 +14,15 @@ from typing import Any
 from dlmsample.cli.listing.tables import NARROW, policy_row, typed
 from dlmsample.cli.screen import console, say
 
+#: What a command on nano needs beside the policy's name, or is used with.
+_BESIDE = {
+    "auto": " --adapter certainty",
+    "backplay": " --head fca",
+    "chain": ":fill=quota,edit=remask",
+    "d3im": " --block-length all",
+    "dsc": " --head fca",
+}
+
 
 def explained_policy(name: str) -> dict[str, Any]:
     """A policy with the meaning, range and default of each option, and the paragraphs of its docstring.
@@ -175,15 +184,17 @@ def show_policy(name: str, as_json: bool) -> None:
         lines += [wrapped(facts["meaning"], " " * 6)] if facts["meaning"] else []
     lines += ["\nSettings with a name in Python"] if row["presets"] else []
     lines += [wrapped(f"{call}: {meaning}", "  ", "  ") for call, meaning in row["presets"].items()]
-    say(page, "\n".join([*lines, f'\nTry it: dlmsample generate "..." --policy {name}{_still_to_say(name)}']))
+    say(page, "\n".join([*lines, f"\nTry it:\n  {tried(name)}"]))
 
 
-def _still_to_say(name: str) -> str:
-    """What a command needs beside the policy's name; empty for one that is whole without options."""
-    from dlmsample.policies.registry import make_policy
+def tried(name: str) -> str:
+    """A command that decodes with the policy; of one that needs options and is not known here, with their place."""
+    from dlmsample.policies.registry import AUTO, make_policy
 
-    try:
-        make_policy(name, {})
-    except ValueError as error:
-        return f" --set OPTION=VALUE, for {error}"
-    return ""
+    words = _BESIDE.get(name, "")
+    if not words and name != AUTO:
+        try:
+            make_policy(name, {})
+        except ValueError:
+            words = " --set OPTION=VALUE"
+    return f'dlmsample generate "What is 12 plus 30?" --policy {name}{words}'

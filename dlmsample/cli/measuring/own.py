@@ -24,6 +24,11 @@ def files(given: EvalOptions) -> list[str]:
     """
     named = (given.tasks or "").split(",")
     found = [name for name in named if is_file_task(name)]
+    generated = [name for name in named if name.startswith("wordproblems")]
+    if generated:
+        raise ValueError(
+            f"{generated[0]} is a task of dlmsample, not of lm-eval: dlmsample tune or ablate --task {generated[0]}"
+        )
     if found and len(found) < len(named):
         raise ValueError("--tasks takes files of your own or tasks of lm-eval: make two commands of it")
     if found and given.words:

@@ -195,7 +195,9 @@ def _write_text(given: TuneOptions, found: Tuning, best: list[Tuned]) -> None:
     shown = len(columns) if others else len(columns) - 1
     if rows:
         screen.table(page, columns[:shown], [row[:shown] for row in rows], words="policy")
-        screen.say(page, "* the most accurate of this budget on the examples it was chosen on; 95 % intervals")
+        screen.say(
+            page, "* the most accurate of this budget where it was chosen, of equals the faster one; 95 % intervals"
+        )
     for row in best:
         screen.say(page, _told(row))
     for budget in found.missing:
@@ -210,13 +212,14 @@ def _write_text(given: TuneOptions, found: Tuning, best: list[Tuned]) -> None:
 def _told(row: Tuned) -> str:
     """What is known of a budget's winner, in words."""
     start = f"{row.budget:g} forwards: {row.label}"
+    close = f"; the others do not tell it from {', '.join(row.close)}" if row.close else ""
     if row.over_baseline is None:
-        return f"{start} is the best"
+        return f"{start} was the most accurate where it was chosen{close}"
     points, low, high = row.over_baseline
     verdict = "better" if low > 0 else "worse" if high < 0 else "not to be told from"
     than = "than" if verdict != "not to be told from" else ""
     words = " ".join(filter(None, (verdict, than, "unmask tuned alike")))
-    return f"{start} is {words} on the others ({points:+.1f} points [{low:+.1f}, {high:+.1f}])"
+    return f"{start} is {words} on the others ({points:+.1f} points [{low:+.1f}, {high:+.1f}]){close}"
 
 
 def _percent(share: RightShare | None) -> str:
