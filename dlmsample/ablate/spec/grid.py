@@ -247,9 +247,17 @@ def validate(data: Any, marks: Marks) -> Grid:
     """
     if not isinstance(data, dict):
         raise marks.error((), "a grid is keys and values: name, tasks, checkpoints, policies")
+    for key, (what, remedy) in _OTHER_FILES.items():
+        if key in data and "policies" not in data:
+            raise marks.error((key,), f"this is {what}, no grid: {remedy}")
     return validated(Grid, data, marks, _SECTIONS)
 
 
+_OTHER_FILES = {  # a key that tells what a file is instead
+    "objective": ("a recipe for training", "dlmsample train --recipe FILE"),
+    "extends": ("a recipe for training", "dlmsample train --recipe FILE"),
+    "papers": ("a list of papers' claims", "dlmsample report DIR --claims FILE"),
+}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "tasks": TaskEntry,
     "checkpoints": CheckpointEntry,

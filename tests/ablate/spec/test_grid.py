@@ -312,3 +312,17 @@ def test_options_of_the_command_line_reach_the_tasks_that_know_them() -> None:
     assert grid.tasks[0].options == {}
     assert grid.tasks[1].options == {"data_dir": "/data", "allow_code_execution": True, "timeout": 3.0}
     assert grid.tasks[1].label == "mbpp(timeout=3.0)"
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("examples/tales.yaml", "a recipe for training, no grid: dlmsample train --recipe"),
+        ("dlmsample/recipes/nano_scope.yaml", "a recipe for training, no grid"),
+        ("examples/papers_on_nano_claims.yaml", "a list of papers' claims, no grid: dlmsample report"),
+    ],
+)
+def test_a_file_of_another_kind_is_told_as_such(file: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as caught:
+        read(Path(__file__).parents[3] / file)
+    assert len(str(caught.value).splitlines()) == 1
