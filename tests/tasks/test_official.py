@@ -209,7 +209,7 @@ TESTS = {
     "in place": "x = [1]\nf(x)\nassert x == [1, 1]",
     "not in place": "x = [1]\nassert f(x) == [1, 1] and x == [1]",
     "types": "assert isinstance(f(2), int) and not isinstance(f(2), bool)\nassert type(f((1,))) is tuple",
-    "order": "assert list(f({'b': 1, 'a': 2})) == ['b', 'a']",
+    "order": "assert list(f({2: 1, 1: 2})) == [2, 1]",  # a set of numbers has one order, one of strings has not
     "none": "assert f(None) is None",
     "raises": "try:\n    f(-1)\n    assert False\nexcept ValueError:\n    pass",
     "steps": "assert list(f(3)) == [0, 1, 2]\nassert sum(f(3)) == 3",

@@ -17,10 +17,12 @@ from dlmsample.policies import fill
 from dlmsample.policies.zoo import frequencies
 from dlmsample.policies.zoo.pc_sampler import Calibrated
 from dlmsample.policies.zoo.prophet import EarlyCommit
+from dlmsample.policies.zoo.saber import SaberState
 from dlmsample.types import Block, Prediction
 from tests import oracle_training_free
 from tests.oracle import decode
 from tests.test_differential import SETTINGS, compare
+from tests.test_step_rules import block_of, pred_of, stepped
 from tests.toys import EOS, MASK, random_model, scripted_model
 from tests.zoo.fake import VOCAB, gentle
 
@@ -234,6 +236,17 @@ def test_saber_gains_at_every_step_and_remasks() -> None:
     assert all(s.remasks > 0 for s in out.stats)
     assert all(s.steps < 24 for s in out.stats)
     assert {e.reason for events in out.trace for e in events if e.kind == "remask"} == {"falls"}
+
+
+def test_saber_fills_nothing_that_is_just_as_sure_as_what_stands() -> None:
+    """In float32 three times this probability, by three, is less than the probability."""
+    prob = torch.tensor(float.fromhex("0x1.f5db0cp-2"))
+    assert torch.stack([prob] * 3).sum() / 3 < prob
+    sure = torch.full((1, 6), float(prob))
+    block = block_of([4, 4, 4, MASK, MASK, MASK])
+    state = SaberState(torch.where(block.masked, -1.0, sure), sure)
+    _, update = stepped(ds.Saber(tokens_per_step=1), block, pred_of([5] * 6, [float(prob)] * 6), state)
+    assert update.tokens[0].tolist().count(MASK) == 2
 
 
 def test_saber_keeps_one_of_the_tokens_it_filled() -> None:

@@ -56,7 +56,7 @@ class EarlyCommit(Fill):
             watched = watched & (place >= self.answer_start) & (place < self.answer_start + self.answer_length)
         count = watched.sum(-1)
         # a gap is infinite where there is one candidate only; then so is the mean
-        mean = torch.where(watched, fill.needed(pred.gap, "gap"), 0.0).sum(-1) / count.clamp(min=1)
+        mean = torch.where(watched, fill.needed(pred.gap, "gap"), 0.0).double().sum(-1) / count.clamp(min=1)
         before = torch.where(block.total > 0, self.steps * block.start // block.total.clamp(min=1), 0)
         progress = (before + block.step + 1).double() / self.steps
         asked = torch.where(progress < _EARLY, self.early, torch.where(progress < _MID, self.mid, self.late))

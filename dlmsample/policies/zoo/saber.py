@@ -69,8 +69,9 @@ class Saber(Policy):
     def step(self, state: SaberState, block: Block, pred: Prediction) -> tuple[SaberState, Update]:
         known = state.placed >= 0
         count = known.sum(-1, keepdim=True)
-        mean = torch.where(known, state.placed, 0.0).sum(-1, keepdim=True) / count.clamp(min=1)
-        level = torch.where(count > 0, mean, 1.0)
+        # in float64 the sum is exact: a candidate as sure as all that stand is not above their mean in any order
+        mean = torch.where(known, state.placed, 0.0).double().sum(-1, keepdim=True) / count.clamp(min=1)
+        level = torch.where(count > 0, mean, 1.0).to(pred.prob.dtype)
         filled = fill.threshold(block, pred, level, self.tokens_per_step, eos=self.eos)
 
         left = (block.masked & ~filled).any(-1)
