@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from collections.abc import Iterator
@@ -51,6 +52,28 @@ def test_quality(page: Path, number: int, file: str) -> None:
         assert row["exact answers"] == percent(cell["accuracy"])
         assert row["forwards (nfe)"] == f"{cell['nfe']:.1f}"
         assert row["edits per 100 tokens"] == f"{cell['edits_per_100']:.1f}"
+
+
+def _held(options: dict[str, Any]) -> str:
+    return "guard=true" if options.get("guard") else "max_edits=2" if options.get("max_edits") else "as it is"
+
+
+def test_what_holds_edits_back() -> None:
+    (table,) = with_columns(FAMILY, "as it is", "guard=true", "max_edits=2")
+    with (ROOT / "benchmarks" / "results" / "guard_on_nano_cells.csv").open(newline="") as file:
+        cells = [(row, json.loads(row["options"])) for row in csv.DictReader(file)]
+    saved = []
+    for row in table:
+        here = [
+            (c, o) for c, o in cells if (c["checkpoint"], str(o["fill_threshold"])) == (row["checkpoint"], row["fill"])
+        ]
+        found = {_held(o): c for c, o in here}
+        for how, c in found.items():
+            said = f"{percent(float(c['accuracy']))}, {float(c['nfe']):.1f}, {float(c['edits_per_100']):.1f}"
+            assert row[how] == said
+        if row["checkpoint"] == "nano":
+            saved += [float(found["as it is"]["nfe"]) - float(found[n]["nfe"]) for n in ("guard=true", "max_edits=2")]
+    assert f"saves nano as it is {min(saved):.1f} to {max(saved):.1f} forwards" in " ".join(prose(FAMILY).split())
 
 
 def test_questions_that_were_written_later() -> None:
