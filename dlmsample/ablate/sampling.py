@@ -16,8 +16,8 @@ ROWS = 4  #: on a CPU, where a row costs about the same in any batch; elsewhere 
 FEW = 2  #: on a CPU, where only forwards are counted
 
 
-class Trial(NamedTuple):
-    """A cell of which examples are decoded."""
+class SampledCell(NamedTuple):
+    """A cell of which a few examples are decoded."""
 
     cell: Cell
     timed: bool  #: else its forwards alone are wanted
@@ -64,7 +64,7 @@ def kind(cell: Cell) -> Hashable:
     return cell.policy_name, tuple(key for key, value in cell.options.items() if value is not None)
 
 
-def trials(waiting: Sequence[Cell], found: Sample) -> Iterator[Trial]:
+def trials(waiting: Sequence[Cell], found: Sample) -> Iterator[SampledCell]:
     """The cells to sample, given what has been found when the next one is asked for.
 
     First a cell of each model and block length; then one of each policy, as far as forwards alone are wanted; then one
@@ -82,7 +82,7 @@ def trials(waiting: Sequence[Cell], found: Sample) -> Iterator[Trial]:
             if of(cell) in known or label in bad - good:
                 continue
             before = len(found.errors)
-            yield Trial(cell, timed, needed)
+            yield SampledCell(cell, timed, needed)
             (bad if len(found.errors) > before else good).add(label)
 
 
