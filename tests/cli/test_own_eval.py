@@ -52,3 +52,9 @@ def test_several_files(call: Call, mine: Path) -> None:
 )
 def test_mistakes_in_one_line(words: tuple[str, ...], said: str, call: Call) -> None:
     is_mistake(call("eval", *words), said)
+
+
+def test_a_file_may_be_called_like_a_task(call: Call, mine: Path) -> None:
+    named = mine.rename(mine.with_name("wordproblems.jsonl"))
+    assert call("eval", "--tasks", str(named), "--limit", "1", "--max-new-tokens", "8").code == 0
+    is_mistake(call("eval", "--tasks", "wordproblems.short"), "tune or ablate --task wordproblems.short")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from dlmsample.cli.measuring.eval import EvalOptions
     from dlmsample.cli.settings import ChosenPolicy
 
+#: Tasks of this package that lm-eval has not, nor anything of that name.
+GENERATED = ("wordproblems", "wordproblems.short", "wordproblems.plain", "wordproblems.free")
+
 
 def files(given: EvalOptions) -> list[str]:
     """The files among what --tasks names; empty: there are none, and lm-eval runs.
@@ -24,7 +27,7 @@ def files(given: EvalOptions) -> list[str]:
     """
     named = (given.tasks or "").split(",")
     found = [name for name in named if is_file_task(name)]
-    generated = [name for name in named if name.startswith("wordproblems")]
+    generated = [name for name in named if name in GENERATED]
     if generated:
         raise ValueError(
             f"{generated[0]} is a task of dlmsample, not of lm-eval: dlmsample tune or ablate --task {generated[0]}"
