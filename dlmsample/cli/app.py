@@ -147,7 +147,8 @@ def explain(error: Any) -> ValueError:
         params = context.command.get_params(context)
         known = [max(p.opts, key=len) for p in params if p.param_type_name == "option"]
         word = str(wrong).lstrip("-").replace("-", "_")
-        if "--set" in known and word in _policy_options():
+        takes_one = any("--policy" in p.opts and not p.multiple for p in params)  # then --set is for its options
+        if takes_one and word in _policy_options():
             return ValueError(f"{wrong} is an option of a policy: --set {word}=VALUE")
         dash = "; a prompt that begins with a dash goes after --" if len(known) < len(params) else ""
         return unknown("option", wrong, known, dash)

@@ -255,7 +255,9 @@ def choose_policy(
 def _chosen(said: Any, changed: dict[str, Any], why: str, source: str) -> ChosenPolicy:
     """The policy of a recommendation or a file, with some options changed."""
     policy = make_policy(said.policy, changed_options(said.policy_options, changed))
-    usual = make_policy(said.policy, said.policy_options)
+    usual = policy
+    with suppress(ValueError):  # it may lack what --set gives
+        usual = make_policy(said.policy, said.policy_options)
     more = "".join(f", {name.replace('_', ' ')} {value}" for name, value in said.options.items())
     instead = f"; with --set it is {spell(policy)}" if policy != usual else ""
     return ChosenPolicy(policy, said.options, f"policy {spell(usual)}{more}, {why}{instead}", source, spelled=False)

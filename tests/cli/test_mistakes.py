@@ -71,6 +71,11 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, str]] = {
         b"",
         "--fill-threshold is an option of a policy: --set fill_threshold=VALUE",
     ),
+    "option of a policy where --set is the task's": (
+        ("tune", "nano", "--out", "x", "--threshold", "0.2"),
+        b"",
+        "unknown option '--threshold'",
+    ),
     "task of ours for lm-eval": (
         ("eval", "nano", "--tasks", "wordproblems"),
         b"",

@@ -273,3 +273,11 @@ def test_the_command_to_try_works(name: str, call: Call) -> None:
 def test_a_policy_that_needs_options_says_where_they_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(explain._BESIDE, "chain")
     assert explain.tried("chain").endswith("--policy chain --set OPTION=VALUE")
+
+
+def test_a_file_may_leave_to_set_what_it_lacks(call: Call, tiny: Any, tmp_path: Path) -> None:
+    file = tmp_path / "p.json"
+    file.write_text('{"policy": "chain"}', encoding="utf-8")
+    words = ("generate", "x", "--policy", str(file), "--max-new-tokens", "8")
+    assert call(*words, "--set", "fill=quota").code == 0
+    is_mistake(call(*words), "fill")
