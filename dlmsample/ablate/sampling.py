@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dlmsample.ablate.spec.cells import Cell
 from dlmsample.ablate.workers.units import FIGURES, Answers, Failure, Reply, Unit, cut
@@ -28,8 +28,8 @@ class SampledCell(NamedTuple):
 class Sample:
     """What the examples took that were decoded."""
 
-    spent: dict[Hashable, list[float]] = field(default_factory=dict)
-    """By :func:`body`, and by the checkpoint's label and :func:`body`: seconds, and forwards in them."""
+    spent: dict[tuple[str, Hashable], list[float]] = field(default_factory=dict)
+    """By :func:`pace`: seconds, and forwards in them."""
     taken: dict[Hashable, list[float]] = field(default_factory=dict)
     """By :func:`kind`: forwards, and the fewest possible."""
     errors: dict[str, str] = field(default_factory=dict)  #: by checkpoint and policy
@@ -38,10 +38,13 @@ class Sample:
 
     def pace(self, cell: Cell) -> float | None:
         """Seconds of a forward: of the same checkpoint, else of another one on the same model, else of all."""
-        for key in (pace(cell), body(cell)):
-            if key in self.spent:
-                return _ratio([self.spent[key]])
-        return _ratio([pair for key, pair in self.spent.items() if key[0] is None])  # type: ignore[index]
+        own = [self.spent[pace(cell)]] if pace(cell) in self.spent else []
+        near = [pair for (_, other), pair in self.spent.items() if other == body(cell)]
+        return _ratio(own or near or [*self.spent.values()])
+
+    def bodies(self) -> set[Hashable]:
+        """Those of which a forward was timed."""
+        return {body for _, body in self.spent}
 
     def share(self, cell: Cell) -> float | None:
         """Forwards over the fewest possible: of the same policy, else of all."""
@@ -51,10 +54,10 @@ class Sample:
 def body(cell: Cell) -> Hashable:
     """What cells share whose forwards take nearly as long: adapters and heads are small beside their model."""
     given = cell.checkpoint
-    return None, given.model, given.dtype, given.device, cell.settings.block_length
+    return given.model, given.dtype, given.device, cell.settings.block_length
 
 
-def pace(cell: Cell) -> Hashable:
+def pace(cell: Cell) -> tuple[str, Hashable]:
     """What cells share whose forwards take equally long."""
     return cell.checkpoint.label, body(cell)
 
@@ -70,16 +73,16 @@ def trials(waiting: Sequence[Cell], found: Sample) -> Iterator[SampledCell]:
     First a cell of each model and block length; then one of each policy, as far as forwards alone are wanted; then one
     of each further checkpoint. Where a sample fails, another checkpoint's cell takes its place.
     """
-    stages: tuple[tuple[dict[Hashable, list[float]], Callable[[Cell], Hashable], bool, bool], ...] = (
-        (found.spent, body, True, True),
-        (found.taken, kind, False, False),
-        (found.spent, pace, True, False),
+    stages: tuple[tuple[Callable[[Cell], bool], bool, bool], ...] = (
+        (lambda cell: body(cell) in found.bodies(), True, True),
+        (lambda cell: kind(cell) in found.taken, False, False),
+        (lambda cell: pace(cell) in found.spent, True, False),
     )
     good, bad = set[str](), set[str]()  # checkpoints of which a sample went well, or none did
-    for known, of, timed, needed in stages:
+    for is_known, timed, needed in stages:
         for cell in waiting:
             label = cell.checkpoint.label
-            if of(cell) in known or label in bad - good:
+            if is_known(cell) or label in bad - good:
                 continue
             before = len(found.errors)
             yield SampledCell(cell, timed, needed)
@@ -132,8 +135,7 @@ def sample(
         forwards = _forwards(reply)
         _add(found.taken, kind(cell), forwards, len(unit.indices) * fewest(cell))
         if timed:
-            for key in (body(cell), pace(cell)):
-                _add(found.spent, key, reply.seconds, forwards)
+            _add(found.spent, pace(cell), reply.seconds, forwards)
     return found
 
 
@@ -153,7 +155,7 @@ def _forwards(answers: Answers) -> float:
     return float(sum(figures[at] for figures in answers.figures))
 
 
-def _add(table: dict[Hashable, list[float]], key: Hashable, first: float, second: float) -> None:
+def _add(table: dict[Any, list[float]], key: Hashable, first: float, second: float) -> None:
     pair = table.setdefault(key, [0.0, 0.0])
     pair[0] += first
     pair[1] += second

@@ -185,11 +185,9 @@ def _row(
     cell, figures = measured.config.cells[0], measured.figures
     rivals = [other for (other_budget, _), other in chosen.items() if other_budget == budget]
     own, best = _others(found, measured, limit), measured is max(rivals, key=_worth)
-    over = {
-        other.config.cells[0].policy_name: _over(own, _others(found, other, limit))
-        for other in rivals
-        if other is not measured
-    }
+    names = {other.config.cells[0].policy_name: other for other in rivals if other is not measured}
+    wanted = names if best else names.keys() & {BASELINE}  # of the others, only what they are over Unmask is told
+    over = {name: _over(own, _others(found, other, limit)) for name, other in names.items() if name in wanted}
     return Tuned(
         budget,
         cell.policy_name,
@@ -217,9 +215,9 @@ def _over(own: _Others | None, other: _Others | None) -> tuple[float, float, flo
     return 100 * float(difference.mean()), 100 * low, 100 * high
 
 
-def _others(found: dict[_Setting, MeasuredConfig], measured: MeasuredConfig | None, limit: int) -> _Others | None:
+def _others(found: dict[_Setting, MeasuredConfig], measured: MeasuredConfig, limit: int) -> _Others | None:
     """What a setting made of the examples that it was not chosen on; None: there are none."""
-    again = None if measured is None else found.get(_setting(measured))
+    again = found.get(_setting(measured))
     if again is None:
         return None
     fresh = again.index >= limit

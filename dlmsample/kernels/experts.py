@@ -45,8 +45,8 @@ def experts(hidden: Tensor, chosen: Tensor, share: Tensor, gate_up: Tensor, down
 
     Args:
         hidden: ``[position, width]``.
-        chosen: experts of each position, ``[position, k]``, int64, each at most once, and each one that there is: a
-            number out of range is not looked for.
+        chosen: experts of each position, ``[position, k]``, int64, each at most once; that each is one of
+            the experts is not checked.
         share: their shares, ``[position, k]``, of any float dtype.
         gate_up: ``[expert, 2 * features, width]``, the gates' rows first.
         down: ``[expert, width, features]``.

@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import dlmsample
 from dlmsample.cli import interrupt, options, screen, threads
-from dlmsample.tasks import is_file_task
+from dlmsample.tasks import is_file_task, list_tasks
 
 if TYPE_CHECKING:
     from dlmsample.cli.measuring.eval import EvalOptions
     from dlmsample.cli.settings import ChosenPolicy
-
-#: Tasks of this package that lm-eval has not, nor anything of that name.
-GENERATED = ("wordproblems", "wordproblems.short", "wordproblems.plain", "wordproblems.free")
 
 
 def files(given: EvalOptions) -> list[str]:
@@ -27,7 +24,7 @@ def files(given: EvalOptions) -> list[str]:
     """
     named = (given.tasks or "").split(",")
     found = [name for name in named if is_file_task(name)]
-    generated = [name for name in named if name in GENERATED]
+    generated = [name for name in named if name in list_tasks() and name.startswith("wordproblems")]
     if generated:
         raise ValueError(
             f"{generated[0]} is a task of dlmsample, not of lm-eval: dlmsample tune or ablate --task {generated[0]}"
